@@ -1,0 +1,81 @@
+package io.anillo.vmm.x86.execute;
+
+import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.device.Bus;
+import io.anillo.vmm.memory.GuestMemory;
+
+/**
+ * One processor in software, as the semantics of instructions see it: its state, its way to memory, and how it raises
+ * exceptions. The interpreter and translated code both run on this.
+ */
+public abstract class Processor {
+  public final CpuState state = new CpuState();
+
+  /** {@link CpuState#general} of {@link #state}. */
+  public final long[] general = state.general;
+
+  public final GuestMemory memory;
+  public final Bus bus;
+  private final GuestFault fault = new GuestFault();
+
+  protected Processor(GuestMemory memory, Bus bus) {
+    this.memory = memory;
+    this.bus = bus;
+  }
+
+  // ---- linear memory, at the current privilege ----------------------------------------------------------------------
+
+  /** Loads from a linear address, zero-extended. Throws {@link GuestFault} for #PF, #GP (canonical), #AC. */
+  public abstract long load(long linear, int sizeBytes);
+
+  public abstract void store(long linear, int sizeBytes, long value);
+
+  /** Faults as {@link #store} would, without storing. */
+  public abstract void probeWrite(long linear, int sizeBytes);
+
+  // ---- linear memory, as the processor's own accesses to its tables: always supervisor, SMAP does not apply ---------
+
+  public abstract long loadSystem(long linear, int sizeBytes);
+
+  public abstract void storeSystem(long linear, int sizeBytes, long value);
+
+  /** Faults as {@link #storeSystem} would, without storing. */
+  public abstract void probeSystemWrite(long linear, int sizeBytes);
+
+  // ---- what must be told when state changes that caches depend on ---------------------------------------------------
+
+  /** CR0, CR3, CR4, EFER, PDPTEs changed in a way that invalidates all translations but global ones. */
+  public abstract void flushTlb(boolean globalToo);
+
+  /** Privilege, code segment, flags such as TF, VM or AC, or a mode bit changed. Call after every such change. */
+  public abstract void modeChanged();
+
+  // ---- exceptions ---------------------------------------------------------------------------------------------------
+
+  /** Makes the exception to be thrown: {@code throw processor.fault(GuestFault.PAGE_FAULT, code)}. */
+  public final GuestFault fault(int vector, int errorCode) {
+    fault.vector = vector;
+    fault.errorCode = errorCode;
+    return fault;
+  }
+
+  public final GuestFault invalidOpcode() {
+    return fault(GuestFault.INVALID_OPCODE, 0);
+  }
+
+  public final GuestFault generalProtection(int errorCode) {
+    return fault(GuestFault.GENERAL_PROTECTION, errorCode);
+  }
+
+  public final GuestFault stackFault(int errorCode) {
+    return fault(GuestFault.STACK_FAULT, errorCode);
+  }
+
+  public final GuestFault invalidTss(int errorCode) {
+    return fault(GuestFault.INVALID_TSS, errorCode);
+  }
+
+  public final GuestFault notPresent(int errorCode) {
+    return fault(GuestFault.SEGMENT_NOT_PRESENT, errorCode);
+  }
+}
