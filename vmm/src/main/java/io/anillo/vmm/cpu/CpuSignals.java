@@ -1,9 +1,15 @@
 package io.anillo.vmm.cpu;
 
-/** What the board can do to a processor. Called from any thread; it takes effect at the next instruction boundary. */
+/**
+ * What the board can do to a processor. Called from any thread; it takes effect at the next
+ * instruction boundary.
+ */
 public interface CpuSignals {
 
-  /** Something changed that the processor should look at: an interrupt, a posted event, a request to stop. */
+  /**
+   * Something changed that the processor should look at: an interrupt, a posted event, a request to
+   * stop.
+   */
   void kick();
 
   void nmi();

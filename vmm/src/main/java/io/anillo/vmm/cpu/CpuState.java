@@ -1,38 +1,51 @@
 package io.anillo.vmm.cpu;
 
 /**
- * The architectural state of one virtual processor: everything a guest can observe of it, and nothing that is a cache.
- * Engine-neutral: any engine can stop at an instruction boundary, leave the state here, and another goes on from it.
+ * The architectural state of one virtual processor: everything a guest can observe of it, and
+ * nothing that is a cache. Engine-neutral: any engine can stop at an instruction boundary, leave
+ * the state here, and another goes on from it.
  *
  * <p>Hot class: the interpreter and translated code read and write these fields directly.
  *
- * <p><b>Flags.</b> The six arithmetic flags are kept as two numbers from which each is cheap to derive, whatever
- * instruction set them:
+ * <p><b>Flags.</b> The six arithmetic flags are kept as two numbers from which each is cheap to
+ * derive, whatever instruction set them:
  *
  * <ul>
- *   <li>{@link #flagResult}: the result, sign-extended to 64 bits. ZF: it is zero. SF: it is negative. PF: parity of
- *       its low byte.
- *   <li>{@link #flagCarries}: bit 63 = CF, bit 62 = CF xor OF, bit 3 = AF; bit 61 inverts SF, bit 2 inverts PF. All
- *       other bits are zero. For an addition or subtraction these are the top two carries and the carry out of bit 3.
+ *   <li>{@link #flagResult}: the result, sign-extended to 64 bits. ZF: it is zero. SF: it is
+ *       negative. PF: parity of its low byte.
+ *   <li>{@link #flagCarries}: bit 63 = CF, bit 62 = CF xor OF, bit 3 = AF; bit 61 inverts SF, bit 2
+ *       inverts PF. All other bits are zero. For an addition or subtraction these are the top two
+ *       carries and the carry out of bit 3.
  * </ul>
  */
 public final class CpuState {
   /** Indexes into {@link #general}. */
   public static final int RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7;
 
-  /** An index into {@link #general} that always reads zero: the absent base or index of an address. */
+  /**
+   * An index into {@link #general} that always reads zero: the absent base or index of an address.
+   */
   public static final int ZERO_REGISTER = 16;
 
-  /** An index into {@link #general} that holds RIP at the start of the running block, for RIP-relative addresses. */
+  /**
+   * An index into {@link #general} that holds RIP at the start of the running block, for
+   * RIP-relative addresses.
+   */
   public static final int BLOCK_RIP = 17;
 
   /** Indexes into the segment arrays. */
   public static final int ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;
 
-  /** An index into {@link #segmentBase} that always reads zero: the base of a segment that 64-bit mode ignores. */
+  /**
+   * An index into {@link #segmentBase} that always reads zero: the base of a segment that 64-bit
+   * mode ignores.
+   */
   public static final int NO_SEGMENT = 8;
 
-  /** Bits of {@link #segmentAccess}: bits 8-15 and 20-23 of a descriptor's high word, shifted right by 8. */
+  /**
+   * Bits of {@link #segmentAccess}: bits 8-15 and 20-23 of a descriptor's high word, shifted right
+   * by 8.
+   */
   public static final int ACCESS_TYPE = 0xF,
       ACCESS_S = 1 << 4,
       ACCESS_DPL_SHIFT = 5,
@@ -43,23 +56,52 @@ public final class CpuState {
       ACCESS_GRANULAR = 1 << 15,
       ACCESS_UNUSABLE = 1 << 16;
 
-  public static final int CF = 1, PF = 1 << 2, AF = 1 << 4, ZF = 1 << 6, SF = 1 << 7, TF = 1 << 8, IF = 1 << 9;
-  public static final int DF = 1 << 10, OF = 1 << 11, IOPL = 3 << 12, NT = 1 << 14, RF = 1 << 16, VM = 1 << 17;
+  public static final int CF = 1,
+      PF = 1 << 2,
+      AF = 1 << 4,
+      ZF = 1 << 6,
+      SF = 1 << 7,
+      TF = 1 << 8,
+      IF = 1 << 9;
+  public static final int DF = 1 << 10,
+      OF = 1 << 11,
+      IOPL = 3 << 12,
+      NT = 1 << 14,
+      RF = 1 << 16,
+      VM = 1 << 17;
   public static final int AC = 1 << 18, VIF = 1 << 19, VIP = 1 << 20, ID = 1 << 21;
   public static final int ARITHMETIC_FLAGS = CF | PF | AF | ZF | SF | OF;
 
   public static final long CR0_PE = 1, CR0_MP = 2, CR0_EM = 4, CR0_TS = 8, CR0_ET = 16, CR0_NE = 32;
-  public static final long CR0_WP = 1 << 16, CR0_AM = 1 << 18, CR0_NW = 1 << 29, CR0_CD = 1 << 30, CR0_PG = 1L << 31;
-  public static final long CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 16, CR4_PAE = 32;
-  public static final long CR4_MCE = 64, CR4_PGE = 128, CR4_PCE = 256, CR4_OSFXSR = 512, CR4_OSXMMEXCPT = 1024;
-  public static final long CR4_UMIP = 1 << 11, CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17, CR4_OSXSAVE = 1 << 18;
+  public static final long CR0_WP = 1 << 16,
+      CR0_AM = 1 << 18,
+      CR0_NW = 1 << 29,
+      CR0_CD = 1 << 30,
+      CR0_PG = 1L << 31;
+  public static final long CR4_VME = 1,
+      CR4_PVI = 2,
+      CR4_TSD = 4,
+      CR4_DE = 8,
+      CR4_PSE = 16,
+      CR4_PAE = 32;
+  public static final long CR4_MCE = 64,
+      CR4_PGE = 128,
+      CR4_PCE = 256,
+      CR4_OSFXSR = 512,
+      CR4_OSXMMEXCPT = 1024;
+  public static final long CR4_UMIP = 1 << 11,
+      CR4_FSGSBASE = 1 << 16,
+      CR4_PCIDE = 1 << 17,
+      CR4_OSXSAVE = 1 << 18;
   public static final long CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21;
   public static final long EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11;
 
   /** RAX..R15, then {@link #ZERO_REGISTER} and {@link #BLOCK_RIP}. */
   public final long[] general = new long[18];
 
-  /** Instruction pointer: an offset in CS, zero-extended; in 64-bit mode a canonical linear address. */
+  /**
+   * Instruction pointer: an offset in CS, zero-extended; in 64-bit mode a canonical linear address.
+   */
   public long rip;
 
   public long flagResult = 1;
@@ -81,13 +123,15 @@ public final class CpuState {
 
   public long gdtBase, idtBase;
   public int gdtLimit, idtLimit;
-
   public long cr0, cr2, cr3, cr4;
   public long efer;
   public long xcr0 = 1;
   public final long[] debug = new long[8];
 
-  /** PDPTEs as loaded by the last MOV to CR3 in PAE mode: state, not a cache (Intel SDM vol. 3A §4.4.1). */
+  /**
+   * PDPTEs as loaded by the last MOV to CR3 in PAE mode: state, not a cache (Intel SDM vol. 3A
+   * §4.4.1).
+   */
   public final long[] pdptes = new long[4];
 
   public long star, lstar, cstar, syscallMask, kernelGsBase;
@@ -101,7 +145,10 @@ public final class CpuState {
   public long tscAdjust;
   public long miscEnable = 1;
 
-  /** MTRR default type, then 11 fixed-range registers, then 8 base/mask pairs; they read back and do nothing else. */
+  /**
+   * MTRR default type, then 11 fixed-range registers, then 8 base/mask pairs; they read back and do
+   * nothing else.
+   */
   public final long[] mtrr = new long[1 + 11 + 16];
 
   /** XMM0..XMM15, low quadword first. */
@@ -109,7 +156,10 @@ public final class CpuState {
 
   public int mxcsr = 0x1F80;
 
-  /** The x87 registers by physical index (not by stack position): 64-bit significand. MMX registers are these. */
+  /**
+   * The x87 registers by physical index (not by stack position): 64-bit significand. MMX registers
+   * are these.
+   */
   public final long[] x87Significand = new long[8];
 
   /** Sign (bit 15) and biased exponent of the x87 registers by physical index. */
@@ -122,7 +172,9 @@ public final class CpuState {
 
   public int x87Top;
 
-  /** One bit for each physical register, set when it is not empty (the abridged tag word of FXSAVE). */
+  /**
+   * One bit for each physical register, set when it is not empty (the abridged tag word of FXSAVE).
+   */
   public int x87Valid;
 
   public int x87Opcode;
@@ -147,7 +199,10 @@ public final class CpuState {
   /** Waiting for a start-up IPI, as an application processor does after INIT. */
   public boolean waitingForStartup;
 
-  /** Instructions retired; a REP instruction counts once for each uninterrupted piece of its iterations. */
+  /**
+   * Instructions retired; a REP instruction counts once for each uninterrupted piece of its
+   * iterations.
+   */
   public long instructions;
 
   /** RFLAGS with all flags in place. */
@@ -181,7 +236,11 @@ public final class CpuState {
     long sign = flags >> 7 & 1L;
     flagResult = zero ? 0 : 1;
     flagCarries =
-        carry << 63 | (carry ^ overflow) << 62 | sign << 61 | invertParity << 2 | (flags >> 4 & 1L) << 3;
+        carry << 63
+            | (carry ^ overflow) << 62
+            | sign << 61
+            | invertParity << 2
+            | (flags >> 4 & 1L) << 3;
   }
 
   /** Sets all of RFLAGS; bit 1 stays set and reserved bits stay clear. */

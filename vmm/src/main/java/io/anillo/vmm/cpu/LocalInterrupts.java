@@ -3,7 +3,10 @@ package io.anillo.vmm.cpu;
 /** A processor's view of its local interrupt controller. */
 public interface LocalInterrupts {
 
-  /** Whether an interrupt of sufficient priority waits. Volatile: read by the processor at every block boundary. */
+  /**
+   * Whether an interrupt of sufficient priority waits. Volatile: read by the processor at every
+   * block boundary.
+   */
   boolean pending();
 
   /**
@@ -19,7 +22,8 @@ public interface LocalInterrupts {
   void setTaskPriorityClass(int priorityClass);
 
   /**
-   * Reads one of the controller's MSRs: IA32_APIC_BASE, IA32_TSC_DEADLINE, and 0x800-0x8FF in x2APIC mode.
+   * Reads one of the controller's MSRs: IA32_APIC_BASE, IA32_TSC_DEADLINE, and 0x800-0x8FF in
+   * x2APIC mode.
    *
    * @throws UnknownMsrException where a processor would raise #GP
    */

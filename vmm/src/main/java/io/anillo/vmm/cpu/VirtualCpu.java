@@ -1,6 +1,8 @@
 package io.anillo.vmm.cpu;
 
-/** One virtual processor on some engine. {@link #run} is called by the processor's own thread only. */
+/**
+ * One virtual processor on some engine. {@link #run} is called by the processor's own thread only.
+ */
 public interface VirtualCpu extends CpuSignals {
 
   /** Index of the processor on its board, 0 first; also its APIC id. */
@@ -12,8 +14,8 @@ public interface VirtualCpu extends CpuSignals {
   /**
    * Runs guest code until there is a reason to stop.
    *
-   * @param instructionBudget stop exactly after this many instructions (as counted by {@link CpuState#instructions}); a
-   *     software engine keeps this exactly
+   * @param instructionBudget stop exactly after this many instructions (as counted by {@link
+   *     CpuState#instructions}); a software engine keeps this exactly
    */
   Exit run(long instructionBudget);
 

@@ -1,12 +1,16 @@
 package io.anillo.vmm.device;
 
 /**
- * The board's port and memory-mapped address spaces. Mapping is done on the board; a change that touches pages the
- * processors may have cached is made inside an exclusive section by the caller's machine.
+ * The board's port and memory-mapped address spaces. Mapping is done on the board; a change that
+ * touches pages the processors may have cached is made inside an exclusive section by the caller's
+ * machine.
  */
 public interface Bus {
 
-  /** Maps ports {@code first .. first + count - 1}. Throws IllegalArgumentException where a device already is. */
+  /**
+   * Maps ports {@code first .. first + count - 1}. Throws IllegalArgumentException where a device
+   * already is.
+   */
   void mapPorts(int first, int count, PortDevice device);
 
   void unmapPorts(int first, int count);

@@ -1,8 +1,9 @@
 package io.anillo.vmm.device;
 
 /**
- * The only way from outside into the machine: payloads that backends post and the board applies, in order, at an
- * instruction boundary. What passes here is what a recording holds and a replay feeds back.
+ * The only way from outside into the machine: payloads that backends post and the board applies, in
+ * order, at an instruction boundary. What passes here is what a recording holds and a replay feeds
+ * back.
  */
 public interface EventChannel {
 
@@ -10,8 +11,8 @@ public interface EventChannel {
   void post(byte[] payload);
 
   /**
-   * Runs work that reaches outside (a disk read, a frame to be sent) on a thread that may block. During a replay
-   * nothing is run: its results come from the recording.
+   * Runs work that reaches outside (a disk read, a frame to be sent) on a thread that may block.
+   * During a replay nothing is run: its results come from the recording.
    */
   void startExternal(Runnable work);
 

@@ -1,6 +1,9 @@
 package io.anillo.vmm.device;
 
-/** One interrupt input of a controller, seen from the device that drives it. Setting the same level again is harmless. */
+/**
+ * One interrupt input of a controller, seen from the device that drives it. Setting the same level
+ * again is harmless.
+ */
 @FunctionalInterface
 public interface InterruptLine {
 

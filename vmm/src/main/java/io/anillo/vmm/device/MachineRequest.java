@@ -9,6 +9,9 @@ public sealed interface MachineRequest {
   /** Reset, as through the keyboard controller, ACPI or a triple fault. */
   record Reset(String cause) implements MachineRequest {}
 
-  /** End with a value that the guest chose (isa-debug-exit): the exit status is {@code (value << 1) | 1}. */
+  /**
+   * End with a value that the guest chose (isa-debug-exit): the exit status is {@code (value << 1)
+   * | 1}.
+   */
   record DebugExit(int value) implements MachineRequest {}
 }

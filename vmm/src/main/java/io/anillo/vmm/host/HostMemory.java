@@ -8,8 +8,8 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Reserves address space for guest memory. On Linux it is an anonymous memory file mapped without reservation, so that
- * untouched guest memory costs nothing; elsewhere it is plain native memory.
+ * Reserves address space for guest memory. On Linux it is an anonymous memory file mapped without
+ * reservation, so that untouched guest memory costs nothing; elsewhere it is plain native memory.
  */
 public final class HostMemory {
   private static final int PROT_READ_WRITE = 3;
@@ -46,11 +46,13 @@ public final class HostMemory {
       MethodHandle memfdCreate =
           linker.downcallHandle(
               linker.defaultLookup().find("memfd_create").orElseThrow(),
-              FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
+              FunctionDescriptor.of(
+                  ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
       MethodHandle ftruncate =
           linker.downcallHandle(
               linker.defaultLookup().find("ftruncate").orElseThrow(),
-              FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG));
+              FunctionDescriptor.of(
+                  ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG));
       MethodHandle mmap =
           linker.downcallHandle(
               linker.defaultLookup().find("mmap").orElseThrow(),
@@ -67,9 +69,12 @@ public final class HostMemory {
         throw new OutOfMemoryError("the host refuses a memory file of " + sizeBytes + " bytes");
       }
       long address =
-          (long) mmap.invokeExact(0L, sizeBytes, PROT_READ_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0L);
+          (long)
+              mmap.invokeExact(
+                  0L, sizeBytes, PROT_READ_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0L);
       if (address == -1) {
-        throw new OutOfMemoryError("the host refuses to map " + sizeBytes + " bytes of guest memory");
+        throw new OutOfMemoryError(
+            "the host refuses to map " + sizeBytes + " bytes of guest memory");
       }
       return new HostMemory(address, sizeBytes, file);
     } catch (RuntimeException | Error e) {
@@ -103,7 +108,8 @@ public final class HostMemory {
       MethodHandle munmap =
           linker.downcallHandle(
               linker.defaultLookup().find("munmap").orElseThrow(),
-              FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+              FunctionDescriptor.of(
+                  ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
       MethodHandle close =
           linker.downcallHandle(
               linker.defaultLookup().find("close").orElseThrow(),

@@ -4,23 +4,28 @@ import io.anillo.vmm.host.HostMemory;
 import jdk.internal.misc.Unsafe;
 
 /**
- * All guest memory (RAM, ROM, video memory) in one reserved range whose offsets are guest-physical addresses.
+ * All guest memory (RAM, ROM, video memory) in one reserved range whose offsets are guest-physical
+ * addresses.
  *
- * <p>This is the one audited class that touches raw memory. Every access is bounded by construction: the offset is
- * masked into the range, whose size is a power of two, and a guard page of ordinary memory behind the range takes the
- * tail of an access at its very end. Whatever offset a guest, a device or a bug produces, it lands inside the range.
+ * <p>This is the one audited class that touches raw memory. Every access is bounded by
+ * construction: the offset is masked into the range, whose size is a power of two, and a guard page
+ * of ordinary memory behind the range takes the tail of an access at its very end. Whatever offset
+ * a guest, a device or a bug produces, it lands inside the range.
  *
- * <p>What is RAM, ROM or nothing is kept per page in {@link #attributes}; the accessors here do not look at it. Callers
- * that must respect it (page walks, DMA) use the checked methods {@link #isRam} and {@link #dmaRead}/{@link #dmaWrite}.
+ * <p>What is RAM, ROM or nothing is kept per page in {@link #attributes}; the accessors here do not
+ * look at it. Callers that must respect it (page walks, DMA) use the checked methods {@link #isRam}
+ * and {@link #dmaRead}/{@link #dmaWrite}.
  *
- * <p>Hot class: the {@code get}/{@code put} methods are inlined into the interpreter and translated code; watched by
- * {@code ./anillo bench guest}.
+ * <p>Hot class: the {@code get}/{@code put} methods are inlined into the interpreter and translated
+ * code; watched by {@code ./anillo bench guest}.
  */
 public final class GuestMemory implements AutoCloseable {
   public static final int PAGE_SHIFT = 12;
   public static final int PAGE_BYTES = 1 << PAGE_SHIFT;
 
-  /** The hole below 4 GiB where devices are mapped begins here: RAM beyond 3 GiB continues at 4 GiB. */
+  /**
+   * The hole below 4 GiB where devices are mapped begins here: RAM beyond 3 GiB continues at 4 GiB.
+   */
   public static final long HOLE_START = 3L << 30;
 
   public static final long FOUR_GIB = 4L << 30;
@@ -35,7 +40,7 @@ public final class GuestMemory implements AutoCloseable {
   private final long mask;
   private final long ramBytes;
   private final byte[] attributes;
-  private WriteListener listener = (page) -> {};
+  private WriteListener listener = page -> {};
 
   /** Told of writes by devices to pages that have {@link #CODE} or {@link #DIRTY_LOGGED} set. */
   @FunctionalInterface
@@ -53,7 +58,8 @@ public final class GuestMemory implements AutoCloseable {
    */
   public GuestMemory(long ramBytes) {
     if (ramBytes <= 0 || (ramBytes & (PAGE_BYTES - 1)) != 0) {
-      throw new IllegalArgumentException("RAM size " + ramBytes + " is not a positive multiple of 4096");
+      throw new IllegalArgumentException(
+          "RAM size " + ramBytes + " is not a positive multiple of 4096");
     }
     this.ramBytes = ramBytes;
     long top = ramBytes <= HOLE_START ? FOUR_GIB : FOUR_GIB + (ramBytes - HOLE_START);
@@ -86,7 +92,8 @@ public final class GuestMemory implements AutoCloseable {
     this.listener = newListener;
   }
 
-  // ---- attributes -------------------------------------------------------------------------------------------------
+  // ---- attributes
+  // -------------------------------------------------------------------------------------------------
 
   /** The attributes of the page at a guest-physical address; 0 beyond the range. */
   public int attributes(long address) {
@@ -115,7 +122,8 @@ public final class GuestMemory implements AutoCloseable {
     attributes[(int) (address >>> PAGE_SHIFT)] &= (byte) ~bit;
   }
 
-  // ---- raw access, bounded by the mask ------------------------------------------------------------------------------
+  // ---- raw access, bounded by the mask
+  // ------------------------------------------------------------------------------
 
   public byte getByte(long offset) {
     return UNSAFE.getByte(base + (offset & mask));
@@ -186,7 +194,9 @@ public final class GuestMemory implements AutoCloseable {
     UNSAFE.copyMemory(null, base + start, destination, Unsafe.ARRAY_BYTE_BASE_OFFSET + at, bounded);
   }
 
-  /** Writes bytes, cut at the end of the range. Tells nobody: for loaders, before the machine runs. */
+  /**
+   * Writes bytes, cut at the end of the range. Tells nobody: for loaders, before the machine runs.
+   */
   public void write(long offset, byte[] source, int at, int length) {
     java.util.Objects.checkFromIndexSize(at, length, source.length);
     long start = offset & mask;
@@ -194,14 +204,17 @@ public final class GuestMemory implements AutoCloseable {
     UNSAFE.copyMemory(source, Unsafe.ARRAY_BYTE_BASE_OFFSET + at, null, base + start, bounded);
   }
 
-  // ---- DMA ----------------------------------------------------------------------------------------------------------
+  // ---- DMA
+  // ----------------------------------------------------------------------------------------------------------
 
   /** Whether every byte of the range is RAM. False for negative or overflowing ranges. */
   public boolean isRam(long address, long length) {
     if (address < 0 || length < 0 || address + length < address) {
       return false;
     }
-    for (long page = address >>> PAGE_SHIFT; page <= (address + Math.max(length, 1) - 1) >>> PAGE_SHIFT; page++) {
+    for (long page = address >>> PAGE_SHIFT;
+        page <= (address + Math.max(length, 1) - 1) >>> PAGE_SHIFT;
+        page++) {
       if (page >= attributes.length || (attributes[(int) page] & RAM) == 0) {
         return false;
       }
@@ -223,7 +236,8 @@ public final class GuestMemory implements AutoCloseable {
   }
 
   /**
-   * Writes guest memory for a device, on the board; code that lay there is dropped from every cache.
+   * Writes guest memory for a device, on the board; code that lay there is dropped from every
+   * cache.
    *
    * @return false, with nothing written, when a byte of the range is not RAM
    */
@@ -241,7 +255,9 @@ public final class GuestMemory implements AutoCloseable {
     if (length <= 0) {
       return;
     }
-    for (long page = address >>> PAGE_SHIFT; page <= (address + length - 1) >>> PAGE_SHIFT; page++) {
+    for (long page = address >>> PAGE_SHIFT;
+        page <= (address + length - 1) >>> PAGE_SHIFT;
+        page++) {
       if (page < attributes.length && (attributes[(int) page] & (CODE | DIRTY_LOGGED)) != 0) {
         listener.written(page << PAGE_SHIFT);
       }

@@ -8,7 +8,9 @@ public interface CharBackend extends AutoCloseable {
   /** Begins delivery of input. The receiver may be called from any thread and must not block. */
   void start(Receiver receiver);
 
-  /** Writes guest output. May buffer; called on the board's thread, so it should not block for long. */
+  /**
+   * Writes guest output. May buffer; called on the board's thread, so it should not block for long.
+   */
   void write(byte[] data, int offset, int length);
 
   @Override

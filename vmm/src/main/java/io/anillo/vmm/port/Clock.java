@@ -6,7 +6,10 @@ public interface Clock {
   /** Monotonic nanoseconds from an arbitrary origin. */
   long monotonicNanos();
 
-  /** Wall-clock time in nanoseconds since 1970-01-01T00:00:00Z, for the real-time clock's start value. */
+  /**
+   * Wall-clock time in nanoseconds since 1970-01-01T00:00:00Z, for the real-time clock's start
+   * value.
+   */
   long wallNanos();
 
   /** The host's clocks. */

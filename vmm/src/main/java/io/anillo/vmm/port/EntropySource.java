@@ -1,6 +1,9 @@
 package io.anillo.vmm.port;
 
-/** Where RDRAND, RDSEED and the entropy device get their bytes. The only source of chance in the monitor. */
+/**
+ * Where RDRAND, RDSEED and the entropy device get their bytes. The only source of chance in the
+ * monitor.
+ */
 @FunctionalInterface
 public interface EntropySource {
 

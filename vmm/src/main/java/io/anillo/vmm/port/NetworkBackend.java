@@ -3,9 +3,10 @@ package io.anillo.vmm.port;
 /**
  * The other end of a guest's network cable.
  *
- * <p>{@link #send} is called by the board with one frame at a time and must neither block nor keep the frame's array
- * beyond the call. Frames for the guest are handed to the receiver given to {@link #start}, from any thread; the
- * receiver copies what it needs before it returns and may drop frames, as a real card does.
+ * <p>{@link #send} is called by the board with one frame at a time and must neither block nor keep
+ * the frame's array beyond the call. Frames for the guest are handed to the receiver given to
+ * {@link #start}, from any thread; the receiver copies what it needs before it returns and may drop
+ * frames, as a real card does.
  */
 public interface NetworkBackend extends AutoCloseable {
 
@@ -24,7 +25,10 @@ public interface NetworkBackend extends AutoCloseable {
   /** The guest's side of the cable. */
   @FunctionalInterface
   interface Receiver {
-    /** Offers a frame to the guest; false when it had to be dropped because the guest's queue is full. */
+    /**
+     * Offers a frame to the guest; false when it had to be dropped because the guest's queue is
+     * full.
+     */
     boolean receive(NetworkFrame frame);
   }
 

@@ -4,9 +4,10 @@ package io.anillo.vmm.port;
  * An Ethernet frame without its frame check sequence, and what is still to be done to it.
  *
  * @param data holds the frame at {@code offset}, {@code length} bytes
- * @param checksumStart where the bytes to be checksummed begin, counted from the frame's start, or -1 when the checksum
- *     is complete
- * @param checksumOffset where, counted from {@code checksumStart}, the 16-bit checksum is to be stored
+ * @param checksumStart where the bytes to be checksummed begin, counted from the frame's start, or
+ *     -1 when the checksum is complete
+ * @param checksumOffset where, counted from {@code checksumStart}, the 16-bit checksum is to be
+ *     stored
  * @param segmentation how a frame larger than the MTU is to be cut
  * @param segmentBytes payload bytes per segment; 0 without segmentation
  */

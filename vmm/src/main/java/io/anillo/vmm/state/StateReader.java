@@ -4,7 +4,10 @@ import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 
-/** Reads what {@link StateWriter} wrote. Every mismatch is a {@link StateException} that names what was expected. */
+/**
+ * Reads what {@link StateWriter} wrote. Every mismatch is a {@link StateException} that names what
+ * was expected.
+ */
 public final class StateReader {
   private final ByteBuffer in;
 
@@ -24,12 +27,18 @@ public final class StateReader {
       in.get(utf);
       String found = new String(utf, StandardCharsets.UTF_8);
       if (!found.equals(name)) {
-        throw new StateException("state record '" + found + "' found where '" + name + "' was expected");
+        throw new StateException(
+            "state record '" + found + "' found where '" + name + "' was expected");
       }
       int version = in.getInt();
       if (version < 1 || version > newestVersion) {
         throw new StateException(
-            "state record '" + name + "' has version " + version + "; this program reads 1 to " + newestVersion);
+            "state record '"
+                + name
+                + "' has version "
+                + version
+                + "; this program reads 1 to "
+                + newestVersion);
       }
       return version;
     } catch (BufferUnderflowException e) {
@@ -86,7 +95,8 @@ public final class StateReader {
   public void getLongs(long[] destination) {
     long[] values = getLongs();
     if (values.length != destination.length) {
-      throw new StateException("state holds " + values.length + " numbers where " + destination.length + " belong");
+      throw new StateException(
+          "state holds " + values.length + " numbers where " + destination.length + " belong");
     }
     System.arraycopy(values, 0, destination, 0, values.length);
   }
@@ -115,7 +125,8 @@ public final class StateReader {
   private void expect(int tag, String what) {
     int found = in.get();
     if (found != tag) {
-      throw new StateException("state is damaged: " + what + " expected at byte " + (in.position() - 1));
+      throw new StateException(
+          "state is damaged: " + what + " expected at byte " + (in.position() - 1));
     }
   }
 

@@ -7,8 +7,8 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Writes one state record: a sequence of typed, tagged values after a record name and version. The tags let a reader
- * tell a mismatch at once instead of reading one field as another.
+ * Writes one state record: a sequence of typed, tagged values after a record name and version. The
+ * tags let a reader tell a mismatch at once instead of reading one field as another.
  */
 public final class StateWriter {
   static final int TAG_LONG = 1;
@@ -21,22 +21,20 @@ public final class StateWriter {
 
   /** Begins a record of a component; {@code version} grows when its fields change. */
   public StateWriter record(String name, int version) {
-    return write(
-        () -> {
-          out.writeByte(TAG_RECORD);
-          byte[] utf = name.getBytes(StandardCharsets.UTF_8);
-          out.writeInt(utf.length);
-          out.write(utf);
-          out.writeInt(version);
-        });
+    return write(() -> {
+      out.writeByte(TAG_RECORD);
+      byte[] utf = name.getBytes(StandardCharsets.UTF_8);
+      out.writeInt(utf.length);
+      out.write(utf);
+      out.writeInt(version);
+    });
   }
 
   public StateWriter putLong(long value) {
-    return write(
-        () -> {
-          out.writeByte(TAG_LONG);
-          out.writeLong(value);
-        });
+    return write(() -> {
+      out.writeByte(TAG_LONG);
+      out.writeLong(value);
+    });
   }
 
   public StateWriter putInt(int value) {
@@ -52,23 +50,21 @@ public final class StateWriter {
   }
 
   public StateWriter putBytes(byte[] value) {
-    return write(
-        () -> {
-          out.writeByte(TAG_BYTES);
-          out.writeInt(value.length);
-          out.write(value);
-        });
+    return write(() -> {
+      out.writeByte(TAG_BYTES);
+      out.writeInt(value.length);
+      out.write(value);
+    });
   }
 
   public StateWriter putLongs(long[] values) {
-    return write(
-        () -> {
-          out.writeByte(TAG_LONGS);
-          out.writeInt(values.length);
-          for (long value : values) {
-            out.writeLong(value);
-          }
-        });
+    return write(() -> {
+      out.writeByte(TAG_LONGS);
+      out.writeInt(values.length);
+      for (long value : values) {
+        out.writeLong(value);
+      }
+    });
   }
 
   public StateWriter putInts(int[] values) {

@@ -5,8 +5,8 @@ import io.anillo.vmm.device.Bus;
 import io.anillo.vmm.memory.GuestMemory;
 
 /**
- * One processor in software, as the semantics of instructions see it: its state, its way to memory, and how it raises
- * exceptions. The interpreter and translated code both run on this.
+ * One processor in software, as the semantics of instructions see it: its state, its way to memory,
+ * and how it raises exceptions. The interpreter and translated code both run on this.
  */
 public abstract class Processor {
   public final CpuState state = new CpuState();
@@ -23,9 +23,13 @@ public abstract class Processor {
     this.bus = bus;
   }
 
-  // ---- linear memory, at the current privilege ----------------------------------------------------------------------
+  // ---- linear memory, at the current privilege
+  // ----------------------------------------------------------------------
 
-  /** Loads from a linear address, zero-extended. Throws {@link GuestFault} for #PF, #GP (canonical), #AC. */
+  /**
+   * Loads from a linear address, zero-extended. Throws {@link GuestFault} for #PF, #GP (canonical),
+   * #AC.
+   */
   public abstract long load(long linear, int sizeBytes);
 
   public abstract void store(long linear, int sizeBytes, long value);
@@ -33,7 +37,8 @@ public abstract class Processor {
   /** Faults as {@link #store} would, without storing. */
   public abstract void probeWrite(long linear, int sizeBytes);
 
-  // ---- linear memory, as the processor's own accesses to its tables: always supervisor, SMAP does not apply ---------
+  // ---- linear memory, as the processor's own accesses to its tables: always supervisor, SMAP does
+  // not apply ---------
 
   public abstract long loadSystem(long linear, int sizeBytes);
 
@@ -42,17 +47,26 @@ public abstract class Processor {
   /** Faults as {@link #storeSystem} would, without storing. */
   public abstract void probeSystemWrite(long linear, int sizeBytes);
 
-  // ---- what must be told when state changes that caches depend on ---------------------------------------------------
+  // ---- what must be told when state changes that caches depend on
+  // ---------------------------------------------------
 
-  /** CR0, CR3, CR4, EFER, PDPTEs changed in a way that invalidates all translations but global ones. */
+  /**
+   * CR0, CR3, CR4, EFER, PDPTEs changed in a way that invalidates all translations but global ones.
+   */
   public abstract void flushTlb(boolean globalToo);
 
-  /** Privilege, code segment, flags such as TF, VM or AC, or a mode bit changed. Call after every such change. */
+  /**
+   * Privilege, code segment, flags such as TF, VM or AC, or a mode bit changed. Call after every
+   * such change.
+   */
   public abstract void modeChanged();
 
-  // ---- exceptions ---------------------------------------------------------------------------------------------------
+  // ---- exceptions
+  // ---------------------------------------------------------------------------------------------------
 
-  /** Makes the exception to be thrown: {@code throw processor.fault(GuestFault.PAGE_FAULT, code)}. */
+  /**
+   * Makes the exception to be thrown: {@code throw processor.fault(GuestFault.PAGE_FAULT, code)}.
+   */
   public final GuestFault fault(int vector, int errorCode) {
     fault.vector = vector;
     fault.errorCode = errorCode;
