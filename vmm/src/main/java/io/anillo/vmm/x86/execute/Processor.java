@@ -1,6 +1,8 @@
 package io.anillo.vmm.x86.execute;
 
+import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.cpu.LocalInterrupts;
 import io.anillo.vmm.device.Bus;
 import io.anillo.vmm.memory.GuestMemory;
 
@@ -24,7 +26,6 @@ public abstract class Processor {
   }
 
   // ---- linear memory, at the current privilege
-  // ----------------------------------------------------------------------
 
   /**
    * Loads from a linear address, zero-extended. Throws {@link GuestFault} for #PF, #GP (canonical),
@@ -48,7 +49,6 @@ public abstract class Processor {
   public abstract void probeSystemWrite(long linear, int sizeBytes);
 
   // ---- what must be told when state changes that caches depend on
-  // ---------------------------------------------------
 
   /**
    * CR0, CR3, CR4, EFER, PDPTEs changed in a way that invalidates all translations but global ones.
@@ -61,8 +61,39 @@ public abstract class Processor {
    */
   public abstract void modeChanged();
 
+  /**
+   * CR3 was loaded: another address space, or another PCID.
+   *
+   * @param keepTranslations bit 63 of the source with CR4.PCIDE: cached translations of the new
+   *     PCID stay valid. Otherwise those of the new PCID (of all, without CR4.PCIDE) are dropped,
+   *     but for global ones.
+   */
+  public abstract void addressSpaceChanged(boolean keepTranslations);
+
+  /** INVLPG: drops the translations of one page in the current address space, global ones too. */
+  public abstract void invalidatePage(long linear);
+
+  /**
+   * INVPCID, its descriptor already checked (Intel SDM vol. 2A, INVPCID).
+   *
+   * @param type 0: one address of one PCID; 1: one PCID; 2: all, global ones too; 3: all but global
+   *     ones
+   */
+  public abstract void invalidatePcid(int type, int pcid, long linear);
+
+  // ---- what else privileged instructions reach
+
+  /** Loads from guest-physical memory, as page walks do: for the PDPTEs of PAE paging. */
+  public abstract long loadPhysical(long physical, int sizeBytes);
+
+  /** What RDTSC gives: the board's time stamp with {@link CpuState#tscOffset} added. */
+  public abstract long timeStampCounter();
+
+  public abstract LocalInterrupts localInterrupts();
+
+  public abstract CpuModel model();
+
   // ---- exceptions
-  // ---------------------------------------------------------------------------------------------------
 
   /**
    * Makes the exception to be thrown: {@code throw processor.fault(GuestFault.PAGE_FAULT, code)}.
