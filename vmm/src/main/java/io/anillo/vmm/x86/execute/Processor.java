@@ -38,8 +38,8 @@ public abstract class Processor {
   /** Faults as {@link #store} would, without storing. */
   public abstract void probeWrite(long linear, int sizeBytes);
 
-  // ---- linear memory, as the processor's own accesses to its tables: always supervisor, SMAP does
-  // not apply ---------
+  // ---- linear memory, as the processor's own accesses to its tables: supervisor at
+  // any privilege (implicit supervisor accesses, Intel SDM vol. 3A §4.6)
 
   public abstract long loadSystem(long linear, int sizeBytes);
 
