@@ -1,0 +1,3 @@
+/** Serial lines: the 16550A. */
+@org.jspecify.annotations.NullMarked
+package io.anillo.vmm.device.serial;
