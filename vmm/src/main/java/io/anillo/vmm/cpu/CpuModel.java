@@ -31,7 +31,8 @@ public record CpuModel(String name, int processors) {
   /** Bytes of the XSAVE area: legacy region and header. */
   public static final int XSAVE_BYTES = 576;
 
-  public static final int MICROCODE_REVISION = 0x8B;
+  /** What MSR 0x8B reads: a current revision for the signature, so that kernels ask for no update. */
+  public static final int MICROCODE_REVISION = 0x0A10_11FF;
 
   private static final int EAX = 0, EBX = 1, ECX = 2, EDX = 3;
   private static final int HIGHEST_BASIC = 0x16;
