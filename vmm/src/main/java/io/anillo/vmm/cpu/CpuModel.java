@@ -31,7 +31,9 @@ public record CpuModel(String name, int processors) {
   /** Bytes of the XSAVE area: legacy region and header. */
   public static final int XSAVE_BYTES = 576;
 
-  /** What MSR 0x8B reads: a current revision for the signature, so that kernels ask for no update. */
+  /**
+   * What MSR 0x8B reads: a current revision for the signature, so that kernels ask for no update.
+   */
   public static final int MICROCODE_REVISION = 0x0A10_11FF;
 
   private static final int EAX = 0, EBX = 1, ECX = 2, EDX = 3;

@@ -49,8 +49,7 @@ final class CodeSegment {
       throw processor.generalProtection(0);
     }
     int errorCode = selector & 0xFFFC;
-    long descriptor =
-        DescriptorTables.read(processor, selector, GuestFault.GENERAL_PROTECTION, 0);
+    long descriptor = DescriptorTables.read(processor, selector, GuestFault.GENERAL_PROTECTION, 0);
     int requested = selector & 3;
     if (!Descriptor.isCode(descriptor) || requested < state.privilege) {
       throw processor.generalProtection(errorCode);

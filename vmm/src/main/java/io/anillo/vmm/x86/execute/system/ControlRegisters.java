@@ -21,8 +21,8 @@ import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.execute.Processor;
 
 /**
- * Control registers, XCR0 and the instructions that invalidate translations (Intel SDM vol. 3A §2.5,
- * §4.10.4, §9.8.5; vol. 2 MOV to/from control registers, INVPCID, XSETBV).
+ * Control registers, XCR0 and the instructions that invalidate translations (Intel SDM vol. 3A
+ * §2.5, §4.10.4, §9.8.5; vol. 2 MOV to/from control registers, INVPCID, XSETBV).
  */
 public final class ControlRegisters {
   private static final long CR0_WRITABLE =

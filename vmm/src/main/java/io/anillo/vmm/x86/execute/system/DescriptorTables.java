@@ -26,9 +26,7 @@ final class DescriptorTables {
   /** Linear address of a selector's descriptor. */
   static long address(CpuState state, int selector) {
     long base =
-        (selector & TABLE_INDICATOR) == 0
-            ? state.gdtBase
-            : state.segmentBase[CpuState.LDTR];
+        (selector & TABLE_INDICATOR) == 0 ? state.gdtBase : state.segmentBase[CpuState.LDTR];
     return linear(state, base + (selector & 0xFFF8));
   }
 
@@ -65,9 +63,7 @@ final class DescriptorTables {
   static void probeAccessed(Processor processor, int selector, long descriptor) {
     if (!Descriptor.isAccessed(descriptor)) {
       processor.probeSystemWrite(
-          DescriptorTables.linear(
-              processor.state, address(processor.state, selector) + 5),
-          1);
+          DescriptorTables.linear(processor.state, address(processor.state, selector) + 5), 1);
     }
   }
 
@@ -93,8 +89,7 @@ final class DescriptorTables {
   }
 
   static void probeBusy(Processor processor, int selector) {
-    processor.probeSystemWrite(
-        linear(processor.state, address(processor.state, selector) + 5), 1);
+    processor.probeSystemWrite(linear(processor.state, address(processor.state, selector) + 5), 1);
   }
 
   static boolean isCanonical(long linear) {

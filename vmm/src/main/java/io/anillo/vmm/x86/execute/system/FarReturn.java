@@ -60,8 +60,7 @@ public final class FarReturn {
       return;
     }
     long outerPointer = stack.peek(2L * operandBytes + released, operandBytes);
-    int outerSelector =
-        (int) stack.peek(3L * operandBytes + released, operandBytes) & 0xFFFF;
+    int outerSelector = (int) stack.peek(3L * operandBytes + released, operandBytes) & 0xFFFF;
     long outer = readOuterStack(processor, outerSelector, code, newPrivilege);
     CodeSegment.checkOffset(processor, code, offset, 0);
     CodeSegment.enter(processor, selector, code, newPrivilege, offset);
@@ -99,8 +98,7 @@ public final class FarReturn {
     stack.release(3L * operandBytes);
     CodeSegment.enterReal(processor, selector, offset);
     stack.commit();
-    setFlags(
-        processor, flags, ALWAYS_RETURNED | IF | IOPL | (operandBytes == 2 ? 0 : WIDE_FLAGS));
+    setFlags(processor, flags, ALWAYS_RETURNED | IF | IOPL | (operandBytes == 2 ? 0 : WIDE_FLAGS));
   }
 
   private static void returnVirtual8086(Processor processor, int operandBytes) {
@@ -216,8 +214,7 @@ public final class FarReturn {
       state.general[RSP] = pointer + released & 0xFFFF_FFFFL;
     } else {
       // A 16-bit stack: the rest of ESP keeps what it had, as on real processors.
-      state.general[RSP] =
-          state.general[RSP] & 0xFFFF_0000L | pointer + released & 0xFFFF;
+      state.general[RSP] = state.general[RSP] & 0xFFFF_0000L | pointer + released & 0xFFFF;
     }
     processor.modeChanged();
   }

@@ -157,8 +157,7 @@ public final class FarTransfer {
       throw processor.generalProtection(errorCode);
     }
     requireAccess(processor, gateSelector, gate);
-    if (longMode
-        && (DescriptorTables.readUpperHalf(processor, gateSelector) >>> 40 & 0x1F) != 0) {
+    if (longMode && (DescriptorTables.readUpperHalf(processor, gateSelector) >>> 40 & 0x1F) != 0) {
       throw processor.generalProtection(errorCode);
     }
     if (!Descriptor.isPresent(gate)) {
@@ -255,12 +254,7 @@ public final class FarTransfer {
    * @param innerPrivilege the new privilege level, or -1 when it stays
    */
   private static void enterLong(
-      Processor processor,
-      int selector,
-      long code,
-      int innerPrivilege,
-      long offset,
-      long nextRip) {
+      Processor processor, int selector, long code, int innerPrivilege, long offset, long nextRip) {
     CpuState state = processor.state;
     boolean inner = innerPrivilege >= 0;
     StackSegment stack =

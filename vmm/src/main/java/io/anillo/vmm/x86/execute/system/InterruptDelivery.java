@@ -304,8 +304,7 @@ public final class InterruptDelivery {
     if (DescriptorTables.isNull(selector)) {
       throw processor.generalProtection(external);
     }
-    long code =
-        DescriptorTables.read(processor, selector, GuestFault.GENERAL_PROTECTION, external);
+    long code = DescriptorTables.read(processor, selector, GuestFault.GENERAL_PROTECTION, external);
     if (!Descriptor.isCode(code) || Descriptor.privilege(code) > processor.state.privilege) {
       throw processor.generalProtection(selector & 0xFFFC | external);
     }

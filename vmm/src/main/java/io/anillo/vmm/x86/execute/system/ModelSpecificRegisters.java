@@ -52,7 +52,6 @@ public final class ModelSpecificRegisters {
   private static final int SYSCALL_MASK = 0xC000_0084;
   private static final int FS_BASE = 0xC000_0100, GS_BASE = 0xC000_0101;
   private static final int KERNEL_GS_BASE = 0xC000_0102, TSC_AUX = 0xC000_0103;
-
   private static final int SYSCFG = 0xC001_0010, HWCR = 0xC001_0015;
   private static final int TOP_MEM = 0xC001_001A, TOP_MEM2 = 0xC001_001D, NB_CFG = 0xC001_001F;
   private static final int PATCH_LOADER = 0xC001_0020;

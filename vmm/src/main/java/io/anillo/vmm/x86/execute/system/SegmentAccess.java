@@ -57,7 +57,9 @@ public final class SegmentAccess {
     }
   }
 
-  /** Raises #GP(0) when an instruction of {@code sizeBytes} at RIP reaches beyond the limit of CS. */
+  /**
+   * Raises #GP(0) when an instruction of {@code sizeBytes} at RIP reaches beyond the limit of CS.
+   */
   public static void checkFetch(Processor processor, long offset, int sizeBytes) {
     if (offset + sizeBytes - 1 > processor.state.segmentLimit[CS]) {
       throw processor.generalProtection(0);

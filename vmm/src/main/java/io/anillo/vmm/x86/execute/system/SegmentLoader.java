@@ -14,9 +14,9 @@ import io.anillo.vmm.x86.execute.GuestFault;
 import io.anillo.vmm.x86.execute.Processor;
 
 /**
- * Loads of segment registers and table registers (Intel SDM vol. 2 MOV, LDS, LLDT, LTR; vol. 3A §5).
- * The caller sets the interrupt shadow after MOV SS and POP SS, and tells the processor nothing:
- * {@link Processor#modeChanged} is called here where it is needed.
+ * Loads of segment registers and table registers (Intel SDM vol. 2 MOV, LDS, LLDT, LTR; vol. 3A
+ * §5). The caller sets the interrupt shadow after MOV SS and POP SS, and tells the processor
+ * nothing: {@link Processor#modeChanged} is called here where it is needed.
  */
 public final class SegmentLoader {
   /** Present, code or data, data, writable, accessed: a segment of real mode. */
@@ -80,12 +80,7 @@ public final class SegmentLoader {
       return;
     }
     long descriptor =
-        readStack(
-            processor,
-            selector,
-            state.privilege,
-            GuestFault.GENERAL_PROTECTION,
-            0);
+        readStack(processor, selector, state.privilege, GuestFault.GENERAL_PROTECTION, 0);
     set(state, SS, selector, DescriptorTables.markAccessed(processor, selector, descriptor));
   }
 
@@ -115,8 +110,7 @@ public final class SegmentLoader {
       loadNull(state, segment, selector);
       return;
     }
-    long descriptor =
-        readData(processor, selector, state.privilege, GuestFault.GENERAL_PROTECTION);
+    long descriptor = readData(processor, selector, state.privilege, GuestFault.GENERAL_PROTECTION);
     set(state, segment, selector, DescriptorTables.markAccessed(processor, selector, descriptor));
   }
 
@@ -139,7 +133,9 @@ public final class SegmentLoader {
     return descriptor;
   }
 
-  /** A null selector: unusable, base 0 (CPUID 0x80000021 EAX bit 6 says that the base is cleared). */
+  /**
+   * A null selector: unusable, base 0 (CPUID 0x80000021 EAX bit 6 says that the base is cleared).
+   */
   static void loadNull(CpuState state, int segment, int selector) {
     state.segmentSelector[segment] = selector;
     state.segmentBase[segment] = 0;
@@ -183,7 +179,9 @@ public final class SegmentLoader {
     state.segmentSelector[LDTR] = newSelector;
   }
 
-  /** The load of LDTR that LLDT and task switches share; a task switch raises #TS instead of #GP. */
+  /**
+   * The load of LDTR that LLDT and task switches share; a task switch raises #TS instead of #GP.
+   */
   static void loadLocalDescriptorTable(Processor processor, int selector, int vector) {
     CpuState state = processor.state;
     if (DescriptorTables.isNull(selector)) {

@@ -46,8 +46,7 @@ final class StackSegment {
     this.loadsSegment = loadsSegment;
     this.base = base;
     this.limit = limit;
-    this.expandDown =
-        (access & (CpuState.ACCESS_S | 0xC)) == (CpuState.ACCESS_S | 4);
+    this.expandDown = (access & (CpuState.ACCESS_S | 0xC)) == (CpuState.ACCESS_S | 4);
     this.mask = mask;
     this.user = user;
     this.pointer = mask == MASK64 ? pointer : pointer & MASK32;
@@ -80,8 +79,7 @@ final class StackSegment {
   }
 
   static StackSegment flat(Processor processor, long pointer, int privilege) {
-    return new StackSegment(
-        processor, 0, 0, false, 0, -1, 0, MASK64, privilege == 3, pointer);
+    return new StackSegment(processor, 0, 0, false, 0, -1, 0, MASK64, privilege == 3, pointer);
   }
 
   /** A stack of another privilege level, its descriptor already checked. */
@@ -200,7 +198,9 @@ final class StackSegment {
     pointer = pointer & ~mask | pointer + bytes & mask;
   }
 
-  /** Aligns the pointer down to 16 bytes, as 64-bit mode does before it pushes an interrupt frame. */
+  /**
+   * Aligns the pointer down to 16 bytes, as 64-bit mode does before it pushes an interrupt frame.
+   */
   void align() {
     pointer &= ~15L;
   }
