@@ -8,8 +8,9 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 
 /**
- * Gives ranges of a file back to the file system, which then read as zeros (Linux {@code fallocate} with {@code
- * FALLOC_FL_PUNCH_HOLE}). Where the host or the file system cannot, it says so and does nothing.
+ * Gives ranges of a file back to the file system, which then read as zeros (Linux {@code fallocate}
+ * with {@code FALLOC_FL_PUNCH_HOLE}). Where the host or the file system cannot, it says so and does
+ * nothing.
  */
 public final class HolePuncher implements AutoCloseable {
   private static final int O_RDWR = 2;
@@ -35,7 +36,8 @@ public final class HolePuncher implements AutoCloseable {
     static final MethodHandle CLOSE =
         handle("close", FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
 
-    private static MethodHandle handle(String name, FunctionDescriptor type, Linker.Option... options) {
+    private static MethodHandle handle(
+        String name, FunctionDescriptor type, Linker.Option... options) {
       Linker linker = Linker.nativeLinker();
       return linker.downcallHandle(linker.defaultLookup().find(name).orElseThrow(), type, options);
     }
@@ -71,7 +73,10 @@ public final class HolePuncher implements AutoCloseable {
     }
     try {
       supported =
-          (int) Native.FALLOCATE.invokeExact(descriptor, KEEP_SIZE_AND_PUNCH_HOLE, offset, lengthBytes) == 0;
+          (int)
+                  Native.FALLOCATE.invokeExact(
+                      descriptor, KEEP_SIZE_AND_PUNCH_HOLE, offset, lengthBytes)
+              == 0;
       return supported;
     } catch (RuntimeException | Error e) {
       throw e;

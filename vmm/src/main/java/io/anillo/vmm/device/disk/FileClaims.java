@@ -7,8 +7,9 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Which files this process uses as disks. The operating system's locks belong to the process and vanish when any of its
- * descriptors of the file is closed (POSIX), so a second opening must be refused before the file is opened at all.
+ * Which files this process uses as disks. The operating system's locks belong to the process and
+ * vanish when any of its descriptors of the file is closed (POSIX), so a second opening must be
+ * refused before the file is opened at all.
  */
 final class FileClaims {
   private static final Map<Object, FileClaims> CLAIMS = new HashMap<>();
@@ -28,8 +29,10 @@ final class FileClaims {
    *
    * @throws IOException when the file cannot be looked at
    */
-  static @org.jspecify.annotations.Nullable FileClaims claim(Path file, boolean readOnly) throws IOException {
-    Object identity = Files.readAttributes(file, java.nio.file.attribute.BasicFileAttributes.class).fileKey();
+  static @org.jspecify.annotations.Nullable FileClaims claim(Path file, boolean readOnly)
+      throws IOException {
+    Object identity =
+        Files.readAttributes(file, java.nio.file.attribute.BasicFileAttributes.class).fileKey();
     Object key = identity == null ? file.toRealPath() : identity;
     synchronized (CLAIMS) {
       FileClaims claim = CLAIMS.computeIfAbsent(key, FileClaims::new);
@@ -41,7 +44,10 @@ final class FileClaims {
     }
   }
 
-  /** Whether the caller is the only one in this process, so that the operating system's lock is its to take. */
+  /**
+   * Whether the caller is the only one in this process, so that the operating system's lock is its
+   * to take.
+   */
   boolean first() {
     synchronized (CLAIMS) {
       return users == WRITER || users == 1;

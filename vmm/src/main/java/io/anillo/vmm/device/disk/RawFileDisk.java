@@ -16,11 +16,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * A disk whose bytes are those of a file, or of a host's block device.
  *
- * <p>A writable disk holds an exclusive lock on its file and a read-only one a shared lock, so that nobody writes what
- * another uses. The file stays sparse: discarded and zeroed ranges become holes where the file system knows them.
+ * <p>A writable disk holds an exclusive lock on its file and a read-only one a shared lock, so that
+ * nobody writes what another uses. The file stays sparse: discarded and zeroed ranges become holes
+ * where the file system knows them.
  */
 public final class RawFileDisk implements BlockBackend {
-  /** Piece in which bytes pass between Java arrays and the file: bounds the JDK's copy outside the heap. */
+  /**
+   * Piece in which bytes pass between Java arrays and the file: bounds the JDK's copy outside the
+   * heap.
+   */
   private static final int PIECE_BYTES = 1 << 20;
 
   private static final ByteBuffer ZEROS = ByteBuffer.allocateDirect(1 << 16).asReadOnlyBuffer();
@@ -32,7 +36,8 @@ public final class RawFileDisk implements BlockBackend {
   private final @Nullable HolePuncher holes;
   private final long sizeBytes;
 
-  private RawFileDisk(Path file, FileChannel channel, FileClaims claim, boolean readOnly) throws IOException {
+  private RawFileDisk(Path file, FileChannel channel, FileClaims claim, boolean readOnly)
+      throws IOException {
     this.file = file;
     this.channel = channel;
     this.claim = claim;
@@ -44,7 +49,8 @@ public final class RawFileDisk implements BlockBackend {
   /**
    * Opens an existing file as a disk.
    *
-   * @throws IOException with a sentence that names the file, when it does not exist, may not be opened or is in use
+   * @throws IOException with a sentence that names the file, when it does not exist, may not be
+   *     opened or is in use
    */
   public static RawFileDisk open(Path file, boolean readOnly) throws IOException {
     if (Files.isDirectory(file)) {
@@ -79,19 +85,25 @@ public final class RawFileDisk implements BlockBackend {
           : FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE);
     } catch (AccessDeniedException e) {
       throw new IOException(
-          "disk '" + file + "' may not be " + (readOnly ? "read" : "written; open it read-only or change its rights"), e);
+          "disk '"
+              + file
+              + "' may not be "
+              + (readOnly ? "read" : "written; open it read-only or change its rights"),
+          e);
     }
   }
 
   /** Takes the operating system's lock, which the channel holds until it is closed. */
-  private static void lock(Path file, FileChannel channel, FileClaims claim, boolean readOnly) throws IOException {
+  private static void lock(Path file, FileChannel channel, FileClaims claim, boolean readOnly)
+      throws IOException {
     if (claim.first() && channel.tryLock(0, Long.MAX_VALUE, readOnly) == null) {
       throw inUse(file);
     }
   }
 
   private static IOException inUse(Path file) {
-    return new IOException("disk '" + file + "' is in use by another machine; stop it, or use a copy");
+    return new IOException(
+        "disk '" + file + "' is in use by another machine; stop it, or use a copy");
   }
 
   /**
@@ -131,7 +143,8 @@ public final class RawFileDisk implements BlockBackend {
       destination.limit(Math.min(limit, destination.position() + PIECE_BYTES));
       int count = channel.read(destination, at);
       if (count < 0) {
-        throw new IOException("disk '" + file + "' has become shorter than " + sizeBytes + " bytes");
+        throw new IOException(
+            "disk '" + file + "' has become shorter than " + sizeBytes + " bytes");
       }
       at += count;
     }
@@ -184,7 +197,14 @@ public final class RawFileDisk implements BlockBackend {
   private void check(long offset, long length) throws IOException {
     if (offset < 0 || length < 0 || offset > sizeBytes || length > sizeBytes - offset) {
       throw new IOException(
-          "request for " + length + " bytes at " + offset + " is beyond the " + sizeBytes + " bytes of disk '" + file
+          "request for "
+              + length
+              + " bytes at "
+              + offset
+              + " is beyond the "
+              + sizeBytes
+              + " bytes of disk '"
+              + file
               + "'");
     }
   }

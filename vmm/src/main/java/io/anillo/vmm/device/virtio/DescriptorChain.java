@@ -7,9 +7,10 @@ import io.anillo.vmm.state.StateWriter;
 import java.util.Arrays;
 
 /**
- * The buffers of one request, as the driver described them: first those the device reads, then those it writes (virtio
- * 1.2 §2.7.4). Filled by {@link VirtQueue#poll}, which has checked that every byte lies in RAM; reused from request to
- * request, so that taking one allocates nothing once the arrays have grown.
+ * The buffers of one request, as the driver described them: first those the device reads, then
+ * those it writes (virtio 1.2 §2.7.4). Filled by {@link VirtQueue#poll}, which has checked that
+ * every byte lies in RAM; reused from request to request, so that taking one allocates nothing once
+ * the arrays have grown.
  *
  * <p>Positions are bytes from the start of the readable or of the writable part.
  */

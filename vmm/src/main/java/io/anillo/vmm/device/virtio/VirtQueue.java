@@ -8,14 +8,17 @@ import java.lang.invoke.VarHandle;
 import java.util.function.Consumer;
 
 /**
- * The device's side of a split virtqueue (virtio 1.2 §2.7), with indirect descriptors and event indexes.
+ * The device's side of a split virtqueue (virtio 1.2 §2.7), with indirect descriptors and event
+ * indexes.
  *
- * <p>Everything in the rings is written by the guest and believed by nobody: an index out of bounds, a chain with a
- * loop, a buffer outside RAM or a ring that claims more requests than it has room for make the queue <em>broken</em>;
- * it then gives no more requests until it is reset, and the device asks for a reset (§2.1.1, DEVICE_NEEDS_RESET).
+ * <p>Everything in the rings is written by the guest and believed by nobody: an index out of
+ * bounds, a chain with a loop, a buffer outside RAM or a ring that claims more requests than it has
+ * room for make the queue <em>broken</em>; it then gives no more requests until it is reset, and
+ * the device asks for a reset (§2.1.1, DEVICE_NEEDS_RESET).
  *
- * <p>Hot class: {@link #poll}, {@link #complete} and {@link #interruptWanted} run once per request and allocate
- * nothing. Fences stand where another processor of the guest may be at work on the same ring.
+ * <p>Hot class: {@link #poll}, {@link #complete} and {@link #interruptWanted} run once per request
+ * and allocate nothing. Fences stand where another processor of the guest may be at work on the
+ * same ring.
  */
 public final class VirtQueue {
   /** Largest queue size a device may have. */
@@ -24,7 +27,10 @@ public final class VirtQueue {
   /** No MSI-X vector (virtio 1.2 §4.1.5.1.2). */
   public static final int NO_VECTOR = 0xFFFF;
 
-  /** Largest sum of a chain's lengths: what free-page reporting of huge blocks needs, and little work to check. */
+  /**
+   * Largest sum of a chain's lengths: what free-page reporting of huge blocks needs, and little
+   * work to check.
+   */
   private static final long MAXIMUM_CHAIN_BYTES = 1L << 30;
 
   private static final int DESCRIPTOR_BYTES = 16;
@@ -62,7 +68,8 @@ public final class VirtQueue {
    */
   VirtQueue(GuestMemory memory, int index, int maximumSize, Consumer<String> onBroken) {
     if (Integer.bitCount(maximumSize) != 1 || maximumSize > LARGEST) {
-      throw new IllegalArgumentException("queue size " + maximumSize + " is not a power of two up to " + LARGEST);
+      throw new IllegalArgumentException(
+          "queue size " + maximumSize + " is not a power of two up to " + LARGEST);
     }
     this.memory = memory;
     this.index = index;
@@ -88,7 +95,8 @@ public final class VirtQueue {
     signalledKnown = false;
   }
 
-  // ---- set-up by the transport --------------------------------------------------------------------------------------
+  // ---- set-up by the transport
+  // --------------------------------------------------------------------------------------
 
   public int index() {
     return index;
@@ -183,7 +191,8 @@ public final class VirtQueue {
     return false;
   }
 
-  // ---- requests -----------------------------------------------------------------------------------------------------
+  // ---- requests
+  // -----------------------------------------------------------------------------------------------------
 
   /** How many requests the driver has made available and the device has not taken. */
   public int waiting() {
@@ -322,14 +331,15 @@ public final class VirtQueue {
   }
 
   /**
-   * Whether the driver wants to be told of what was published since the last call that said so (§2.7.7). Asked once
-   * after a batch; a true answer must be followed by an interrupt.
+   * Whether the driver wants to be told of what was published since the last call that said so
+   * (§2.7.7). Asked once after a batch; a true answer must be followed by an interrupt.
    */
   boolean interruptWanted() {
     if (broken || !enabled) {
       return false;
     }
-    // The driver stores its wish and then looks at the index; we stored the index and now look at the wish.
+    // The driver stores its wish and then looks at the index; we stored the index and now look at
+    // the wish.
     VarHandle.fullFence();
     int old = signalledIndex;
     boolean known = signalledKnown;
@@ -345,7 +355,10 @@ public final class VirtQueue {
     return !known || ((publishedIndex - event - 1) & 0xFFFF) < ((publishedIndex - old) & 0xFFFF);
   }
 
-  /** Asks the driver not to notify while the device is looking at the queue anyway. Only ever a hint. */
+  /**
+   * Asks the driver not to notify while the device is looking at the queue anyway. Only ever a
+   * hint.
+   */
   public void suppressNotifications() {
     if (!broken && enabled && !eventIndex) {
       setUsedFlags(USED_NO_NOTIFY);
@@ -381,7 +394,8 @@ public final class VirtQueue {
     }
   }
 
-  // ---- state --------------------------------------------------------------------------------------------------------
+  // ---- state
+  // --------------------------------------------------------------------------------------------------------
 
   void save(StateWriter out) {
     out.putInt(size).putLong(descriptorTable).putLong(driverArea).putLong(deviceArea);
@@ -407,7 +421,8 @@ public final class VirtQueue {
     signalledIndex = in.getInt() & 0xFFFF;
     signalledKnown = in.getBoolean();
     if (enabled && !broken && (Integer.bitCount(size) != 1 || size < 1 || size > maximumSize)) {
-      throw new StateException("queue " + index + " has size " + size + " in the state; at most " + maximumSize);
+      throw new StateException(
+          "queue " + index + " has size " + size + " in the state; at most " + maximumSize);
     }
   }
 }

@@ -10,11 +10,12 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * What every virtio device is apart from its kind and its transport: status, features, queues and a configuration
- * structure (virtio 1.2 §2).
+ * What every virtio device is apart from its kind and its transport: status, features, queues and a
+ * configuration structure (virtio 1.2 §2).
  *
- * <p>Everything here runs on the board. A subclass serves its queues in {@link #serve}, which is called when the driver
- * notifies, when it has said DRIVER_OK, and after a restore; it must cope with being called with nothing to do.
+ * <p>Everything here runs on the board. A subclass serves its queues in {@link #serve}, which is
+ * called when the driver notifies, when it has said DRIVER_OK, and after a restore; it must cope
+ * with being called with nothing to do.
  */
 public abstract class VirtioDevice {
   /** Device status bits (virtio 1.2 §2.1). */
@@ -56,7 +57,8 @@ public abstract class VirtioDevice {
    * @param configurationBytes length of the device-specific configuration structure
    * @param queueSizes the largest size of each queue, a power of two up to 1024
    */
-  protected VirtioDevice(String name, int type, Board board, int configurationBytes, int... queueSizes) {
+  protected VirtioDevice(
+      String name, int type, Board board, int configurationBytes, int... queueSizes) {
     this.name = name;
     this.type = type;
     this.board = board;
@@ -68,7 +70,8 @@ public abstract class VirtioDevice {
     this.continuation = board.timer(name + "/continue", this::serveWaiting);
   }
 
-  // ---- what a kind of device says and does --------------------------------------------------------------------------
+  // ---- what a kind of device says and does
+  // --------------------------------------------------------------------------
 
   /** The features of this kind of device that it offers, without the common ones. */
   protected abstract long deviceFeatures();
@@ -105,7 +108,8 @@ public abstract class VirtioDevice {
 
   protected abstract void restoreDevice(StateReader in);
 
-  // ---- for subclasses -----------------------------------------------------------------------------------------------
+  // ---- for subclasses
+  // -----------------------------------------------------------------------------------------------
 
   public final String name() {
     return name;
@@ -136,7 +140,10 @@ public abstract class VirtioDevice {
     return (driverFeatures & feature) != 0;
   }
 
-  /** Whether requests may be served: the driver is ready, the device is not broken and may reach memory. */
+  /**
+   * Whether requests may be served: the driver is ready, the device is not broken and may reach
+   * memory.
+   */
   public final boolean running() {
     return (status & (DRIVER_OK | DEVICE_NEEDS_RESET)) == DRIVER_OK && transport.memoryAllowed();
   }
@@ -146,7 +153,10 @@ public abstract class VirtioDevice {
     return lastFailure;
   }
 
-  /** Stops the device for something the driver did that the device cannot go on from (virtio 1.2 §2.1.2). */
+  /**
+   * Stops the device for something the driver did that the device cannot go on from (virtio 1.2
+   * §2.1.2).
+   */
   protected final void fail(String reason) {
     if ((status & DEVICE_NEEDS_RESET) != 0) {
       return;
@@ -167,7 +177,10 @@ public abstract class VirtioDevice {
     }
   }
 
-  /** Raises the queue's interrupt if the driver wants it. Called after a batch of requests was published. */
+  /**
+   * Raises the queue's interrupt if the driver wants it. Called after a batch of requests was
+   * published.
+   */
   protected final void interrupt(VirtQueue queue) {
     if (queue.interruptWanted()) {
       metrics.interrupts++;
@@ -187,8 +200,9 @@ public abstract class VirtioDevice {
   }
 
   /**
-   * Serves every request that waits in a queue, each completed when the handler returns. Requests that a driver adds
-   * without end on another processor are served in turns, so that the board is not held for ever.
+   * Serves every request that waits in a queue, each completed when the handler returns. Requests
+   * that a driver adds without end on another processor are served in turns, so that the board is
+   * not held for ever.
    */
   protected final void serveEach(VirtQueue queue, RequestHandler handler) {
     int budget = 2 * queue.size();
@@ -225,7 +239,8 @@ public abstract class VirtioDevice {
     }
   }
 
-  // ---- for the transport --------------------------------------------------------------------------------------------
+  // ---- for the transport
+  // --------------------------------------------------------------------------------------------
 
   final void connect(VirtioTransport newTransport) {
     transport = newTransport;
@@ -328,7 +343,8 @@ public abstract class VirtioDevice {
     }
   }
 
-  // ---- life cycle ---------------------------------------------------------------------------------------------------
+  // ---- life cycle
+  // ---------------------------------------------------------------------------------------------------
 
   final void reset() {
     deviceReset();
@@ -358,8 +374,16 @@ public abstract class VirtioDevice {
     int savedQueues = in.getInt();
     if (savedType != type || savedQueues != queues.length) {
       throw new StateException(
-          "the state of '" + name + "' is of virtio type " + savedType + " with " + savedQueues + " queues, but it is "
-              + type + " with " + queues.length);
+          "the state of '"
+              + name
+              + "' is of virtio type "
+              + savedType
+              + " with "
+              + savedQueues
+              + " queues, but it is "
+              + type
+              + " with "
+              + queues.length);
     }
     status = in.getInt() & 0xFF;
     driverFeatures = in.getLong();
@@ -367,7 +391,10 @@ public abstract class VirtioDevice {
     boolean armed = in.getBoolean();
     if ((driverFeatures & ~offeredFeatures()) != 0 && (status & FEATURES_OK) != 0) {
       throw new StateException(
-          "the state of '" + name + "' uses features 0x" + Long.toHexString(driverFeatures & ~offeredFeatures())
+          "the state of '"
+              + name
+              + "' uses features 0x"
+              + Long.toHexString(driverFeatures & ~offeredFeatures())
               + " that this device does not offer");
     }
     for (VirtQueue queue : queues) {

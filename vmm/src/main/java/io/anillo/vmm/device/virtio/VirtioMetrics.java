@@ -1,6 +1,9 @@
 package io.anillo.vmm.device.virtio;
 
-/** Counters common to all virtio devices, since the machine's start. Kept on the board; not part of the state. */
+/**
+ * Counters common to all virtio devices, since the machine's start. Kept on the board; not part of
+ * the state.
+ */
 public final class VirtioMetrics {
   long notifications;
   long interrupts;

@@ -8,9 +8,10 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
- * A virtio device as a PCI function (virtio 1.2 §4.1), modern only: the capabilities that tell where the registers lie,
- * one memory BAR with all of them, MSI-X with a vector for each queue and one for configuration changes, INTA for
- * drivers without MSI-X, and access to the registers through configuration space alone (§4.1.4.9).
+ * A virtio device as a PCI function (virtio 1.2 §4.1), modern only: the capabilities that tell
+ * where the registers lie, one memory BAR with all of them, MSI-X with a vector for each queue and
+ * one for configuration changes, INTA for drivers without MSI-X, and access to the registers
+ * through configuration space alone (§4.1.4.9).
  */
 public final class VirtioPciFunction extends PciDevice {
   private static final int VENDOR = 0x1AF4;
@@ -36,14 +37,20 @@ public final class VirtioPciFunction extends PciDevice {
     super(
         device.name(),
         new PciIdentity(
-            VENDOR, FIRST_DEVICE + device.type(), classCode(device.type()), 1, VENDOR, 0x40 + device.type()));
+            VENDOR,
+            FIRST_DEVICE + device.type(),
+            classCode(device.type()),
+            1,
+            VENDOR,
+            0x40 + device.type()));
     this.device = device;
     this.registers = new VirtioPciRegisters(device, new FunctionInterrupts());
     addMemoryBar32(REGISTER_BAR, VirtioPciRegisters.BAR_BYTES, false, registers);
     this.msix = addMsix(MSIX_BAR, device.queueCount() + 1);
     useInterruptPin();
     addStructure(COMMON, VirtioPciRegisters.COMMON_OFFSET, VirtioPciRegisters.COMMON_BYTES, 0);
-    int notify = addStructure(NOTIFY, VirtioPciRegisters.NOTIFY_OFFSET, VirtioPciRegisters.NOTIFY_BYTES, 4);
+    int notify =
+        addStructure(NOTIFY, VirtioPciRegisters.NOTIFY_OFFSET, VirtioPciRegisters.NOTIFY_BYTES, 4);
     config().set(notify + CAPABILITY_BYTES, 4, VirtioPciRegisters.NOTIFY_MULTIPLIER);
     addStructure(ISR, VirtioPciRegisters.ISR_OFFSET, VirtioPciRegisters.ISR_BYTES, 0);
     if (device.configurationBytes() > 0) {
@@ -107,7 +114,8 @@ public final class VirtioPciFunction extends PciDevice {
     }
   }
 
-  // ---- configuration space ------------------------------------------------------------------------------------------
+  // ---- configuration space
+  // ------------------------------------------------------------------------------------------
 
   @Override
   protected void beforeConfigRead(int offset, int sizeBytes) {
@@ -143,7 +151,8 @@ public final class VirtioPciFunction extends PciDevice {
         && offset + length <= VirtioPciRegisters.BAR_BYTES;
   }
 
-  // ---- life cycle ---------------------------------------------------------------------------------------------------
+  // ---- life cycle
+  // ---------------------------------------------------------------------------------------------------
 
   @Override
   protected void resetDevice() {

@@ -5,11 +5,12 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
- * The registers of a virtio PCI function, all in one memory BAR: common configuration, ISR status, device configuration
- * and notification doorbells (virtio 1.2 §4.1.4).
+ * The registers of a virtio PCI function, all in one memory BAR: common configuration, ISR status,
+ * device configuration and notification doorbells (virtio 1.2 §4.1.4).
  *
- * <p>The structures begin at the {@code *_OFFSET}s and are reached by accesses of a field's own width, as §4.1.3.1 asks
- * of drivers; 64-bit fields also by two halves. Other writes change nothing.
+ * <p>The structures begin at the {@code *_OFFSET}s and are reached by accesses of a field's own
+ * width, as §4.1.3.1 asks of drivers; 64-bit fields also by two halves. Other writes change
+ * nothing.
  */
 final class VirtioPciRegisters implements MmioDevice, VirtioTransport {
   static final int BAR_BYTES = 0x4000;
@@ -67,7 +68,8 @@ final class VirtioPciRegisters implements MmioDevice, VirtioTransport {
     isr = 0;
   }
 
-  // ---- interrupts ---------------------------------------------------------------------------------------------------
+  // ---- interrupts
+  // ---------------------------------------------------------------------------------------------------
 
   @Override
   public void interruptQueue(VirtQueue queue) {
@@ -102,7 +104,8 @@ final class VirtioPciRegisters implements MmioDevice, VirtioTransport {
     return value;
   }
 
-  // ---- accesses -----------------------------------------------------------------------------------------------------
+  // ---- accesses
+  // -----------------------------------------------------------------------------------------------------
 
   @Override
   public long readMmio(long offset, int sizeBytes) {
@@ -121,7 +124,10 @@ final class VirtioPciRegisters implements MmioDevice, VirtioTransport {
     return readCommon((int) offset & ~3) >>> (8 * (offset & 3));
   }
 
-  /** The four bytes of the common configuration structure at an aligned offset (virtio 1.2 §4.1.4.3). */
+  /**
+   * The four bytes of the common configuration structure at an aligned offset (virtio 1.2
+   * §4.1.4.3).
+   */
   private long readCommon(int offset) {
     VirtQueue queue = selected();
     long value =
@@ -159,7 +165,8 @@ final class VirtioPciRegisters implements MmioDevice, VirtioTransport {
   @Override
   public void writeMmio(long offset, int sizeBytes, long value) {
     if (offset >= NOTIFY_OFFSET) {
-      // The doorbell's address tells the queue; what is written does so too (§4.1.5.2) and is not needed.
+      // The doorbell's address tells the queue; what is written does so too (§4.1.5.2) and is not
+      // needed.
       device.notified((int) ((offset - NOTIFY_OFFSET) / NOTIFY_MULTIPLIER));
     } else if (sizeBytes == 8) {
       writeMmio(offset, 4, value & 0xFFFF_FFFFL);
@@ -239,7 +246,8 @@ final class VirtioPciRegisters implements MmioDevice, VirtioTransport {
     return vector < interrupts.vectors() ? vector : VirtQueue.NO_VECTOR;
   }
 
-  // ---- state --------------------------------------------------------------------------------------------------------
+  // ---- state
+  // --------------------------------------------------------------------------------------------------------
 
   void save(StateWriter out) {
     out.record(device.name() + "/pci", 1);

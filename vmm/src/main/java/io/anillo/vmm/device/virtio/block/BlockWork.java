@@ -6,12 +6,12 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 
 /**
- * One request on its way through the backend, on a thread that may block. It holds copies of all it needs, never touches
- * guest memory, and posts its result: a header of {@value #HEADER_BYTES} bytes (slot, request number, status) followed
- * by the bytes read.
+ * One request on its way through the backend, on a thread that may block. It holds copies of all it
+ * needs, never touches guest memory, and posts its result: a header of {@value #HEADER_BYTES} bytes
+ * (slot, request number, status) followed by the bytes read.
  *
- * <p>A recording holds exactly these payloads. During a replay the work is never run, so it stays {@code QUEUED}; {@link
- * #withdraw} therefore never waits there.
+ * <p>A recording holds exactly these payloads. During a replay the work is never run, so it stays
+ * {@code QUEUED}; {@link #withdraw} therefore never waits there.
  */
 final class BlockWork implements Runnable {
   static final int HEADER_BYTES = 16;
@@ -64,7 +64,8 @@ final class BlockWork implements Runnable {
   }
 
   /**
-   * Makes sure that nothing of this work happens from now on: takes it back if it has not begun, waits for it if it has.
+   * Makes sure that nothing of this work happens from now on: takes it back if it has not begun,
+   * waits for it if it has.
    *
    * @return true when it was taken back and will post nothing; false when it has posted its result
    */
@@ -125,14 +126,17 @@ final class BlockWork implements Runnable {
         case WRITE -> backend.write(offset, ByteBuffer.wrap(data));
         case FLUSH -> backend.flush();
         case DISCARD, WRITE_ZEROES -> eachSegment();
-        case GET_ID, UNSUPPORTED -> throw new IllegalStateException(operation + " reached the backend");
+        case GET_ID, UNSUPPORTED ->
+            throw new IllegalStateException(operation + " reached the backend");
       }
       if (flushAfter) {
         backend.flush();
       }
       return VirtioBlockDevice.STATUS_OK;
     } catch (IOException e) {
-      LOG.log(System.Logger.Level.WARNING, "disk " + operation + " at " + offset + " failed: " + e.getMessage());
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "disk " + operation + " at " + offset + " failed: " + e.getMessage());
       return VirtioBlockDevice.STATUS_ERROR;
     } catch (RuntimeException e) {
       // A fault of the backend must not leave the guest waiting for ever.

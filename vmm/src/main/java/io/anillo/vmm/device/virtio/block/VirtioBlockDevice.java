@@ -19,12 +19,13 @@ import org.jspecify.annotations.Nullable;
 /**
  * A disk (virtio 1.2 §5.2).
  *
- * <p>A request is taken from its queue on the board, executed by the backend on another thread, and completed on the
- * board when its result arrives. Many are under way at once and complete in any order, as on real disks; a flush covers
- * the writes that the guest had seen completed before, because those had returned from the backend.
+ * <p>A request is taken from its queue on the board, executed by the backend on another thread, and
+ * completed on the board when its result arrives. Many are under way at once and complete in any
+ * order, as on real disks; a flush covers the writes that the guest had seen completed before,
+ * because those had returned from the backend.
  *
- * <p>Bounds: one request moves at most {@link #MAXIMUM_REQUEST_BYTES}, all requests under way hold at most {@link
- * #MAXIMUM_BYTES_IN_FLIGHT}; further ones wait in the guest's own ring.
+ * <p>Bounds: one request moves at most {@link #MAXIMUM_REQUEST_BYTES}, all requests under way hold
+ * at most {@link #MAXIMUM_BYTES_IN_FLIGHT}; further ones wait in the guest's own ring.
  */
 public final class VirtioBlockDevice extends VirtioDevice {
   static final int SECTOR_BYTES = 512;
@@ -123,7 +124,8 @@ public final class VirtioBlockDevice extends VirtioDevice {
     return metrics;
   }
 
-  // ---- configuration (§5.2.4) ---------------------------------------------------------------------------------------
+  // ---- configuration (§5.2.4)
+  // ---------------------------------------------------------------------------------------
 
   private void fillConfiguration(long capacitySectors) {
     int physical = Math.max(backend.preferredBlockBytes(), config.logicalBlockBytes());
@@ -175,7 +177,8 @@ public final class VirtioBlockDevice extends VirtioDevice {
     channel.post(payload);
   }
 
-  // ---- requests (§5.2.6) --------------------------------------------------------------------------------------------
+  // ---- requests (§5.2.6)
+  // --------------------------------------------------------------------------------------------
 
   @Override
   protected void serve(VirtQueue queue) {
@@ -272,7 +275,8 @@ public final class VirtioBlockDevice extends VirtioDevice {
       }
       case WRITE -> {
         metrics.writes++;
-        byte[] data = backend.readOnly() || !transferable(sector, out) ? NO_DATA : payload(chain, out);
+        byte[] data =
+            backend.readOnly() || !transferable(sector, out) ? NO_DATA : payload(chain, out);
         yield backend.readOnly()
             ? answer(slot, request, STATUS_ERROR, 0)
             : transfer(slot, request, sector, out, data);
@@ -368,7 +372,8 @@ public final class VirtioBlockDevice extends VirtioDevice {
     return true;
   }
 
-  // ---- results ------------------------------------------------------------------------------------------------------
+  // ---- results
+  // ------------------------------------------------------------------------------------------------------
 
   private void apply(byte[] payload) {
     ByteBuffer fields = ByteBuffer.wrap(payload);
@@ -404,7 +409,8 @@ public final class VirtioBlockDevice extends VirtioDevice {
     }
   }
 
-  // ---- life cycle ---------------------------------------------------------------------------------------------------
+  // ---- life cycle
+  // ---------------------------------------------------------------------------------------------------
 
   @Override
   protected void deviceReset() {
@@ -418,7 +424,10 @@ public final class VirtioBlockDevice extends VirtioDevice {
     dropRequests(queue.index());
   }
 
-  /** Ends what is under way for a queue, or for all (-1), so that no late write reaches the disk either. */
+  /**
+   * Ends what is under way for a queue, or for all (-1), so that no late write reaches the disk
+   * either.
+   */
   private void dropRequests(int queue) {
     for (int slot = 0; slot < requests.length; slot++) {
       Request request = requests[slot];
@@ -487,7 +496,8 @@ public final class VirtioBlockDevice extends VirtioDevice {
     configuration.put(WRITEBACK_OFFSET, (byte) (writeback ? 1 : 0));
     configuration.putLong(0, state.capacitySectors());
     nextNumber = state.nextRequest();
-    // New numbers: a result posted before the state was saved finds no request, and the request is executed again.
+    // New numbers: a result posted before the state was saved finds no request, and the request is
+    // executed again.
     for (VirtioBlockState.Pending pending : state.pending()) {
       int slot = freeSlots[--freeCount];
       Request request = new Request();

@@ -13,7 +13,8 @@ import java.util.List;
  * @param writeback whether the driver has left the write cache on
  * @param capacitySectors the size the guest was told of
  * @param nextRequest number of the next request
- * @param pending requests taken from the queues and not completed; they are executed again after a restore
+ * @param pending requests taken from the queues and not completed; they are executed again after a
+ *     restore
  */
 record VirtioBlockState(
     boolean writeback, long capacitySectors, long nextRequest, List<Pending> pending) {
@@ -37,13 +38,15 @@ record VirtioBlockState(
     long nextRequest = in.getLong();
     int count = in.getInt();
     if (count < 0 || count > mostPending) {
-      throw new StateException("the state of '" + name + "' has " + count + " requests; at most " + mostPending);
+      throw new StateException(
+          "the state of '" + name + "' has " + count + " requests; at most " + mostPending);
     }
     List<Pending> pending = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
       int queue = in.getInt();
       if (queue < 0 || queue >= queues) {
-        throw new StateException("the state of '" + name + "' has a request of queue " + queue + " of " + queues);
+        throw new StateException(
+            "the state of '" + name + "' has a request of queue " + queue + " of " + queues);
       }
       DescriptorChain chain = new DescriptorChain();
       chain.restore(in);

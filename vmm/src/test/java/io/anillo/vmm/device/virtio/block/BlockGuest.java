@@ -26,7 +26,12 @@ final class BlockGuest {
 
   Buffer header(int type, long sector) {
     return driver.buffer(
-        ByteBuffer.allocate(16).order(ByteOrder.LITTLE_ENDIAN).putInt(type).putInt(0).putLong(sector).array());
+        ByteBuffer.allocate(16)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putInt(type)
+            .putInt(0)
+            .putLong(sector)
+            .array());
   }
 
   Request submit(int type, long sector, List<Buffer> out, List<Buffer> in) {

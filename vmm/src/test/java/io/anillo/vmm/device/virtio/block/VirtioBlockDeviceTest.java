@@ -29,7 +29,8 @@ class VirtioBlockDeviceTest {
   }
 
   private BlockGuest guest(long features) {
-    return new BlockGuest(new GuestDriver(board, device(disk, board)).negotiate(features).useMessages().ready(64));
+    return new BlockGuest(
+        new GuestDriver(board, device(disk, board)).negotiate(features).useMessages().ready(64));
   }
 
   private static byte[] random(int bytes, long seed) {
@@ -57,7 +58,10 @@ class VirtioBlockDeviceTest {
         MemoryDisk freshDisk = new MemoryDisk(SECTORS * 512, false);
         BlockGuest guest =
             new BlockGuest(
-                new GuestDriver(fresh, device(freshDisk, fresh)).negotiate(features).useMessages().ready(16));
+                new GuestDriver(fresh, device(freshDisk, fresh))
+                    .negotiate(features)
+                    .useMessages()
+                    .ready(16));
         byte[] data = random(5 * 512, features);
         assertThat(guest.run(guest.write(7, data))).isZero();
         BlockGuest.Request read = guest.read(7, data.length);
@@ -73,13 +77,16 @@ class VirtioBlockDeviceTest {
     BlockGuest guest = guest(-1);
     byte[] data = random(2048, 1);
     List<Buffer> pieces = new ArrayList<>();
-    for (int at = 0, size = 1; at < data.length; at += size, size = Math.min(size * 3 + 1, data.length - at)) {
+    for (int at = 0, size = 1;
+        at < data.length;
+        at += size, size = Math.min(size * 3 + 1, data.length - at)) {
       size = Math.min(size, data.length - at);
       pieces.add(guest.driver.buffer(Arrays.copyOfRange(data, at, at + size)));
     }
     assertThat(guest.run(guest.submit(1, 100, pieces, List.of()))).isZero();
     assertThat(Arrays.copyOfRange(disk.bytes(), 51200, 53248)).isEqualTo(data);
-    List<Buffer> rooms = List.of(guest.driver.room(13), guest.driver.room(1000), guest.driver.room(1035));
+    List<Buffer> rooms =
+        List.of(guest.driver.room(13), guest.driver.room(1000), guest.driver.room(1035));
     BlockGuest.Request read = guest.submit(0, 100, List.of(), rooms);
     assertThat(guest.run(read)).isZero();
     assertThat(guest.data(read)).isEqualTo(data);
@@ -96,9 +103,11 @@ class VirtioBlockDeviceTest {
     assertThat(guest.finish()).isEqualTo(40);
     assertThat(writes).allMatch(request -> guest.status(request) == 0);
     for (int i = 0; i < 40; i++) {
-      assertThat(Arrays.copyOfRange(disk.bytes(), i * 512, i * 512 + 512)).isEqualTo(random(512, i));
+      assertThat(Arrays.copyOfRange(disk.bytes(), i * 512, i * 512 + 512))
+          .isEqualTo(random(512, i));
     }
-    assertThat(((VirtioBlockDevice) guest.driver.device()).metrics().mostInFlight()).isGreaterThan(30);
+    assertThat(((VirtioBlockDevice) guest.driver.device()).metrics().mostInFlight())
+        .isGreaterThan(30);
   }
 
   @Test
@@ -153,7 +162,8 @@ class VirtioBlockDeviceTest {
 
   @Test
   void writesAreDurableAtOnceWithoutWriteback() {
-    BlockGuest withoutFlush = guest(~VirtioBlockDevice.FLUSH & ~VirtioBlockDevice.CONFIGURABLE_CACHE);
+    BlockGuest withoutFlush =
+        guest(~VirtioBlockDevice.FLUSH & ~VirtioBlockDevice.CONFIGURABLE_CACHE);
     assertThat(withoutFlush.run(withoutFlush.write(0, new byte[512]))).isZero();
     assertThat(disk.flushes).hasValue(1);
   }
@@ -173,20 +183,24 @@ class VirtioBlockDeviceTest {
     BlockGuest guest = guest(-1);
     BlockGuest.Request request = guest.submit(8, 0, List.of(), List.of(guest.driver.room(20)));
     assertThat(guest.run(request)).isZero();
-    assertThat(new String(guest.data(request), StandardCharsets.US_ASCII).trim()).isEqualTo("serial-42");
+    assertThat(new String(guest.data(request), StandardCharsets.US_ASCII).trim())
+        .isEqualTo("serial-42");
   }
 
   @Test
   void discardAndWriteZeroesClearTheRange() {
     BlockGuest guest = guest(-1);
     Arrays.fill(disk.bytes(), (byte) 1);
-    Buffer two = guest.driver.buffer(join(BlockGuest.segment(2, 3, 1), BlockGuest.segment(10, 1, 0)));
+    Buffer two =
+        guest.driver.buffer(join(BlockGuest.segment(2, 3, 1), BlockGuest.segment(10, 1, 0)));
     assertThat(guest.run(guest.submit(13, 0, List.of(two), List.of()))).isZero();
     Buffer one = guest.driver.buffer(BlockGuest.segment(20, 5, 0));
     assertThat(guest.run(guest.submit(11, 0, List.of(one), List.of()))).isZero();
     for (int sector = 0; sector < 32; sector++) {
       boolean cleared = sector >= 2 && sector < 5 || sector == 10 || sector >= 20 && sector < 25;
-      assertThat(disk.bytes()[sector * 512]).as("sector " + sector).isEqualTo((byte) (cleared ? 0 : 1));
+      assertThat(disk.bytes()[sector * 512])
+          .as("sector " + sector)
+          .isEqualTo((byte) (cleared ? 0 : 1));
     }
   }
 
@@ -206,9 +220,13 @@ class VirtioBlockDeviceTest {
     assertThat(guest.run(guest.read(0, 100))).as("part of a sector").isEqualTo(1);
     assertThat(guest.run(guest.submit(99, 0, List.of(), List.of()))).as("unknown").isEqualTo(2);
     Buffer flags = guest.driver.buffer(BlockGuest.segment(0, 1, 2));
-    assertThat(guest.run(guest.submit(13, 0, List.of(flags), List.of()))).as("unknown flag").isEqualTo(2);
+    assertThat(guest.run(guest.submit(13, 0, List.of(flags), List.of())))
+        .as("unknown flag")
+        .isEqualTo(2);
     Buffer far = guest.driver.buffer(BlockGuest.segment(SECTORS, 1, 0));
-    assertThat(guest.run(guest.submit(11, 0, List.of(far), List.of()))).as("discard beyond").isEqualTo(1);
+    assertThat(guest.run(guest.submit(11, 0, List.of(far), List.of())))
+        .as("discard beyond")
+        .isEqualTo(1);
     disk.badOffset = 512 * 9;
     assertThat(guest.run(guest.read(8, 1024))).as("bad sector").isEqualTo(1);
     assertThat(guest.run(guest.write(9, new byte[512]))).as("bad sector").isEqualTo(1);
@@ -239,7 +257,8 @@ class VirtioBlockDeviceTest {
 
   @Test
   void severalQueuesServeOneDisk() {
-    VirtioBlockDevice device = new VirtioBlockDevice(new VirtioBlockConfig("disk0", "", 4, 64, 512), disk, board);
+    VirtioBlockDevice device =
+        new VirtioBlockDevice(new VirtioBlockConfig("disk0", "", 4, 64, 512), disk, board);
     BlockGuest guest = new BlockGuest(new GuestDriver(board, device).bringUp());
     for (int i = 0; i < 4; i++) {
       guest.queueIndex = i;
@@ -325,7 +344,8 @@ class VirtioBlockDeviceTest {
     guest.driver.function.pause();
     byte[] state = guest.driver.save();
     try (TestBoard other = TestBoard.copyOf(board)) {
-      BlockGuest restored = new BlockGuest(guest.driver.continueOn(other, device(disk, other), state));
+      BlockGuest restored =
+          new BlockGuest(guest.driver.continueOn(other, device(disk, other), state));
       assertThat(restored.driver.save()).isNotEmpty();
       assertThat(restored.finish()).isEqualTo(3);
       assertThat(restored.status(read)).isZero();
@@ -381,7 +401,8 @@ class VirtioBlockDeviceTest {
               System.arraycopy(data, 0, model, from, data.length);
             }
             case 2 -> {
-              Buffer segment = guest.driver.buffer(BlockGuest.segment(sector, count, random.nextInt(2)));
+              Buffer segment =
+                  guest.driver.buffer(BlockGuest.segment(sector, count, random.nextInt(2)));
               guest.submit(13, 0, List.of(segment), List.of());
               Arrays.fill(model, from, to, (byte) 0);
             }
@@ -395,7 +416,9 @@ class VirtioBlockDeviceTest {
         guest.finish();
         for (int i = 0; i < reads.size(); i++) {
           assertThat(guest.status(reads.get(i))).isZero();
-          assertThat(guest.data(reads.get(i))).as("seed %d round %d", seed, round).isEqualTo(expected.get(i));
+          assertThat(guest.data(reads.get(i)))
+              .as("seed %d round %d", seed, round)
+              .isEqualTo(expected.get(i));
         }
       }
     }

@@ -13,8 +13,9 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A guest's driver for one virtio PCI function: finds its structures through configuration mechanism 1, programs BARs
- * and MSI-X, negotiates, sets up queues. What it allocates lies from {@link #HEAP} upwards.
+ * A guest's driver for one virtio PCI function: finds its structures through configuration
+ * mechanism 1, programs BARs and MSI-X, negotiates, sets up queues. What it allocates lies from
+ * {@link #HEAP} upwards.
  */
 public final class GuestDriver {
   public static final int SLOT = 3;
@@ -71,7 +72,8 @@ public final class GuestDriver {
     return function.device();
   }
 
-  // ---- configuration space ------------------------------------------------------------------------------------------
+  // ---- configuration space
+  // ------------------------------------------------------------------------------------------
 
   public int configRead(int offset, int size) {
     board.writePort(0xCF8, 4, 0x8000_0000 | SLOT << 11 | offset & 0xFC);
@@ -128,7 +130,8 @@ public final class GuestDriver {
     configWrite(windowCapability + 12, 4, size);
   }
 
-  // ---- registers ----------------------------------------------------------------------------------------------------
+  // ---- registers
+  // ----------------------------------------------------------------------------------------------------
 
   public int readCommon(int offset, int size) {
     return (int) board.readMmio(common + offset, size);
@@ -173,7 +176,8 @@ public final class GuestDriver {
     board.writeMmio(notify + (long) queue * notifyMultiplier, 2, queue);
   }
 
-  // ---- bring-up (virtio 1.2 §3.1.1) -----------------------------------------------------------------------------------
+  // ---- bring-up (virtio 1.2 §3.1.1)
+  // -----------------------------------------------------------------------------------
 
   /** Everything up to FEATURES_OK; the features are what the device offers of {@code wanted}. */
   public GuestDriver negotiate(long wanted) {
@@ -194,7 +198,10 @@ public final class GuestDriver {
     return this;
   }
 
-  /** Switches MSI-X on: vector 0 for configuration, vector i + 1 for queue i; a message's data is its vector. */
+  /**
+   * Switches MSI-X on: vector 0 for configuration, vector i + 1 for queue i; a message's data is
+   * its vector.
+   */
   public GuestDriver useMessages() {
     int vectors = (configRead(msixCapability + 2, 2) & 0x7FF) + 1;
     for (int i = 0; i < vectors; i++) {
@@ -225,7 +232,8 @@ public final class GuestDriver {
     boolean eventIndex = (features & VirtioDevice.EVENT_INDEX) != 0;
     writeCommon(0x16, 2, index);
     int offset = readCommon(0x1E, 2);
-    GuestQueue queue = new GuestQueue(memory, index, size, area, eventIndex, () -> doorbell(offset));
+    GuestQueue queue =
+        new GuestQueue(memory, index, size, area, eventIndex, () -> doorbell(offset));
     queue.indirect = (features & VirtioDevice.INDIRECT_DESCRIPTORS) != 0;
     writeCommon(0x18, 2, size);
     writeCommon(0x1A, 2, index + 1);
@@ -250,7 +258,8 @@ public final class GuestDriver {
     return negotiate(-1).useMessages().ready(64);
   }
 
-  // ---- memory -------------------------------------------------------------------------------------------------------
+  // ---- memory
+  // -------------------------------------------------------------------------------------------------------
 
   /** A page-aligned piece of RAM that is never given back. */
   public long allocate(long bytes) {
@@ -278,7 +287,8 @@ public final class GuestDriver {
     return bytes;
   }
 
-  // ---- state --------------------------------------------------------------------------------------------------------
+  // ---- state
+  // --------------------------------------------------------------------------------------------------------
 
   /** Saves the paused machine's host bridge and device. */
   public byte[] save() {
@@ -296,8 +306,8 @@ public final class GuestDriver {
   }
 
   /**
-   * Continues as the same driver on another machine whose RAM holds the same bytes, with a fresh device that takes the
-   * saved state; then resumes it.
+   * Continues as the same driver on another machine whose RAM holds the same bytes, with a fresh
+   * device that takes the saved state; then resumes it.
    */
   public GuestDriver continueOn(TestBoard other, VirtioDevice fresh, byte[] state) {
     GuestDriver driver = new GuestDriver(other, fresh);

@@ -38,7 +38,8 @@ public final class GuestQueue {
   static final int BYTES = 1 << 20;
   private static final int INDIRECT_ENTRIES = 32;
 
-  GuestQueue(GuestMemory memory, int index, int size, long area, boolean eventIndex, Runnable doorbell) {
+  GuestQueue(
+      GuestMemory memory, int index, int size, long area, boolean eventIndex, Runnable doorbell) {
     this.memory = memory;
     this.index = index;
     this.size = size;
@@ -60,7 +61,8 @@ public final class GuestQueue {
   }
 
   /** Writes a descriptor. */
-  public void describe(long tableAddress, int entry, long address, int length, int flags, int next) {
+  public void describe(
+      long tableAddress, int entry, long address, int length, int flags, int next) {
     long at = tableAddress + 16L * entry;
     memory.putLong(at, address);
     memory.putInt(at + 8, length);
@@ -79,7 +81,13 @@ public final class GuestQueue {
       for (int i = 0; i < count; i++) {
         boolean write = i >= readable.size();
         Buffer buffer = write ? writable.get(i - readable.size()) : readable.get(i);
-        describe(sub, i, buffer.address, buffer.length, (write ? WRITE : 0) | (i < count - 1 ? NEXT : 0), i + 1);
+        describe(
+            sub,
+            i,
+            buffer.address,
+            buffer.length,
+            (write ? WRITE : 0) | (i < count - 1 ? NEXT : 0),
+            i + 1);
       }
       describe(table, head, sub, 16 * count, INDIRECT, 0);
     } else {
@@ -90,7 +98,13 @@ public final class GuestQueue {
         boolean write = i >= readable.size();
         Buffer buffer = write ? writable.get(i - readable.size()) : readable.get(i);
         int flags = (write ? WRITE : 0) | (i < count - 1 ? NEXT : 0);
-        describe(table, entries.get(i), buffer.address, buffer.length, flags, i < count - 1 ? entries.get(i + 1) : 0);
+        describe(
+            table,
+            entries.get(i),
+            buffer.address,
+            buffer.length,
+            flags,
+            i < count - 1 ? entries.get(i + 1) : 0);
       }
     }
     int head = entries.getFirst();
@@ -126,7 +140,9 @@ public final class GuestQueue {
     doorbell.run();
   }
 
-  /** Takes the next request that the device has used; asks to be interrupted for the one after it. */
+  /**
+   * Takes the next request that the device has used; asks to be interrupted for the one after it.
+   */
   public @Nullable Used take() {
     int deviceIndex = memory.getShort(used + 2) & 0xFFFF;
     if (deviceIndex == usedIndex) {

@@ -21,8 +21,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A board with nothing but RAM and buses, whose thread is the test's: events are applied only in {@link #settle} and
- * {@link #applyPosted}. Work outside runs on virtual threads, or waits in {@link #held} while {@link #hold} is set.
+ * A board with nothing but RAM and buses, whose thread is the test's: events are applied only in
+ * {@link #settle} and {@link #applyPosted}. Work outside runs on virtual threads, or waits in
+ * {@link #held} while {@link #hold} is set.
  */
 public final class TestBoard implements Board, Bus, AutoCloseable {
   private record Posted(EventChannel.Handler handler, byte[] payload) {}
@@ -152,14 +153,13 @@ public final class TestBoard implements Board, Bus, AutoCloseable {
           return;
         }
         under.incrementAndGet();
-        outside.execute(
-            () -> {
-              try {
-                work.run();
-              } finally {
-                under.decrementAndGet();
-              }
-            });
+        outside.execute(() -> {
+          try {
+            work.run();
+          } finally {
+            under.decrementAndGet();
+          }
+        });
       }
     };
   }
@@ -204,7 +204,8 @@ public final class TestBoard implements Board, Bus, AutoCloseable {
     }
   }
 
-  // ---- the buses ----------------------------------------------------------------------------------------------------
+  // ---- the buses
+  // ----------------------------------------------------------------------------------------------------
 
   private static <T> void map(TreeMap<Long, Range<T>> map, long base, long size, T device) {
     var below = map.floorEntry(base + size - 1);
@@ -214,9 +215,12 @@ public final class TestBoard implements Board, Bus, AutoCloseable {
     map.put(base, new Range<>(base, size, device));
   }
 
-  private static <T> @org.jspecify.annotations.Nullable Range<T> find(TreeMap<Long, Range<T>> map, long address) {
+  private static <T> @org.jspecify.annotations.Nullable Range<T> find(
+      TreeMap<Long, Range<T>> map, long address) {
     var below = map.floorEntry(address);
-    return below != null && address < below.getValue().base + below.getValue().size ? below.getValue() : null;
+    return below != null && address < below.getValue().base + below.getValue().size
+        ? below.getValue()
+        : null;
   }
 
   @Override
