@@ -8,6 +8,7 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.function.BooleanSupplier;
 
 /**
  * What every virtio device is apart from its kind and its transport: status, features, queues and a
@@ -194,6 +195,8 @@ public abstract class VirtioDevice {
   @FunctionalInterface
   protected interface RequestHandler {
     /**
+     * Does what the request asks.
+     *
      * @return the number of bytes written to the chain, to be reported to the driver
      */
     long handle(DescriptorChain chain);
@@ -205,22 +208,31 @@ public abstract class VirtioDevice {
    * not held for ever.
    */
   protected final void serveEach(VirtQueue queue, RequestHandler handler) {
+    serveWhile(queue, () -> true, handler);
+  }
+
+  /** Like {@link #serveEach}, but takes a request only while there is something for it. */
+  protected final void serveWhile(
+      VirtQueue queue, BooleanSupplier somethingLeft, RequestHandler handler) {
     int budget = 2 * queue.size();
     boolean any = false;
     do {
       queue.suppressNotifications();
-      while (budget > 0 && running() && queue.poll(shared)) {
+      while (budget > 0 && running() && somethingLeft.getAsBoolean() && queue.poll(shared)) {
         budget--;
         any = true;
         long written = handler.handle(shared);
         queue.put(shared.head(), written);
       }
       queue.publish();
-    } while (!queue.requestNotifications() && budget > 0 && running());
+    } while (somethingLeft.getAsBoolean()
+        && !queue.requestNotifications()
+        && budget > 0
+        && running());
     if (any) {
       interrupt(queue);
     }
-    if (budget == 0 && running()) {
+    if (budget == 0 && running() && somethingLeft.getAsBoolean()) {
       continueLater();
     }
   }
