@@ -1,0 +1,102 @@
+package io.anillo.vmm.device.interrupt;
+
+import io.anillo.vmm.device.MessageInterrupts;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The wires between local APICs, I/O APIC and devices: finds the processors that a message is for and hands it over
+ * (Intel SDM vol. 3A §11.6.2, §11.11).
+ */
+public final class InterruptFabric implements MessageInterrupts {
+  /** Delivery modes (Intel SDM vol. 3A §11.6.1). */
+  public static final int FIXED = 0, LOWEST_PRIORITY = 1, SMI = 2, NMI = 4, INIT = 5, STARTUP = 6, EXTINT = 7;
+
+  /** Physical destination of everybody, for senders with 32-bit and with 8-bit destinations. */
+  static final int BROADCAST = 0xFFFFFFFF, BROADCAST_8 = 0xFF;
+
+  private static final long MESSAGE_BASE = 0xFEE00000L;
+
+  private final List<LocalApic> processors = new ArrayList<>();
+  private EndOfInterruptListener endOfInterrupt = vector -> {};
+  private long messages;
+
+  /** Told of the end of level-triggered interrupts. */
+  @FunctionalInterface
+  interface EndOfInterruptListener {
+    void ended(int vector);
+  }
+
+  void add(LocalApic processor) {
+    processors.add(processor);
+  }
+
+  void setEndOfInterruptListener(EndOfInterruptListener listener) {
+    endOfInterrupt = listener;
+  }
+
+  void ended(int vector) {
+    endOfInterrupt.ended(vector);
+  }
+
+  /** Messages sent by devices. */
+  public long messages() {
+    return messages;
+  }
+
+  /** A memory write to the range of message-signalled interrupts. Writes elsewhere are lost. */
+  @Override
+  public void signal(long address, int data) {
+    if ((address & ~0xFFFFFL) != MESSAGE_BASE) {
+      return;
+    }
+    messages++;
+    int destination = (int) (address >> 12) & 0xFF;
+    boolean logical = (address & 4) != 0;
+    send(
+        destination == BROADCAST_8 && !logical ? BROADCAST : destination,
+        logical,
+        data >> 8 & 7,
+        data & 0xFF,
+        (data & 0x8000) != 0);
+  }
+
+  /**
+   * Delivers to the destination's processors.
+   *
+   * @param level whether the interrupt is level-triggered: its end is then broadcast to the I/O APIC
+   */
+  void send(int destination, boolean logical, int deliveryMode, int vector, boolean level) {
+    if (deliveryMode == LOWEST_PRIORITY) {
+      LocalApic chosen = null;
+      for (int i = 0; i < processors.size(); i++) {
+        LocalApic candidate = processors.get(i);
+        if (candidate.matches(destination, logical)
+            && candidate.accepting()
+            && (chosen == null || candidate.processorPriority() < chosen.processorPriority())) {
+          chosen = candidate;
+        }
+      }
+      if (chosen != null) {
+        chosen.deliver(FIXED, vector, level);
+      }
+      return;
+    }
+    for (int i = 0; i < processors.size(); i++) {
+      LocalApic candidate = processors.get(i);
+      if (candidate.matches(destination, logical)) {
+        candidate.deliver(deliveryMode, vector, level);
+      }
+    }
+  }
+
+  /** Delivers to all, with or without the sender. */
+  void sendToAll(LocalApic sender, boolean withSender, int deliveryMode, int vector) {
+    for (int i = 0; i < processors.size(); i++) {
+      LocalApic candidate = processors.get(i);
+      if (withSender || candidate != sender) {
+        candidate.deliver(deliveryMode == LOWEST_PRIORITY ? FIXED : deliveryMode, vector, false);
+      }
+    }
+  }
+}

@@ -1,0 +1,34 @@
+package io.anillo.vmm.machine;
+
+import io.anillo.vmm.port.CharBackend;
+import java.io.ByteArrayOutputStream;
+import java.util.concurrent.atomic.AtomicReference;
+
+/** A line whose other end is a test. */
+public final class CaptureBackend implements CharBackend {
+  private final ByteArrayOutputStream output;
+  private final AtomicReference<Receiver> receiver = new AtomicReference<>((data, offset, length) -> {});
+
+  public CaptureBackend(ByteArrayOutputStream output) {
+    this.output = output;
+  }
+
+  /** Sends to the guest. */
+  public void type(String text) {
+    byte[] bytes = text.getBytes(java.nio.charset.StandardCharsets.ISO_8859_1);
+    receiver.get().receive(bytes, 0, bytes.length);
+  }
+
+  @Override
+  public void start(Receiver newReceiver) {
+    receiver.set(newReceiver);
+  }
+
+  @Override
+  public void write(byte[] data, int offset, int length) {
+    output.write(data, offset, length);
+  }
+
+  @Override
+  public void close() {}
+}
