@@ -198,6 +198,7 @@ public final class BoardExecutor implements Board, AutoCloseable {
     }
     timersExpired++;
     timer.armed = false;
+    timer.deadline = 0;
     updateEarliest();
     timer.onExpiry.run();
   }
@@ -433,6 +434,7 @@ public final class BoardExecutor implements Board, AutoCloseable {
     public void cancel() {
       if (armed) {
         armed = false;
+        deadline = 0;
         updateEarliest();
       }
     }
