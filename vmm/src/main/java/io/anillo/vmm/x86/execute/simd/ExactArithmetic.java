@@ -188,7 +188,7 @@ final class ExactArithmetic {
     // A significand without its highest bit is a denormal's, which the exponent field 0 says; and a
     // carry out of the significand moves into the exponent field by itself.
     long magnitude = ((long) (field - 1) << format) + rounded;
-    if (magnitude >= infinity(format)) {
+    if (field >= maximumExponent(format) || magnitude >= infinity(format)) {
       boolean toInfinity = rounding == NEAREST || rounding == (negative ? DOWN : UP);
       magnitude = toInfinity ? infinity(format) : infinity(format) - 1;
       raised = inexact || control.overflowMasked() ? OVERFLOW | INEXACT : OVERFLOW;

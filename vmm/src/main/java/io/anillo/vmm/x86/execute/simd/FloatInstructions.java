@@ -98,8 +98,8 @@ final class FloatInstructions {
       case HADDPD -> SseDouble.add(first, second, control);
       case HSUBPD -> SseDouble.subtract(first, second, control);
       case HADDPS -> {
-        int low = SseSingle.add((int) first, (int) (first >> 32), control);
-        yield SseSingle.pair(low, SseSingle.add((int) second, (int) (second >> 32), control));
+        int low = sumOfSingles(first, control);
+        yield SseSingle.pair(low, sumOfSingles(second, control));
       }
       case HSUBPS -> {
         int low = SseSingle.subtract((int) first, (int) (first >> 32), control);
@@ -109,37 +109,17 @@ final class FloatInstructions {
     };
   }
 
-  /**
-   * The sum that DPPS broadcasts: (p0 + p1) + (p2 + p3), with zero for products that bits 4 to 7 of
-   * the immediate leave out. Stops early at an exception that is not masked.
-   */
-  static int dotProductSingle(
-      long aLow, long aHigh, long bLow, long bHigh, int immediate, SseControl control) {
-    long low = products(aLow, bLow, immediate >> 4, control);
-    long high = products(aHigh, bHigh, immediate >> 6, control);
-    if (control.unmasked()) {
-      return 0;
-    }
-    int lowSum = SseSingle.add((int) low, (int) (low >> 32), control);
-    int highSum = SseSingle.add((int) high, (int) (high >> 32), control);
-    return control.unmasked() ? 0 : SseSingle.add(lowSum, highSum, control);
-  }
-
-  private static long products(long a, long b, int selection, SseControl control) {
+  /** Two products of DPPS, zero where the low bits of {@code selection} leave one out. */
+  static long productsOfSingles(long a, long b, int selection, SseControl control) {
     int low = (selection & 1) != 0 ? SseSingle.multiply((int) a, (int) b, control) : 0;
     int high =
-        (selection & 2) != 0
-            ? SseSingle.multiply((int) (a >> 32), (int) (b >> 32), control)
-            : 0;
+        (selection & 2) != 0 ? SseSingle.multiply((int) (a >> 32), (int) (b >> 32), control) : 0;
     return SseSingle.pair(low, high);
   }
 
-  /** The sum that DPPD broadcasts. */
-  static long dotProductDouble(
-      long aLow, long aHigh, long bLow, long bHigh, int immediate, SseControl control) {
-    long low = (immediate & 0x10) != 0 ? SseDouble.multiply(aLow, bLow, control) : 0;
-    long high = (immediate & 0x20) != 0 ? SseDouble.multiply(aHigh, bHigh, control) : 0;
-    return control.unmasked() ? 0 : SseDouble.add(low, high, control);
+  /** The sum of two singles side by side. */
+  static int sumOfSingles(long pair, SseControl control) {
+    return SseSingle.add((int) pair, (int) (pair >> 32), control);
   }
 
   // ---- conversions of two lanes -------------------------------------------------------------------

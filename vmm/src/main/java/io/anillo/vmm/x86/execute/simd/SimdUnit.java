@@ -208,20 +208,31 @@ public final class SimdUnit {
     }
   }
 
+  /**
+   * DPPD and DPPS: products, then (p0 + p1) + (p2 + p3). Each step ends before the next begins, so
+   * that flags of a step stay when the next one raises #XM.
+   */
   private void dotProduct(
       SimdOperation operation, int destination, long bLow, long bHigh, int immediate) {
     long aLow = low(destination);
     long aHigh = high(destination);
     if (operation == SimdOperation.DPPD) {
-      long sum =
-          FloatInstructions.dotProductDouble(aLow, aHigh, bLow, bHigh, immediate, control);
+      long low = (immediate & 0x10) != 0 ? SseDouble.multiply(aLow, bLow, control) : 0;
+      long high = (immediate & 0x20) != 0 ? SseDouble.multiply(aHigh, bHigh, control) : 0;
+      commit();
+      long sum = SseDouble.add(low, high, control);
       commit();
       write(destination, (immediate & 1) != 0 ? sum : 0, (immediate & 2) != 0 ? sum : 0);
     } else {
-      int single =
-          FloatInstructions.dotProductSingle(aLow, aHigh, bLow, bHigh, immediate, control);
+      long low = FloatInstructions.productsOfSingles(aLow, bLow, immediate >> 4, control);
+      long high = FloatInstructions.productsOfSingles(aHigh, bHigh, immediate >> 6, control);
       commit();
-      long both = SseSingle.pair(single, single);
+      int lowSum = FloatInstructions.sumOfSingles(low, control);
+      int highSum = FloatInstructions.sumOfSingles(high, control);
+      commit();
+      int sum = SseSingle.add(lowSum, highSum, control);
+      commit();
+      long both = SseSingle.pair(sum, sum);
       write(
           destination,
           PackedShuffles.blendDoublewords(0, both, immediate),

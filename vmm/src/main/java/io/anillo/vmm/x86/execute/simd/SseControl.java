@@ -82,11 +82,6 @@ public final class SseControl {
     exceptions |= found;
   }
 
-  /** Whether one of {@link #exceptions} is not masked. */
-  boolean unmasked() {
-    return (exceptions & ~(state.mxcsr >> MASK_SHIFT)) != 0;
-  }
-
   /**
    * Moves {@link #exceptions} to MXCSR and clears them.
    *

@@ -125,7 +125,8 @@ public final class SseConversions {
       return sign | 0x7F800000;
     }
     int result = Float.floatToRawIntBits(1.0f / Float.intBitsToFloat(a));
-    return (result & 0x7FFFFFFF) < 0x00800000 ? sign : result;
+    // An approximation from below takes the least normal number for tiny, too.
+    return (result & 0x7FFFFFFF) <= 0x00800000 ? sign : result;
   }
 
   /** RSQRTSS. */
