@@ -23,7 +23,9 @@ public final class Crc32 {
 
   private Crc32() {}
 
-  /** The remainder after a source of {@code sizeBytes} (1, 2, 4 or 8); the result is zero-extended. */
+  /**
+   * The remainder after a source of {@code sizeBytes} (1, 2, 4 or 8); the result is zero-extended.
+   */
   public static long update(long remainder, long source, int sizeBytes) {
     long value = (remainder & 0xFFFFFFFFL) ^ source;
     int result = sizeBytes < 4 ? (int) remainder >>> (sizeBytes << 3) : 0;

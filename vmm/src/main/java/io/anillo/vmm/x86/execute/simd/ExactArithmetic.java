@@ -16,8 +16,9 @@ import static io.anillo.vmm.x86.execute.simd.SseControl.UP;
  * SseSingle}; both formats share it.
  *
  * <p>A value is its bits in a {@code long} (single: the low 32 bits, the others zero), and a format
- * is the width of its fraction: {@link #DOUBLE} or {@link #SINGLE}. A finite number not zero is also
- * written {@code significand * 2^(exponent - 62)}, its significand having bit 62 as its highest.
+ * is the width of its fraction: {@link #DOUBLE} or {@link #SINGLE}. A finite number not zero is
+ * also written {@code significand * 2^(exponent - 62)}, its significand having bit 62 as its
+ * highest.
  */
 final class ExactArithmetic {
   static final int DOUBLE = 52, SINGLE = 23;
@@ -27,7 +28,8 @@ final class ExactArithmetic {
 
   private ExactArithmetic() {}
 
-  // ---- fields of a format -------------------------------------------------------------------------
+  // ---- fields of a format
+  // -------------------------------------------------------------------------
 
   static long signBit(int format) {
     return format == DOUBLE ? 1L << 63 : 1L << 31;
@@ -132,9 +134,12 @@ final class ExactArithmetic {
         : 1 - bias(format) - (format - 63 + Long.numberOfLeadingZeros(magnitude));
   }
 
-  // ---- rounding -----------------------------------------------------------------------------------
+  // ---- rounding
+  // -----------------------------------------------------------------------------------
 
-  /** What to add so that cutting off the bits under {@code half * 2} rounds; ties are mended after. */
+  /**
+   * What to add so that cutting off the bits under {@code half * 2} rounds; ties are mended after.
+   */
   static long increment(boolean negative, long half, int rounding) {
     if (rounding == NEAREST) {
       return half;
@@ -152,8 +157,8 @@ final class ExactArithmetic {
   }
 
   /**
-   * Rounds {@code significand * 2^(exponent - 62)} to the format. The significand is normalized; its
-   * lowest bit also stands for whatever was lost below it.
+   * Rounds {@code significand * 2^(exponent - 62)} to the format. The significand is normalized;
+   * its lowest bit also stands for whatever was lost below it.
    */
   static long round(
       boolean negative, int exponent, long significand, int format, SseControl control) {
@@ -201,7 +206,8 @@ final class ExactArithmetic {
     return sign | magnitude;
   }
 
-  // ---- operations ---------------------------------------------------------------------------------
+  // ---- operations
+  // ---------------------------------------------------------------------------------
 
   static long add(long first, long second, int format, SseControl control) {
     long a = read(first, format, control);
@@ -250,8 +256,7 @@ final class ExactArithmetic {
       return zeroOfDifference(format, control);
     }
     int shift = Long.numberOfLeadingZeros(sum) - 1;
-    return round(
-        isNegative(greater, format), exponent + 1 - shift, sum << shift, format, control);
+    return round(isNegative(greater, format), exponent + 1 - shift, sum << shift, format, control);
   }
 
   /** The zero that a sum of opposite numbers is. */
@@ -356,7 +361,8 @@ final class ExactArithmetic {
     return round(false, exponent >> 1, (root << 10) + Long.signum(remainder), format, control);
   }
 
-  // ---- between formats ----------------------------------------------------------------------------
+  // ---- between formats
+  // ----------------------------------------------------------------------------
 
   static long toSingle(long operand, SseControl control) {
     long a = read(operand, DOUBLE, control);
@@ -403,7 +409,8 @@ final class ExactArithmetic {
     return round(value < 0, TOP - shift, significand, format, control);
   }
 
-  // ---- to integers --------------------------------------------------------------------------------
+  // ---- to integers
+  // --------------------------------------------------------------------------------
 
   /**
    * Converts to a signed integer of 32 or 64 bits; what does not fit gives the least integer and is

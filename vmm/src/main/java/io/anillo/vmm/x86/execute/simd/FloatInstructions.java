@@ -122,7 +122,8 @@ final class FloatInstructions {
     return SseSingle.add((int) pair, (int) (pair >> 32), control);
   }
 
-  // ---- conversions of two lanes -------------------------------------------------------------------
+  // ---- conversions of two lanes
+  // -------------------------------------------------------------------
 
   /** CVTPS2DQ, CVTTPS2DQ, CVTPS2PI, CVTTPS2PI on two singles. */
   static long singlesToIntegers(long b, boolean truncate, SseControl control) {

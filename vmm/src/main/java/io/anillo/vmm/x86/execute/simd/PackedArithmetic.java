@@ -96,7 +96,10 @@ public final class PackedArithmetic {
     return difference & ~wordMask(borrows(a, b, difference, WORD_SIGNS));
   }
 
-  /** {@code result} where {@code overflowed} is clear, else the limit on the side of {@code a}'s sign. */
+  /**
+   * {@code result} where {@code overflowed} is clear, else the limit on the side of {@code a}'s
+   * sign.
+   */
   private static long saturateBytes(long a, long result, long overflowed) {
     long limit = 0x7F7F7F7F7F7F7F7FL + ((a & BYTE_SIGNS) >>> 7);
     return (result & ~overflowed) | (limit & overflowed);
@@ -127,7 +130,8 @@ public final class PackedArithmetic {
     return saturateWords(a, difference, wordMask((a ^ b) & (a ^ difference) & WORD_SIGNS));
   }
 
-  // ---- averages: (a + b + 1) / 2 without a carry out ----------------------------------------------
+  // ---- averages: (a + b + 1) / 2 without a carry out
+  // ----------------------------------------------
 
   public static long averageBytes(long a, long b) {
     return (a | b) - (((a ^ b) & 0xFEFEFEFEFEFEFEFEL) >>> 1);
@@ -137,7 +141,8 @@ public final class PackedArithmetic {
     return (a | b) - (((a ^ b) & 0xFFFEFFFEFFFEFFFEL) >>> 1);
   }
 
-  // ---- comparisons: all ones where true -----------------------------------------------------------
+  // ---- comparisons: all ones where true
+  // -----------------------------------------------------------
 
   /** The top bit of each lane of {@code a} that is zero. */
   private static long zeroLanes(long a, long signs) {
@@ -187,7 +192,8 @@ public final class PackedArithmetic {
     return a > b ? -1 : 0;
   }
 
-  // ---- minimum and maximum ------------------------------------------------------------------------
+  // ---- minimum and maximum
+  // ------------------------------------------------------------------------
 
   private static long select(long mask, long whereSet, long whereClear) {
     return whereClear ^ ((whereSet ^ whereClear) & mask);
@@ -241,7 +247,8 @@ public final class PackedArithmetic {
     return select(doublewordMask(greaterUnsigned(a, b, DOUBLEWORD_SIGNS)), b, a);
   }
 
-  // ---- absolute value and sign (SSSE3) ------------------------------------------------------------
+  // ---- absolute value and sign (SSSE3)
+  // ------------------------------------------------------------
 
   public static long absoluteBytes(long b) {
     long negative = byteMask(b & BYTE_SIGNS);
@@ -274,7 +281,8 @@ public final class PackedArithmetic {
     return subtractDoublewords(a ^ negative, negative) & ~equalDoublewords(b, 0);
   }
 
-  // ---- sums of absolute differences ---------------------------------------------------------------
+  // ---- sums of absolute differences
+  // ---------------------------------------------------------------
 
   /** PSADBW: the sum of the absolute differences of eight unsigned bytes, zero-extended. */
   public static long sumAbsoluteDifferences(long a, long b) {
@@ -283,7 +291,8 @@ public final class PackedArithmetic {
     return (pairs * 0x0001000100010001L) >>> 48;
   }
 
-  // ---- blends by a mask ---------------------------------------------------------------------------
+  // ---- blends by a mask
+  // ---------------------------------------------------------------------------
 
   /** PBLENDVB: {@code b}'s byte where the top bit of the mask's byte is set, else {@code a}'s. */
   public static long blendBytes(long a, long b, long mask) {

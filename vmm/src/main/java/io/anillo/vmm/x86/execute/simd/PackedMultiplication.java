@@ -90,7 +90,10 @@ public final class PackedMultiplication {
         word(a, 2) * word(b, 2) + word(a, 3) * word(b, 3));
   }
 
-  /** PMADDUBSW: unsigned bytes of {@code a} times signed bytes of {@code b}, pairs summed, saturated. */
+  /**
+   * PMADDUBSW: unsigned bytes of {@code a} times signed bytes of {@code b}, pairs summed,
+   * saturated.
+   */
   public static long multiplyAddBytes(long a, long b) {
     return words(
         bytePairSum(a, b),

@@ -1,14 +1,15 @@
 package io.anillo.vmm.x86.execute.simd;
 
 /**
- * Rearrangements of packed integers: unpack, pack, shuffle, extend, horizontal addition, blend (Intel
- * SDM vol. 2). Functions ending in {@code Low} and {@code High} give the two halves of a 128-bit
- * result; the others work on 64 bits and say which halves they are for.
+ * Rearrangements of packed integers: unpack, pack, shuffle, extend, horizontal addition, blend
+ * (Intel SDM vol. 2). Functions ending in {@code Low} and {@code High} give the two halves of a
+ * 128-bit result; the others work on 64 bits and say which halves they are for.
  */
 public final class PackedShuffles {
   private PackedShuffles() {}
 
-  // ---- interleaving -------------------------------------------------------------------------------
+  // ---- interleaving
+  // -------------------------------------------------------------------------------
 
   /** The four low bytes of {@code value}, each in the low byte of a word. */
   private static long spreadBytes(long value) {
@@ -22,12 +23,17 @@ public final class PackedShuffles {
     return (value & 0xFFFF) | (value & 0xFFFF0000L) << 16;
   }
 
-  /** PUNPCKLBW on MMX; on XMM the low (from low halves) half of it, or of PUNPCKHBW (from high halves). */
+  /**
+   * PUNPCKLBW on MMX; on XMM the low (from low halves) half of it, or of PUNPCKHBW (from high
+   * halves).
+   */
   public static long unpackLowBytes(long a, long b) {
     return spreadBytes(a) | spreadBytes(b) << 8;
   }
 
-  /** PUNPCKHBW on MMX; on XMM the high half of PUNPCKLBW (from low halves) or PUNPCKHBW (from high). */
+  /**
+   * PUNPCKHBW on MMX; on XMM the high half of PUNPCKLBW (from low halves) or PUNPCKHBW (from high).
+   */
   public static long unpackHighBytes(long a, long b) {
     return spreadBytes(a >>> 32) | spreadBytes(b >>> 32) << 8;
   }
@@ -48,7 +54,8 @@ public final class PackedShuffles {
     return a >>> 32 | (b & 0xFFFFFFFF00000000L);
   }
 
-  // ---- packing with saturation --------------------------------------------------------------------
+  // ---- packing with saturation
+  // --------------------------------------------------------------------
   // On MMX: pack(a, b). On XMM: low = pack(aLow, aHigh), high = pack(bLow, bHigh).
 
   /** PACKSSWB. */
@@ -107,7 +114,8 @@ public final class PackedShuffles {
     return Math.min(Math.max(doubleword, 0), 65535);
   }
 
-  // ---- horizontal addition and subtraction (SSSE3) ------------------------------------------------
+  // ---- horizontal addition and subtraction (SSSE3)
+  // ------------------------------------------------
   // On MMX: f(a, b). On XMM: low = f(aLow, aHigh), high = f(bLow, bHigh).
 
   /** The even words of two quadwords, those of {@code first} lowest. */
@@ -147,7 +155,8 @@ public final class PackedShuffles {
     return (first - (first >>> 32) & 0xFFFFFFFFL) | second - (second >>> 32) << 32;
   }
 
-  // ---- shuffles -----------------------------------------------------------------------------------
+  // ---- shuffles
+  // -----------------------------------------------------------------------------------
 
   /** PSHUFB on MMX. */
   public static long shuffleBytes(long a, long b) {
@@ -197,7 +206,8 @@ public final class PackedShuffles {
     return doubleword(low, high, order >> 4) | doubleword(low, high, order >> 6) << 32;
   }
 
-  // ---- extension (SSE4.1) -------------------------------------------------------------------------
+  // ---- extension (SSE4.1)
+  // -------------------------------------------------------------------------
   // Each extends the low bits of its argument to 64 bits; the high half shifts the source first.
 
   /** PMOVZXBW from the low four bytes. */
@@ -230,11 +240,13 @@ public final class PackedShuffles {
     return ((short) source & 0xFFFFFFFFL) | (long) (short) (source >> 16) << 32;
   }
 
-  // ---- blends by an immediate ---------------------------------------------------------------------
+  // ---- blends by an immediate
+  // ---------------------------------------------------------------------
 
   /** PBLENDW on one half: its words are chosen by the low four bits of {@code selection}. */
   public static long blendWords(long a, long b, int selection) {
-    long bits = (selection & 1) | (selection & 2) << 15 | (selection & 4L) << 30 | (selection & 8L) << 45;
+    long bits =
+        (selection & 1) | (selection & 2) << 15 | (selection & 4L) << 30 | (selection & 8L) << 45;
     long mask = bits * 0xFFFF;
     return (a & ~mask) | (b & mask);
   }
@@ -245,7 +257,8 @@ public final class PackedShuffles {
     return (a & ~mask) | (b & mask);
   }
 
-  // ---- insertion and masks ------------------------------------------------------------------------
+  // ---- insertion and masks
+  // ------------------------------------------------------------------------
 
   /** PINSRB, PINSRW, PINSRD into a quadword: {@code lane} counts elements of {@code bits} bits. */
   public static long insert(long a, long element, int lane, int bits) {
@@ -291,9 +304,12 @@ public final class PackedShuffles {
     return result;
   }
 
-  // ---- sums over windows (SSE4.1) -----------------------------------------------------------------
+  // ---- sums over windows (SSE4.1)
+  // -----------------------------------------------------------------
 
-  /** MPSADBW, low half: four sums for windows of {@code a} at bytes 0 to 3 past the chosen offset. */
+  /**
+   * MPSADBW, low half: four sums for windows of {@code a} at bytes 0 to 3 past the chosen offset.
+   */
   public static long windowDifferencesLow(
       long aLow, long aHigh, long bLow, long bHigh, int immediate) {
     return windowDifferences(aLow, aHigh, bLow, bHigh, immediate, 0);
@@ -318,7 +334,9 @@ public final class PackedShuffles {
     return result;
   }
 
-  /** PHMINPOSUW: the least word in bits 0-15 and its lowest index in bits 16-18. The high half is 0. */
+  /**
+   * PHMINPOSUW: the least word in bits 0-15 and its lowest index in bits 16-18. The high half is 0.
+   */
   public static long minimumPosition(long low, long high) {
     int minimum = 0x10000;
     int position = 0;

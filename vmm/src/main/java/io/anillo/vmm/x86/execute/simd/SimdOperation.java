@@ -1,9 +1,9 @@
 package io.anillo.vmm.x86.execute.simd;
 
 /**
- * The MMX and SSE instructions under their Intel mnemonics (CMPSD and MOVSD of SSE are CMPSD_SSE and
- * MOVSD_SSE), with what an interpreter must know to fetch their operands: Intel SDM vol. 2, and vol.
- * 2 §2.4 for alignment.
+ * The MMX and SSE instructions under their Intel mnemonics (CMPSD and MOVSD of SSE are CMPSD_SSE
+ * and MOVSD_SSE), with what an interpreter must know to fetch their operands: Intel SDM vol. 2, and
+ * vol. 2 §2.4 for alignment.
  */
 public enum SimdOperation {
   // Moves.
@@ -274,7 +274,9 @@ public enum SimdOperation {
     /** Each 64-bit half of the result from the same halves of the operands. */
     HALVES,
     SHIFT,
-    /** The low half from the destination's two halves, the high half from the source's two halves. */
+    /**
+     * The low half from the destination's two halves, the high half from the source's two halves.
+     */
     PAIRS,
     UNPACK_LOW,
     UNPACK_HIGH,
@@ -330,7 +332,8 @@ public enum SimdOperation {
     return switch (this) {
       case MOVD, PINSRD, PEXTRD, CVTSI2SS, CVTSI2SD -> wide ? 8 : 4;
       case PUNPCKLBW, PUNPCKLWD, PUNPCKLDQ -> (form & SimdUnit.FORM_MMX) != 0 ? 4 : 16;
-      // The MMX register is these conversions' destination; their memory operand is the same always.
+      // The MMX register is these conversions' destination; their memory operand is the same
+      // always.
       case CVTPD2PI, CVTTPD2PI -> 16;
       default -> (form & SimdUnit.FORM_MMX) != 0 ? Math.min(memoryBytes, 8) : memoryBytes;
     };

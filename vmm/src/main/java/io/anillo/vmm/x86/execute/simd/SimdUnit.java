@@ -41,11 +41,12 @@ public final class SimdUnit {
     return control;
   }
 
-  // ---- before an instruction ----------------------------------------------------------------------
+  // ---- before an instruction
+  // ----------------------------------------------------------------------
 
   /**
-   * Throws #UD, #NM or #MF if the operating system has not made the instruction available (Intel SDM
-   * vol. 3A §13.1, vol. 2 tables 2-18 and 23-3).
+   * Throws #UD, #NM or #MF if the operating system has not made the instruction available (Intel
+   * SDM vol. 3A §13.1, vol. 2 tables 2-18 and 23-3).
    */
   public void checkAvailable(SimdOperation operation, int form) {
     long cr0 = state.cr0;
@@ -71,7 +72,8 @@ public final class SimdUnit {
     state.mxcsr = value;
   }
 
-  // ---- registers ----------------------------------------------------------------------------------
+  // ---- registers
+  // ----------------------------------------------------------------------------------
 
   public long low(int register) {
     return xmm[register << 1];
@@ -110,14 +112,15 @@ public final class SimdUnit {
     }
   }
 
-  // ---- instructions -------------------------------------------------------------------------------
+  // ---- instructions
+  // -------------------------------------------------------------------------------
 
   /**
    * Runs an instruction whose destination is an XMM or MMX register or the flags.
    *
    * @param destination the number of the first operand's register
-   * @param low the source's low quadword: an MMX register, a general register (sign-extended for the
-   *     conversions), an immediate count of a shift, or narrow memory zero-extended
+   * @param low the source's low quadword: an MMX register, a general register (sign-extended for
+   *     the conversions), an immediate count of a shift, or narrow memory zero-extended
    * @param high its high quadword, where the source has 128 bits
    * @param immediate the immediate byte, or 0
    * @param form FORM bits
@@ -301,8 +304,7 @@ public final class SimdUnit {
       SimdOperation operation, int destination, long b, long bHigh, int immediate, int form) {
     long a = low(destination);
     long aHigh = high(destination);
-    boolean explicit =
-        operation == SimdOperation.PCMPESTRI || operation == SimdOperation.PCMPESTRM;
+    boolean explicit = operation == SimdOperation.PCMPESTRI || operation == SimdOperation.PCMPESTRM;
     int aLength;
     int bLength;
     if (explicit) {
@@ -327,7 +329,8 @@ public final class SimdUnit {
     state.setArithmeticFlags(StringComparison.flags(matches, aLength, bLength, immediate));
   }
 
-  // ---- MMX ----------------------------------------------------------------------------------------
+  // ---- MMX
+  // ----------------------------------------------------------------------------------------
 
   private void executeMmx(
       SimdOperation operation, int destination, long b, long bHigh, int immediate, int form) {
@@ -341,8 +344,7 @@ public final class SimdUnit {
           writeMmx(destination, PackedIntegerInstructions.unpackLow(operation, a, b));
       case UNPACK_HIGH ->
           writeMmx(destination, PackedIntegerInstructions.unpackHigh(operation, a, b));
-      case SHUFFLE ->
-          writeMmx(destination, ShuffleInstructions.mmx(operation, a, b, immediate));
+      case SHUFFLE -> writeMmx(destination, ShuffleInstructions.mmx(operation, a, b, immediate));
       case MOVE -> {
         if (operation == SimdOperation.MOVQ2DQ) {
           useMmx();
@@ -359,8 +361,7 @@ public final class SimdUnit {
   }
 
   private void convertMmx(SimdOperation operation, int destination, long b, long bHigh) {
-    boolean truncate =
-        operation == SimdOperation.CVTTPS2PI || operation == SimdOperation.CVTTPD2PI;
+    boolean truncate = operation == SimdOperation.CVTTPS2PI || operation == SimdOperation.CVTTPD2PI;
     switch (operation) {
       case CVTPI2PS, CVTPI2PD -> {
         convert(operation, destination, b, bHigh);
@@ -380,7 +381,8 @@ public final class SimdUnit {
     }
   }
 
-  // ---- to general registers and memory ------------------------------------------------------------
+  // ---- to general registers and memory
+  // ------------------------------------------------------------
 
   /**
    * The value that an instruction gives to a general register or, for the extractions, to memory:
@@ -442,8 +444,8 @@ public final class SimdUnit {
   }
 
   /**
-   * MASKMOVQ and MASKMOVDQU: stores those bytes of the first operand's register that the top bits of
-   * the mask's bytes choose. No byte is stored if storing any would fault.
+   * MASKMOVQ and MASKMOVDQU: stores those bytes of the first operand's register that the top bits
+   * of the mask's bytes choose. No byte is stored if storing any would fault.
    *
    * @param linear the linear address of byte 0
    */

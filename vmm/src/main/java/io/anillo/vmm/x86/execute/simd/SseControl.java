@@ -7,8 +7,8 @@ import io.anillo.vmm.cpu.CpuState;
  * that is running (Intel SDM vol. 1 §10.2.3, §11.5). One for each processor.
  *
  * <p>An operation ORs the exceptions it finds into {@link #exceptions}; when all operations of an
- * instruction are done and that is not zero, {@link #commit} moves them to MXCSR and says whether the
- * result may be written.
+ * instruction are done and that is not zero, {@link #commit} moves them to MXCSR and says whether
+ * the result may be written.
  */
 public final class SseControl {
   /** Exception flags of MXCSR; the masks are the same bits shifted left by {@link #MASK_SHIFT}. */
@@ -32,7 +32,6 @@ public final class SseControl {
   /** Bits of MXCSR that can be set; loading any other raises #GP. */
   public static final int WRITABLE = 0xFFFF;
 
-  private static final int PLAIN_BITS = ROUNDING | DENORMALS_ARE_ZEROS | FLUSH_TO_ZERO;
   private static final int INEXACT_MASK = INEXACT << MASK_SHIFT;
 
   private final CpuState state;
@@ -45,16 +44,16 @@ public final class SseControl {
   }
 
   /**
-   * Whether arithmetic is Java's, inexact or not: rounding to nearest, denormals honoured, and an
+   * Whether arithmetic without denormals is Java's, inexact or not: rounding to nearest, and an
    * inexact result changes nothing because the flag is set already.
    */
   boolean plainAndInexact() {
-    return (state.mxcsr & (PLAIN_BITS | INEXACT_MASK | INEXACT)) == (INEXACT_MASK | INEXACT);
+    return (state.mxcsr & (ROUNDING | INEXACT_MASK | INEXACT)) == (INEXACT_MASK | INEXACT);
   }
 
-  /** Whether exact results are Java's: rounding to nearest, denormals honoured. */
+  /** Whether exact arithmetic without denormals is Java's: zeros have the sign of this rounding. */
   boolean plain() {
-    return (state.mxcsr & PLAIN_BITS) == 0;
+    return (state.mxcsr & ROUNDING) == 0;
   }
 
   int rounding() {

@@ -11,9 +11,12 @@ import static io.anillo.vmm.x86.execute.simd.ExactArithmetic.SINGLE;
 public final class SseConversions {
   private SseConversions() {}
 
-  // ---- integers to floating point -----------------------------------------------------------------
+  // ---- integers to floating point
+  // -----------------------------------------------------------------
 
-  /** CVTSI2SD of a 64-bit integer; CVTDQ2PD and 32-bit sources are sign-extended, and always exact. */
+  /**
+   * CVTSI2SD of a 64-bit integer; CVTDQ2PD and 32-bit sources are sign-extended, and always exact.
+   */
   public static long integerToDouble(long integer, SseControl control) {
     double value = (double) integer;
     if (Math.abs(integer) <= 1L << 53 && integer != Long.MIN_VALUE) {
@@ -30,7 +33,8 @@ public final class SseConversions {
     return (int) ExactArithmetic.fromInteger(integer, SINGLE, control);
   }
 
-  // ---- floating point to integers -----------------------------------------------------------------
+  // ---- floating point to integers
+  // -----------------------------------------------------------------
 
   private static boolean fits(double value, int bits) {
     double limit = bits == 32 ? 0x1p31 : 0x1p63;
@@ -52,8 +56,7 @@ public final class SseConversions {
     if (fits(value, bits) && control.plainAndInexact()) {
       return (long) value;
     }
-    return ExactArithmetic.toInteger(
-        a & 0xFFFFFFFFL, SINGLE, bits, SseControl.TRUNCATE, control);
+    return ExactArithmetic.toInteger(a & 0xFFFFFFFFL, SINGLE, bits, SseControl.TRUNCATE, control);
   }
 
   /** CVTSD2SI: rounds as MXCSR says to {@code bits} (32 or 64) bits, sign-extended. */
@@ -63,11 +66,11 @@ public final class SseConversions {
 
   /** CVTSS2SI. */
   public static long roundSingle(int a, int bits, SseControl control) {
-    return ExactArithmetic.toInteger(
-        a & 0xFFFFFFFFL, SINGLE, bits, control.rounding(), control);
+    return ExactArithmetic.toInteger(a & 0xFFFFFFFFL, SINGLE, bits, control.rounding(), control);
   }
 
-  // ---- between the formats ------------------------------------------------------------------------
+  // ---- between the formats
+  // ------------------------------------------------------------------------
 
   /** CVTSS2SD. */
   public static long singleToDouble(int a, SseControl control) {
@@ -91,7 +94,8 @@ public final class SseConversions {
     return (int) ExactArithmetic.toSingle(a, control);
   }
 
-  // ---- rounding to integers in place --------------------------------------------------------------
+  // ---- rounding to integers in place
+  // --------------------------------------------------------------
 
   /** ROUNDSD. Bits 0-1 of the immediate are the rounding, bit 2 takes MXCSR's, bit 3 is quiet. */
   public static long roundToIntegralDouble(long a, int immediate, SseControl control) {
@@ -110,9 +114,11 @@ public final class SseConversions {
     return (immediate & 4) != 0 ? control.rounding() : immediate & 3;
   }
 
-  // ---- approximations -----------------------------------------------------------------------------
+  // ---- approximations
+  // -----------------------------------------------------------------------------
   // Both are the correctly rounded value, well inside the permitted relative error of 1.5 * 2^-12.
-  // Neither raises exceptions nor looks at MXCSR; denormals count as zeros, tiny results become zeros.
+  // Neither raises exceptions nor looks at MXCSR; denormals count as zeros, tiny results become
+  // zeros.
 
   /** RCPSS. */
   public static int reciprocal(int a) {

@@ -1,14 +1,14 @@
 package io.anillo.vmm.x86.execute.simd;
 
 /**
- * SSE arithmetic on one double-precision value (Intel SDM vol. 1 §11.5, vol. 2). Values are
- * their bits; {@code a} is the destination's old value and {@code b} the source. Exceptions go to the
+ * SSE arithmetic on one double-precision value (Intel SDM vol. 1 §11.5, vol. 2). Values are their
+ * bits; {@code a} is the destination's old value and {@code b} the source. Exceptions go to the
  * {@link SseControl}; the caller commits them.
  *
  * <p>Hot class: where the result is a normal number or zero and so are the operands, one Java
  * operation gives it, provided that MXCSR's inexact flag cannot change (set already, or the result
- * is exact). Anything else, NaNs above all since C2 may commute their operands, is left to
- * {@link ExactArithmetic}.
+ * is exact). Anything else, NaNs above all since C2 may commute their operands, is left to {@link
+ * ExactArithmetic}.
  */
 public final class SseDouble {
   private static final int FORMAT = ExactArithmetic.DOUBLE;
@@ -32,7 +32,7 @@ public final class SseDouble {
 
   /** Normal, zero, infinite or NaN. */
   private static boolean notDenormal(long bits) {
-    return (bits << 1) - 1 + Long.MIN_VALUE >= TWICE_LEAST_NORMAL - 1 + Long.MIN_VALUE;
+    return Long.compareUnsigned((bits << 1) - 1, TWICE_LEAST_NORMAL - 1) >= 0;
   }
 
   /**
@@ -41,12 +41,14 @@ public final class SseDouble {
    */
   private static boolean settled(long bits) {
     long twice = bits << 1;
-    return twice - (TWICE_LEAST_NORMAL + 1) + Long.MIN_VALUE
-            < TWICE_INFINITY - (TWICE_LEAST_NORMAL + 1) + Long.MIN_VALUE
+    return Long.compareUnsigned(
+                twice - (TWICE_LEAST_NORMAL + 1), TWICE_INFINITY - (TWICE_LEAST_NORMAL + 1))
+            < 0
         || twice == 0;
   }
 
-  // ---- arithmetic ---------------------------------------------------------------------------------
+  // ---- arithmetic
+  // ---------------------------------------------------------------------------------
 
   public static long add(long a, long b, SseControl control) {
     long sum = bits(value(a) + value(b));
@@ -67,7 +69,9 @@ public final class SseDouble {
     return ExactArithmetic.add(a, b, FORMAT, control);
   }
 
-  /** Knuth's two-sum: whether rounding lost nothing. Overflow inside it gives NaN, which says no. */
+  /**
+   * Knuth's two-sum: whether rounding lost nothing. Overflow inside it gives NaN, which says no.
+   */
   private static boolean isExactSum(double a, double b, double sum) {
     double bPart = sum - a;
     return (a - (sum - bPart)) + (b - bPart) == 0;
@@ -94,7 +98,10 @@ public final class SseDouble {
 
   public static long multiply(long a, long b, SseControl control) {
     long product = bits(value(a) * value(b));
-    if (settled(product) && notDenormal(a) && notDenormal(b) && (product << 1 != 0 || isZero(a, b))) {
+    if (settled(product)
+        && notDenormal(a)
+        && notDenormal(b)
+        && (product << 1 != 0 || isZero(a, b))) {
       if (control.plainAndInexact() || (control.plain() && isExactProduct(a, b, product))) {
         return product;
       }
@@ -123,10 +130,7 @@ public final class SseDouble {
 
   public static long divide(long a, long b, SseControl control) {
     long quotient = bits(value(a) / value(b));
-    if (settled(quotient)
-        && notDenormal(a)
-        && notDenormal(b)
-        && quotient << 1 != 0) {
+    if (settled(quotient) && notDenormal(a) && notDenormal(b) && quotient << 1 != 0) {
       if (control.plainAndInexact() || (control.plain() && isExactQuotient(a, b, quotient))) {
         return quotient;
       }
@@ -159,7 +163,8 @@ public final class SseDouble {
     return significand(root) * significand(root) == significand(b) << shift;
   }
 
-  // ---- minimum, maximum, comparison ---------------------------------------------------------------
+  // ---- minimum, maximum, comparison
+  // ---------------------------------------------------------------
 
   /** MAXSD: {@code b} if either is a NaN or both are zeros. */
   public static long maximum(long a, long b, SseControl control) {
@@ -185,7 +190,7 @@ public final class SseDouble {
   private static long compared(long a, long b, boolean anyNanInvalid, SseControl control) {
     double left = value(a);
     double right = value(b);
-    if (left != left || right != right) {
+    if (Double.isNaN(left) || Double.isNaN(right)) {
       if (anyNanInvalid
           || ExactArithmetic.isSignalling(a, FORMAT)
           || ExactArithmetic.isSignalling(b, FORMAT)) {
@@ -218,7 +223,7 @@ public final class SseDouble {
           case 0 -> left == right;
           case 1 -> left < right;
           case 2 -> left <= right;
-          default -> left != left || right != right;
+          default -> Double.isNaN(left) || Double.isNaN(right);
         };
     return holds == ((predicate & 4) == 0) ? -1 : 0;
   }

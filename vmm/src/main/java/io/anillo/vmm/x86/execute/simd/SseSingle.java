@@ -1,14 +1,14 @@
 package io.anillo.vmm.x86.execute.simd;
 
 /**
- * SSE arithmetic on one single-precision value, or on two side by side (Intel SDM vol. 1 §11.5, vol. 2). Values are
- * their bits; {@code a} is the destination's old value and {@code b} the source. Exceptions go to the
- * {@link SseControl}; the caller commits them.
+ * SSE arithmetic on one single-precision value, or on two side by side (Intel SDM vol. 1 §11.5,
+ * vol. 2). Values are their bits; {@code a} is the destination's old value and {@code b} the
+ * source. Exceptions go to the {@link SseControl}; the caller commits them.
  *
  * <p>Hot class: where the result is a normal number or zero and so are the operands, one Java
  * operation gives it, provided that MXCSR's inexact flag cannot change (set already, or the result
- * is exact). Anything else, NaNs above all since C2 may commute their operands, is left to
- * {@link ExactArithmetic}.
+ * is exact). Anything else, NaNs above all since C2 may commute their operands, is left to {@link
+ * ExactArithmetic}.
  */
 public final class SseSingle {
   private static final int FORMAT = ExactArithmetic.SINGLE;
@@ -32,7 +32,7 @@ public final class SseSingle {
 
   /** Normal, zero, infinite or NaN. */
   private static boolean notDenormal(int bits) {
-    return (bits << 1) - 1 + Integer.MIN_VALUE >= TWICE_LEAST_NORMAL - 1 + Integer.MIN_VALUE;
+    return Integer.compareUnsigned((bits << 1) - 1, TWICE_LEAST_NORMAL - 1) >= 0;
   }
 
   /**
@@ -41,12 +41,14 @@ public final class SseSingle {
    */
   private static boolean settled(int bits) {
     int twice = bits << 1;
-    return twice - (TWICE_LEAST_NORMAL + 1) + Integer.MIN_VALUE
-            < TWICE_INFINITY - (TWICE_LEAST_NORMAL + 1) + Integer.MIN_VALUE
+    return Integer.compareUnsigned(
+                twice - (TWICE_LEAST_NORMAL + 1), TWICE_INFINITY - (TWICE_LEAST_NORMAL + 1))
+            < 0
         || twice == 0;
   }
 
-  // ---- arithmetic ---------------------------------------------------------------------------------
+  // ---- arithmetic
+  // ---------------------------------------------------------------------------------
 
   public static int add(int a, int b, SseControl control) {
     int sum = bits(value(a) + value(b));
@@ -67,7 +69,9 @@ public final class SseSingle {
     return (int) ExactArithmetic.add(wide(a), wide(b), FORMAT, control);
   }
 
-  /** Knuth's two-sum: whether rounding lost nothing. Overflow inside it gives NaN, which says no. */
+  /**
+   * Knuth's two-sum: whether rounding lost nothing. Overflow inside it gives NaN, which says no.
+   */
   private static boolean isExactSum(float a, float b, float sum) {
     float bPart = sum - a;
     return (a - (sum - bPart)) + (b - bPart) == 0;
@@ -94,7 +98,10 @@ public final class SseSingle {
 
   public static int multiply(int a, int b, SseControl control) {
     int product = bits(value(a) * value(b));
-    if (settled(product) && notDenormal(a) && notDenormal(b) && (product << 1 != 0 || isZero(a, b))) {
+    if (settled(product)
+        && notDenormal(a)
+        && notDenormal(b)
+        && (product << 1 != 0 || isZero(a, b))) {
       if (control.plainAndInexact() || (control.plain() && isExactProduct(a, b, product))) {
         return product;
       }
@@ -117,10 +124,7 @@ public final class SseSingle {
 
   public static int divide(int a, int b, SseControl control) {
     int quotient = bits(value(a) / value(b));
-    if (settled(quotient)
-        && notDenormal(a)
-        && notDenormal(b)
-        && quotient << 1 != 0) {
+    if (settled(quotient) && notDenormal(a) && notDenormal(b) && quotient << 1 != 0) {
       if (control.plainAndInexact() || (control.plain() && isExactQuotient(a, b, quotient))) {
         return quotient;
       }
@@ -147,7 +151,8 @@ public final class SseSingle {
     return (double) value(root) * value(root) == value(b);
   }
 
-  // ---- minimum, maximum, comparison ---------------------------------------------------------------
+  // ---- minimum, maximum, comparison
+  // ---------------------------------------------------------------
 
   /** MAXSS: {@code b} if either is a NaN or both are zeros. */
   public static int maximum(int a, int b, SseControl control) {
@@ -173,7 +178,7 @@ public final class SseSingle {
   private static int compared(int a, int b, boolean anyNanInvalid, SseControl control) {
     float left = value(a);
     float right = value(b);
-    if (left != left || right != right) {
+    if (Float.isNaN(left) || Float.isNaN(right)) {
       if (anyNanInvalid
           || ExactArithmetic.isSignalling(wide(a), FORMAT)
           || ExactArithmetic.isSignalling(wide(b), FORMAT)) {
@@ -206,7 +211,7 @@ public final class SseSingle {
           case 0 -> left == right;
           case 1 -> left < right;
           case 2 -> left <= right;
-          default -> left != left || right != right;
+          default -> Float.isNaN(left) || Float.isNaN(right);
         };
     return holds == ((predicate & 4) == 0) ? -1 : 0;
   }
@@ -231,7 +236,8 @@ public final class SseSingle {
     return left == right ? 0x40 : 0x45;
   }
 
-  // ---- two lanes: half of a packed operand --------------------------------------------------------
+  // ---- two lanes: half of a packed operand
+  // --------------------------------------------------------
 
   /** Two lanes in one {@code long}. */
   static long pair(int low, int high) {

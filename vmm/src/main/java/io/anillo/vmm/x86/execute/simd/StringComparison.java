@@ -3,12 +3,15 @@ package io.anillo.vmm.x86.execute.simd;
 import io.anillo.vmm.cpu.CpuState;
 
 /**
- * The comparisons of PCMPESTRI, PCMPESTRM, PCMPISTRI and PCMPISTRM (Intel SDM vol. 2 §4.1). The first
- * operand ({@code a}, the destination register) is the set, ranges or needle; the second ({@code b})
- * is the string searched. {@code control} is the instruction's immediate.
+ * The comparisons of PCMPESTRI, PCMPESTRM, PCMPISTRI and PCMPISTRM (Intel SDM vol. 2 §4.1). The
+ * first operand ({@code a}, the destination register) is the set, ranges or needle; the second
+ * ({@code b}) is the string searched. {@code control} is the instruction's immediate.
  */
 public final class StringComparison {
-  private static final int WORDS = 1, SIGNED = 2, POLARITY_NEGATIVE = 1 << 4, POLARITY_MASKED = 1 << 5;
+  private static final int WORDS = 1,
+      SIGNED = 2,
+      POLARITY_NEGATIVE = 1 << 4,
+      POLARITY_MASKED = 1 << 5;
   private static final int MOST_SIGNIFICANT_OR_LANES = 1 << 6;
 
   private StringComparison() {}

@@ -7,7 +7,9 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** Every instruction does what a real processor was recorded to do, flags and exceptions included. */
+/**
+ * Every instruction does what a real processor was recorded to do, flags and exceptions included.
+ */
 class SimdVectorTest {
   @Test
   void everyRecordedInstructionGivesTheSameResultFlagsAndExceptions() {

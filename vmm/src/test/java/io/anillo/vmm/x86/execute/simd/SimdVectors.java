@@ -170,8 +170,7 @@ final class SimdVectors {
     }
     boolean shiftByImmediate =
         operation.shape() == SimdOperation.Shape.SHIFT && group.operands == INTEGER;
-    unit.execute(
-        operation, 1, shiftByImmediate ? immediate : source, b[1], immediate, group.form);
+    unit.execute(operation, 1, shiftByImmediate ? immediate : source, b[1], immediate, group.form);
     return 0;
   }
 
@@ -179,8 +178,7 @@ final class SimdVectors {
     return sizeBytes >= 8 ? value : value & ((1L << (8 * sizeBytes)) - 1);
   }
 
-  private void compareResult(
-      StringBuilder difference, Group group, Result kind, long low, int at) {
+  private void compareResult(StringBuilder difference, Group group, Result kind, long low, int at) {
     long expected = data.getLong(at + 14);
     long expectedHigh = data.getLong(at + 22);
     switch (kind) {
