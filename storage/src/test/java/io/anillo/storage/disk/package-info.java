@@ -1,0 +1,4 @@
+@NullMarked
+package io.anillo.storage.disk;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.anillo.storage.peer;
+
+import org.jspecify.annotations.NullMarked;
