@@ -110,14 +110,14 @@ public final class SegmentLoader {
       loadNull(state, segment, selector);
       return;
     }
-    long descriptor = readData(processor, selector, state.privilege, GuestFault.GENERAL_PROTECTION);
+    long descriptor = readData(processor, selector, state.privilege, GuestFault.GENERAL_PROTECTION, 0);
     set(state, segment, selector, DescriptorTables.markAccessed(processor, selector, descriptor));
   }
 
   /** Reads and checks a data segment that code of a privilege level loads. */
-  static long readData(Processor processor, int selector, int privilege, int vector) {
-    int errorCode = selector & 0xFFFC;
-    long descriptor = DescriptorTables.read(processor, selector, vector, 0);
+  static long readData(Processor processor, int selector, int privilege, int vector, int external) {
+    int errorCode = selector & 0xFFFC | external;
+    long descriptor = DescriptorTables.read(processor, selector, vector, external);
     if (!Descriptor.isReadable(descriptor)) {
       throw processor.fault(vector, errorCode);
     }
@@ -172,23 +172,20 @@ public final class SegmentLoader {
 
   /** LLDT. */
   public static void loadLocalDescriptorTable(Processor processor, int selector) {
-    CpuState state = processor.state;
     requireProtectedRing0(processor);
-    int newSelector = selector & 0xFFFF;
-    loadLocalDescriptorTable(processor, newSelector, GuestFault.GENERAL_PROTECTION);
-    state.segmentSelector[LDTR] = newSelector;
+    loadLocalDescriptorTable(processor, selector & 0xFFFF, GuestFault.GENERAL_PROTECTION, 0);
   }
 
   /**
    * The load of LDTR that LLDT and task switches share; a task switch raises #TS instead of #GP.
    */
-  static void loadLocalDescriptorTable(Processor processor, int selector, int vector) {
+  static void loadLocalDescriptorTable(Processor processor, int selector, int vector, int external) {
     CpuState state = processor.state;
     if (DescriptorTables.isNull(selector)) {
       loadNull(state, LDTR, selector);
       return;
     }
-    int errorCode = selector & 0xFFFC;
+    int errorCode = selector & 0xFFFC | external;
     boolean longMode = state.longMode();
     if ((selector & 4) != 0 || !DescriptorTables.contains(state, selector, longMode ? 16 : 8)) {
       throw processor.fault(vector, errorCode);
