@@ -110,7 +110,8 @@ public final class SegmentLoader {
       loadNull(state, segment, selector);
       return;
     }
-    long descriptor = readData(processor, selector, state.privilege, GuestFault.GENERAL_PROTECTION, 0);
+    long descriptor =
+        readData(processor, selector, state.privilege, GuestFault.GENERAL_PROTECTION, 0);
     set(state, segment, selector, DescriptorTables.markAccessed(processor, selector, descriptor));
   }
 
@@ -179,7 +180,8 @@ public final class SegmentLoader {
   /**
    * The load of LDTR that LLDT and task switches share; a task switch raises #TS instead of #GP.
    */
-  static void loadLocalDescriptorTable(Processor processor, int selector, int vector, int external) {
+  static void loadLocalDescriptorTable(
+      Processor processor, int selector, int vector, int external) {
     CpuState state = processor.state;
     if (DescriptorTables.isNull(selector)) {
       loadNull(state, LDTR, selector);

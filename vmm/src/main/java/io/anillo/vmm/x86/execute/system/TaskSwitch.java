@@ -297,8 +297,7 @@ final class TaskSwitch {
     if (DescriptorTables.isNull(selector)) {
       throw processor.invalidTss(external);
     }
-    long descriptor =
-        DescriptorTables.read(processor, selector, GuestFault.INVALID_TSS, external);
+    long descriptor = DescriptorTables.read(processor, selector, GuestFault.INVALID_TSS, external);
     int requested = selector & 3;
     int privilege = Descriptor.privilege(descriptor);
     if (!Descriptor.isCode(descriptor)

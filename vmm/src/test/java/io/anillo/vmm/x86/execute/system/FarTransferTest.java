@@ -76,8 +76,7 @@ class FarTransferTest {
     Guest guest = Guest.long64(0);
     guest.descriptor(Guest.FREE, 0, 0xFFFFF, 0xE09A);
     guest.assertFault(GENERAL_PROTECTION, Guest.FREE, () -> jump(guest, Guest.FREE, 0));
-    guest.assertFault(
-        GENERAL_PROTECTION, 0, () -> jump(guest, Guest.CODE64_0, 0x8000_0000_0000L));
+    guest.assertFault(GENERAL_PROTECTION, 0, () -> jump(guest, Guest.CODE64_0, 0x8000_0000_0000L));
     guest.write(TestProcessor.GDT + Guest.FREE, 8, Guest.gate(Guest.TSS_SELECTOR, 0, 0x85, 0));
     guest.assertFault(GENERAL_PROTECTION, Guest.FREE, () -> jump(guest, Guest.FREE, 0));
   }
@@ -103,9 +102,7 @@ class FarTransferTest {
     assertThat(guest.state.segmentBase[CS]).isEqualTo(0x1000);
     assertThat(guest.state.general[RSP]).isEqualTo(0x8002);
     guest.assertFault(
-        GENERAL_PROTECTION,
-        0,
-        () -> FarTransfer.call(guest.processor, 0x2000, 0x1_0000, 4, 0x15));
+        GENERAL_PROTECTION, 0, () -> FarTransfer.call(guest.processor, 0x2000, 0x1_0000, 4, 0x15));
   }
 
   @Test
