@@ -74,9 +74,9 @@ public record CpuModel(String name, int processors) {
   private static final int UMIP = 1 << 2;
   private static final int FAST_SHORT_REP_MOV = 1 << 4;
 
-  /** In the upper half of the APIC_BASE register's low word: the controller is enabled. */
   private static final int APIC_BASE_MSR = 0x1B;
 
+  /** In APIC_BASE: the controller is enabled. */
   private static final long APIC_BASE_ENABLE = 1 << 11;
 
   private static final String BRAND = "Anillo Virtual CPU v2";
@@ -210,7 +210,7 @@ public record CpuModel(String name, int processors) {
         result[EBX] = 4 << 28; // package type: a socketed server part
         // LAHF in 64-bit mode, CMP_LEGACY with several cores, CR8 aside, misaligned SSE no,
         // TOPOEXT.
-        result[ECX] = 1 | (processors > 1 ? 1 << 1 : 0) | 1 << 22;
+        result[ECX] = 1 | (processors > 1 ? 1 << 1 : 0) | 1 << 8 | 1 << 22;
         // The bits that repeat leaf 1, without SEP and HTT; SYSCALL, NX, MMX extensions, 1 GiB
         // pages, RDTSCP, long mode.
         result[EDX] =

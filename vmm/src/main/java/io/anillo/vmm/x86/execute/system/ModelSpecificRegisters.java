@@ -71,7 +71,7 @@ public final class ModelSpecificRegisters {
 
   private static final long EFER_WRITABLE = EFER_SCE | EFER_LME | EFER_NXE | EFER_AUTOMATIC_IBRS;
 
-  /** Fast strings, and limiting CPUID, which is ignored. */
+  /** Fast strings. */
   private static final long MISC_ENABLE_WRITABLE = 1;
 
   private ModelSpecificRegisters() {}
