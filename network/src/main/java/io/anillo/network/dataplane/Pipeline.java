@@ -1,0 +1,84 @@
+package io.anillo.network.dataplane;
+
+import io.anillo.network.flow.Action;
+import io.anillo.network.flow.FlowTable;
+import io.anillo.network.flow.Group;
+import io.anillo.network.flow.Meter;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tables, groups, meters and ports: everything that decides a packet's path. Guarded by the switch's lock. Each change
+ * moves the generation on, which empties the flow cache.
+ */
+final class Pipeline {
+  static final int TABLES = 254;
+  private static final int MAXIMUM_RESUME_POINTS = 1 << 16;
+
+  private final FlowTable[] tables = new FlowTable[TABLES];
+  final Map<Integer, Group> groups = new TreeMap<>(Integer::compareUnsigned);
+  final Map<Integer, Meter> meters = new TreeMap<>(Integer::compareUnsigned);
+  final Map<Integer, SwitchPort> ports = new TreeMap<>(Integer::compareUnsigned);
+  private final List<ResumePoint> resumePoints = new ArrayList<>();
+  private final Map<ResumePoint, Integer> resumeNumbers = new HashMap<>();
+  private long generation;
+
+  Pipeline() {
+    for (int i = 0; i < TABLES; i++) {
+      tables[i] = new FlowTable(i);
+    }
+    resumePoints.add(new ResumePoint(0, List.of()));
+  }
+
+  long generation() {
+    return generation;
+  }
+
+  void changed() {
+    generation++;
+    if (resumePoints.size() > MAXIMUM_RESUME_POINTS) {
+      // No packet is under way while the lock is held by a change, so old numbers can be forgotten.
+      resumePoints.subList(1, resumePoints.size()).clear();
+      resumeNumbers.clear();
+    }
+  }
+
+  FlowTable table(int id) {
+    return tables[id];
+  }
+
+  @Nullable Group group(int id) {
+    return groups.get(id);
+  }
+
+  @Nullable Meter meter(int id) {
+    return meters.get(id);
+  }
+
+  @Nullable SwitchPort port(int number) {
+    return ports.get(number);
+  }
+
+  Collection<SwitchPort> ports() {
+    return ports.values();
+  }
+
+  ResumePoint resumePoint(int number) {
+    return resumePoints.get(number);
+  }
+
+  int resumeAt(int table, List<Action> actionSet) {
+    ResumePoint point = new ResumePoint(table, actionSet);
+    return resumeNumbers.computeIfAbsent(
+        point,
+        added -> {
+          resumePoints.add(added);
+          return resumePoints.size() - 1;
+        });
+  }
+}
