@@ -28,7 +28,8 @@ public final class Peers {
 
   /** Skips the test unless it runs as root, which network namespaces need. */
   public static void requireRoot() {
-    assumeTrue(run(5, "id", "-u").output().strip().equals("0"), "needs root for network namespaces");
+    assumeTrue(
+        run(5, "id", "-u").output().strip().equals("0"), "needs root for network namespaces");
   }
 
   public static Result run(int timeoutSeconds, String... command) {
@@ -38,14 +39,13 @@ public final class Peers {
       StringBuilder output = new StringBuilder();
       Thread reader =
           Thread.ofVirtual()
-              .start(
-                  () -> {
-                    try {
-                      output.append(new String(process.getInputStream().readAllBytes()));
-                    } catch (IOException e) {
-                      output.append(e);
-                    }
-                  });
+              .start(() -> {
+                try {
+                  output.append(new String(process.getInputStream().readAllBytes()));
+                } catch (IOException e) {
+                  output.append(e);
+                }
+              });
       if (!process.waitFor(timeoutSeconds, TimeUnit.SECONDS)) {
         process.destroyForcibly();
         throw new AssertionError(List.of(command) + " did not end within " + timeoutSeconds + " s");

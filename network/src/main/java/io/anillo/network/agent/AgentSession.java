@@ -24,7 +24,10 @@ import java.io.IOException;
 import java.net.SocketTimeoutException;
 import java.util.List;
 
-/** One controller's channel: requests are answered in order on one thread, events are sent as they come. */
+/**
+ * One controller's channel: requests are answered in order on one thread, events are sent as they
+ * come.
+ */
 final class AgentSession implements SwitchObserver {
   private static final int IDLE_MILLIS = 15_000;
 
@@ -108,7 +111,8 @@ final class AgentSession implements SwitchObserver {
           Message.GROUP_MOD,
           Message.PORT_MOD,
           Message.TABLE_MOD,
-          Message.METER_MOD -> true;
+          Message.METER_MOD ->
+          true;
       default -> false;
     };
   }
@@ -123,7 +127,8 @@ final class AgentSession implements SwitchObserver {
       case Message.HELLO, Message.ERROR, Message.ECHO_REPLY -> {}
       case Message.ECHO_REQUEST ->
           connection.send(new Message(Message.ECHO_REPLY, message.transaction(), message.body()));
-      case Message.FEATURES_REQUEST -> reply(message, Message.FEATURES_REPLY, Features.reply(owner));
+      case Message.FEATURES_REQUEST ->
+          reply(message, Message.FEATURES_REPLY, Features.reply(owner));
       case Message.GET_CONFIG_REQUEST ->
           reply(
               message,
@@ -132,7 +137,8 @@ final class AgentSession implements SwitchObserver {
       case Message.SET_CONFIG -> {
         int flags = reader.u16();
         if ((flags & 3) != 0) {
-          throw new FlowError(FlowError.SWITCH_CONFIG_FAILED, 0, "fragments are always passed on as they are");
+          throw new FlowError(
+              FlowError.SWITCH_CONFIG_FAILED, 0, "fragments are always passed on as they are");
         }
         configurationFlags = flags;
         missSendLength = reader.u16();
@@ -183,9 +189,9 @@ final class AgentSession implements SwitchObserver {
     return agent
         .buffers()
         .take(buffer)
-        .orElseThrow(
-            () ->
-                new FlowError(FlowError.BAD_REQUEST, 8, "no buffer " + Integer.toUnsignedString(buffer)));
+        .orElseThrow(() ->
+            new FlowError(
+                FlowError.BAD_REQUEST, 8, "no buffer " + Integer.toUnsignedString(buffer)));
   }
 
   private void flowMod(WireReader reader) throws FlowError {
@@ -194,8 +200,7 @@ final class AgentSession implements SwitchObserver {
     boolean deletes = flowMod.modification().command().ordinal() >= 3;
     if (flowMod.buffer() != FlowCodec.NO_BUFFER && !deletes) {
       PacketBuffers.Kept kept = takeBuffer(flowMod.buffer());
-      owner.execute(
-          kept.frame(), kept.inPort(), List.of(new Action.Output(Ports.TABLE)));
+      owner.execute(kept.frame(), kept.inPort(), List.of(new Action.Output(Ports.TABLE)));
     }
   }
 
@@ -240,7 +245,8 @@ final class AgentSession implements SwitchObserver {
     int flags = reader.u16();
     reader.skip(4);
     if ((flags & 1) != 0) {
-      throw new FlowError(FlowError.BAD_REQUEST, 13, "requests in several parts are not needed here");
+      throw new FlowError(
+          FlowError.BAD_REQUEST, 13, "requests in several parts are not needed here");
     }
     Multipart reply = new Multipart(connection::send, type, message.transaction());
     switch (type) {
@@ -268,7 +274,8 @@ final class AgentSession implements SwitchObserver {
         }
         reply.finish();
       }
-      case 0xffff -> throw new FlowError(FlowError.BAD_REQUEST, 3, "experimenter statistics are not known");
+      case 0xffff ->
+          throw new FlowError(FlowError.BAD_REQUEST, 3, "experimenter statistics are not known");
       default -> throw new FlowError(FlowError.BAD_REQUEST, 2, "multipart type " + type);
     }
   }
@@ -288,8 +295,9 @@ final class AgentSession implements SwitchObserver {
             : List.of(
                 owner
                     .port(number)
-                    .orElseThrow(
-                        () -> new FlowError(FlowError.QUEUE_OP_FAILED, 0, "no port " + Ports.name(number))));
+                    .orElseThrow(() ->
+                        new FlowError(
+                            FlowError.QUEUE_OP_FAILED, 0, "no port " + Ports.name(number))));
     WireWriter writer = new WireWriter().u32(number).zero(4);
     for (SwitchPort port : ports) {
       for (var queue : owner.inspect(() -> List.copyOf(port.queues().entrySet()))) {
@@ -369,7 +377,11 @@ final class AgentSession implements SwitchObserver {
     WireWriter writer = new WireWriter();
     writer.u64(entry.cookie()).u16(entry.priority()).u8(reason.ordinal()).u8(entry.table());
     Statistics.duration(writer, owner.nowNanos() - entry.createdNanos());
-    writer.u16(entry.idleSeconds()).u16(entry.hardSeconds()).u64(entry.packets()).u64(entry.bytes());
+    writer
+        .u16(entry.idleSeconds())
+        .u16(entry.hardSeconds())
+        .u64(entry.packets())
+        .u64(entry.bytes());
     MatchCodec.write(writer, entry.match());
     connection.offer(new Message(Message.FLOW_REMOVED, 0, writer));
   }

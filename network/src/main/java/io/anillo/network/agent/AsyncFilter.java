@@ -4,7 +4,10 @@ import io.anillo.network.flow.FlowError;
 import io.anillo.network.openflow.WireReader;
 import io.anillo.network.openflow.WireWriter;
 
-/** Which asynchronous messages a controller wants, as master or equal and as slave (OpenFlow 1.3.5 §7.3.10). */
+/**
+ * Which asynchronous messages a controller wants, as master or equal and as slave (OpenFlow 1.3.5
+ * §7.3.10).
+ */
 final class AsyncFilter {
   private final int[] packetIn = {0x3, 0};
   private final int[] portStatus = {0x7, 0x7};

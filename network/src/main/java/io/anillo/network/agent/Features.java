@@ -7,12 +7,17 @@ import io.anillo.network.packet.MatchField;
 import java.io.IOException;
 import java.util.function.Predicate;
 
-/** What the switch can do: the constant answers of OpenFlow 1.3.5 §7.3.1, §7.3.5.5, §7.3.5.10 and §7.3.5.14. */
+/**
+ * What the switch can do: the constant answers of OpenFlow 1.3.5 §7.3.1, §7.3.5.5, §7.3.5.10 and
+ * §7.3.5.14.
+ */
 final class Features {
   /** Flow, table, port, group and queue statistics. */
   static final int CAPABILITIES = 1 | 2 | 4 | 8 | 64;
 
-  private static final int[] ACTIONS = {0, 11, 12, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27};
+  private static final int[] ACTIONS = {
+    0, 11, 12, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+  };
   private static final int ACTION_BITS = actionBits();
 
   private Features() {}
@@ -63,7 +68,15 @@ final class Features {
     for (int table = 0; table < owner.tables(); table++) {
       WireWriter writer = reply.entry();
       int start = writer.length();
-      writer.u16(0).u8(table).zero(5).text("table" + table, 32).u64(-1L).u64(-1L).u32(0).u32(1_000_000);
+      writer
+          .u16(0)
+          .u8(table)
+          .zero(5)
+          .text("table" + table, 32)
+          .u64(-1L)
+          .u64(-1L)
+          .u32(0)
+          .u32(1_000_000);
       boolean last = table == owner.tables() - 1;
       for (int property = 0; property < 2; property++) {
         instructions(writer, property, last);

@@ -19,8 +19,8 @@ import javax.net.ServerSocketFactory;
 import javax.net.SocketFactory;
 
 /**
- * Lets OpenFlow 1.3 controllers program a switch: it listens for them, calls them, or both. Give it the factories of an
- * {@code SSLContext} to speak TLS.
+ * Lets OpenFlow 1.3 controllers program a switch: it listens for them, calls them, or both. Give it
+ * the factories of an {@code SSLContext} to speak TLS.
  */
 public final class OpenFlowAgent implements AutoCloseable {
   /** What a switch does while none of the controllers it calls answers (OpenFlow 1.3.5 §6.3.2). */
@@ -52,7 +52,9 @@ public final class OpenFlowAgent implements AutoCloseable {
     this.failMode = failMode;
   }
 
-  /** Listens for controllers; returns the port, which is a free one when {@code address} has port 0. */
+  /**
+   * Listens for controllers; returns the port, which is a free one when {@code address} has port 0.
+   */
   public int listen(InetSocketAddress address) throws IOException {
     return listen(address, ServerSocketFactory.getDefault());
   }
@@ -73,7 +75,8 @@ public final class OpenFlowAgent implements AutoCloseable {
         Thread.ofVirtual().name("openflow session of " + owner.name()).start(() -> serve(socket));
       } catch (IOException e) {
         if (!closed) {
-          LOG.log(System.Logger.Level.WARNING, owner.name() + " no longer listens for controllers", e);
+          LOG.log(
+              System.Logger.Level.WARNING, owner.name() + " no longer listens for controllers", e);
         }
         return;
       }
@@ -99,7 +102,8 @@ public final class OpenFlowAgent implements AutoCloseable {
     while (!closed) {
       try {
         Socket socket = factory.createSocket();
-        socket.connect(new InetSocketAddress(controller.getHostString(), controller.getPort()), 5_000);
+        socket.connect(
+            new InetSocketAddress(controller.getHostString(), controller.getPort()), 5_000);
         long before = System.nanoTime();
         called.incrementAndGet();
         try {
@@ -133,7 +137,8 @@ public final class OpenFlowAgent implements AutoCloseable {
       new AgentSession(this, owner, new OpenFlowConnection(socket)).run();
     } catch (IOException e) {
       if (!closed) {
-        LOG.log(System.Logger.Level.DEBUG, () -> owner.name() + ": channel ended: " + e.getMessage());
+        LOG.log(
+            System.Logger.Level.DEBUG, () -> owner.name() + ": channel ended: " + e.getMessage());
       }
     }
   }

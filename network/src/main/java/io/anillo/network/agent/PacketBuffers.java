@@ -3,7 +3,9 @@ package io.anillo.network.agent;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** Packets kept while a controller decides about them (OpenFlow 1.3.5 §6.1.2). The oldest gives way. */
+/**
+ * Packets kept while a controller decides about them (OpenFlow 1.3.5 §6.1.2). The oldest gives way.
+ */
 final class PacketBuffers {
   static final int COUNT = 256;
 

@@ -21,7 +21,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Predicate;
 
-/** The answers to multipart requests about flows, ports, queues, groups and meters (OpenFlow 1.3.5 §7.3.5). */
+/**
+ * The answers to multipart requests about flows, ports, queues, groups and meters (OpenFlow 1.3.5
+ * §7.3.5).
+ */
 final class Statistics {
   private static final long SECOND = 1_000_000_000L;
 
@@ -32,7 +35,8 @@ final class Statistics {
   }
 
   /** A flow as it was at one moment. */
-  private record FlowSnapshot(FlowEntry entry, Instructions instructions, long packets, long bytes) {}
+  private record FlowSnapshot(
+      FlowEntry entry, Instructions instructions, long packets, long bytes) {}
 
   /** The filter of flow and aggregate requests (§7.3.5.2). */
   private record FlowQuery(int table, Predicate<FlowEntry> filter) {
@@ -61,12 +65,10 @@ final class Statistics {
       actions.addAll(entry.instructions().write());
       boolean toPort =
           port == Ports.ANY
-              || actions.stream()
-                  .anyMatch(a -> a instanceof Action.Output o && o.port() == port);
+              || actions.stream().anyMatch(a -> a instanceof Action.Output o && o.port() == port);
       boolean toGroup =
           group == Ports.ANY_GROUP
-              || actions.stream()
-                  .anyMatch(a -> a instanceof Action.Group g && g.group() == group);
+              || actions.stream().anyMatch(a -> a instanceof Action.Group g && g.group() == group);
       return toPort && toGroup;
     }
   }
@@ -75,20 +77,20 @@ final class Statistics {
     if (query.table() != Ports.ALL_TABLES && query.table() >= owner.tables()) {
       throw new FlowError(FlowError.BAD_REQUEST, 9, "no table " + query.table());
     }
-    return owner.inspect(
-        () -> {
-          List<FlowSnapshot> flows = new ArrayList<>();
-          int first = query.table() == Ports.ALL_TABLES ? 0 : query.table();
-          int last = query.table() == Ports.ALL_TABLES ? owner.tables() - 1 : first;
-          for (int table = first; table <= last; table++) {
-            for (FlowEntry entry : owner.table(table).entries()) {
-              if (query.filter().test(entry)) {
-                flows.add(new FlowSnapshot(entry, entry.instructions(), entry.packets(), entry.bytes()));
-              }
-            }
+    return owner.inspect(() -> {
+      List<FlowSnapshot> flows = new ArrayList<>();
+      int first = query.table() == Ports.ALL_TABLES ? 0 : query.table();
+      int last = query.table() == Ports.ALL_TABLES ? owner.tables() - 1 : first;
+      for (int table = first; table <= last; table++) {
+        for (FlowEntry entry : owner.table(table).entries()) {
+          if (query.filter().test(entry)) {
+            flows.add(
+                new FlowSnapshot(entry, entry.instructions(), entry.packets(), entry.bytes()));
           }
-          return flows;
-        });
+        }
+      }
+      return flows;
+    });
   }
 
   void flows(WireReader request, Multipart reply) throws FlowError, IOException {
@@ -99,7 +101,11 @@ final class Statistics {
       FlowEntry entry = flow.entry();
       writer.u16(0).u8(entry.table()).zero(1);
       duration(writer, now - entry.createdNanos());
-      writer.u16(entry.priority()).u16(entry.idleSeconds()).u16(entry.hardSeconds()).u16(entry.flags());
+      writer
+          .u16(entry.priority())
+          .u16(entry.idleSeconds())
+          .u16(entry.hardSeconds())
+          .u16(entry.flags());
       writer.zero(4).u64(entry.cookie()).u64(flow.packets()).u64(flow.bytes());
       MatchCodec.write(writer, entry.match());
       InstructionCodec.write(writer, flow.instructions());
@@ -120,11 +126,10 @@ final class Statistics {
     for (int table = 0; table < owner.tables(); table++) {
       int id = table;
       long[] counts =
-          owner.inspect(
-              () ->
-                  new long[] {
-                    owner.table(id).size(), owner.table(id).lookups(), owner.table(id).matched()
-                  });
+          owner.inspect(() ->
+              new long[] {
+                owner.table(id).size(), owner.table(id).lookups(), owner.table(id).matched()
+              });
       reply.entry().u8(table).zero(3).u32((int) counts[0]).u64(counts[1]).u64(counts[2]);
     }
     reply.finish();
@@ -149,17 +154,16 @@ final class Statistics {
     long now = owner.nowNanos();
     for (SwitchPort port : ports(request.u32())) {
       WireWriter writer = reply.entry();
-      owner.inspect(
-          () -> {
-            SwitchPort.Counters counters = port.counters();
-            writer.u32(port.number()).zero(4);
-            writer.u64(counters.receivedPackets).u64(counters.sentPackets);
-            writer.u64(counters.receivedBytes).u64(counters.sentBytes);
-            writer.u64(counters.receivedDrops).u64(counters.sentDrops);
-            writer.u64(counters.receivedErrors).u64(0).u64(0).u64(0).u64(0).u64(0);
-            duration(writer, now - port.createdNanos());
-            return 0;
-          });
+      owner.inspect(() -> {
+        SwitchPort.Counters counters = port.counters();
+        writer.u32(port.number()).zero(4);
+        writer.u64(counters.receivedPackets).u64(counters.sentPackets);
+        writer.u64(counters.receivedBytes).u64(counters.sentBytes);
+        writer.u64(counters.receivedDrops).u64(counters.sentDrops);
+        writer.u64(counters.receivedErrors).u64(0).u64(0).u64(0).u64(0).u64(0);
+        duration(writer, now - port.createdNanos());
+        return 0;
+      });
     }
     reply.finish();
   }
@@ -211,19 +215,18 @@ final class Statistics {
   /** How many flows lead to a group. */
   private int references(int group) {
     Action action = new Action.Group(group);
-    return owner.inspect(
-        () -> {
-          int count = 0;
-          for (int table = 0; table < owner.tables(); table++) {
-            for (FlowEntry entry : owner.table(table).entries()) {
-              if (entry.instructions().apply().contains(action)
-                  || entry.instructions().write().contains(action)) {
-                count++;
-              }
-            }
+    return owner.inspect(() -> {
+      int count = 0;
+      for (int table = 0; table < owner.tables(); table++) {
+        for (FlowEntry entry : owner.table(table).entries()) {
+          if (entry.instructions().apply().contains(action)
+              || entry.instructions().write().contains(action)) {
+            count++;
           }
-          return count;
-        });
+        }
+      }
+      return count;
+    });
   }
 
   void groupDescriptions(WireReader request, Multipart reply) throws FlowError, IOException {
@@ -240,10 +243,11 @@ final class Statistics {
 
   private List<Meter> meters(int id) throws FlowError {
     List<Meter> meters =
-        owner.inspect(
-            () -> owner.meters().stream().filter(m -> id == Ports.ALL_METERS || m.id() == id).toList());
+        owner.inspect(() ->
+            owner.meters().stream().filter(m -> id == Ports.ALL_METERS || m.id() == id).toList());
     if (meters.isEmpty() && id != Ports.ALL_METERS) {
-      throw new FlowError(FlowError.METER_MOD_FAILED, 3, "no meter " + Integer.toUnsignedString(id));
+      throw new FlowError(
+          FlowError.METER_MOD_FAILED, 3, "no meter " + Integer.toUnsignedString(id));
     }
     return meters;
   }
@@ -254,17 +258,22 @@ final class Statistics {
       WireWriter writer = reply.entry();
       int start = writer.length();
       long users =
-          owner.inspect(
-              () -> {
-                long count = 0;
-                for (int table = 0; table < owner.tables(); table++) {
-                  for (FlowEntry entry : owner.table(table).entries()) {
-                    count += entry.instructions().meter() == meter.id() ? 1 : 0;
-                  }
-                }
-                return count;
-              });
-      writer.u32(meter.id()).u16(0).zero(6).u32((int) users).u64(meter.packets()).u64(meter.bytes());
+          owner.inspect(() -> {
+            long count = 0;
+            for (int table = 0; table < owner.tables(); table++) {
+              for (FlowEntry entry : owner.table(table).entries()) {
+                count += entry.instructions().meter() == meter.id() ? 1 : 0;
+              }
+            }
+            return count;
+          });
+      writer
+          .u32(meter.id())
+          .u16(0)
+          .zero(6)
+          .u32((int) users)
+          .u64(meter.packets())
+          .u64(meter.bytes());
       duration(writer, now - meter.createdNanos());
       for (int i = 0; i < meter.bands().size(); i++) {
         writer.u64(meter.bandPackets(i)).u64(meter.bandBytes(i));

@@ -111,7 +111,8 @@ class ActionCheck {
   private static void checkPort(int port) throws FlowError {
     boolean reserved = port == Ports.ANY;
     boolean beyond =
-        Integer.compareUnsigned(port, Ports.MAXIMUM) > 0 && Integer.compareUnsigned(port, Ports.IN_PORT) < 0;
+        Integer.compareUnsigned(port, Ports.MAXIMUM) > 0
+            && Integer.compareUnsigned(port, Ports.IN_PORT) < 0;
     if (port == 0 || reserved || beyond) {
       throw bad(4, "output to port " + Ports.name(port));
     }
@@ -120,5 +121,4 @@ class ActionCheck {
   private static FlowError bad(int code, String message) {
     return new FlowError(FlowError.BAD_ACTION, code, message);
   }
-
 }

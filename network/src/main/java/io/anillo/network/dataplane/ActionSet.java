@@ -5,7 +5,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;
 
-/** The actions that wait for the pipeline's end, one of a kind, in the order of OpenFlow 1.3.5 §5.10. */
+/**
+ * The actions that wait for the pipeline's end, one of a kind, in the order of OpenFlow 1.3.5
+ * §5.10.
+ */
 final class ActionSet {
   private static final int GROUP = 2000;
   private static final int OUTPUT = 3000;
@@ -22,7 +25,10 @@ final class ActionSet {
     }
   }
 
-  /** The actions to execute: a group takes the place of an output, and without either the packet is dropped. */
+  /**
+   * The actions to execute: a group takes the place of an output, and without either the packet is
+   * dropped.
+   */
   List<Action> finish() {
     if (actions.containsKey(GROUP)) {
       List<Action> list = new ArrayList<>(actions.values());

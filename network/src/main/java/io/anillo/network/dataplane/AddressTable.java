@@ -4,7 +4,10 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** Which port an Ethernet address was last seen at, for the NORMAL port. Bounded; the oldest address goes first. */
+/**
+ * Which port an Ethernet address was last seen at, for the NORMAL port. Bounded; the oldest address
+ * goes first.
+ */
 final class AddressTable {
   private static final int MAXIMUM = 8192;
   private static final long AGE_NANOS = 300_000_000_000L;

@@ -27,12 +27,14 @@ final class AddressTranslation {
     int spread = (tuple.hashCode() * 0x9E3779B9) >>> 1;
     if (minimum.length == 4) {
       long first = Bytes.getUnsignedInt(minimum, 0);
-      long last = nat.addressMaximum().length == 4 ? Bytes.getUnsignedInt(nat.addressMaximum(), 0) : first;
+      long last =
+          nat.addressMaximum().length == 4 ? Bytes.getUnsignedInt(nat.addressMaximum(), 0) : first;
       low = first + spread % Math.max(1, last - first + 1);
     } else if (minimum.length == 16) {
       high = Bytes.getLong(minimum, 0);
       long first = Bytes.getLong(minimum, 8);
-      long last = nat.addressMaximum().length == 16 ? Bytes.getLong(nat.addressMaximum(), 8) : first;
+      long last =
+          nat.addressMaximum().length == 16 ? Bytes.getLong(nat.addressMaximum(), 8) : first;
       low = first + Math.floorMod((long) spread, Math.max(1, last - first + 1));
     }
     int firstPort = nat.portMinimum();
@@ -69,11 +71,25 @@ final class AddressTranslation {
     Tuple back = tuple.reversed();
     if (source) {
       return new Tuple(
-          back.zone(), back.protocol(), back.ipv6(), back.sourceHigh(), back.sourceLow(), high, low,
-          back.sourcePort(), port);
+          back.zone(),
+          back.protocol(),
+          back.ipv6(),
+          back.sourceHigh(),
+          back.sourceLow(),
+          high,
+          low,
+          back.sourcePort(),
+          port);
     }
     return new Tuple(
-        back.zone(), back.protocol(), back.ipv6(), high, low, back.destinationHigh(),
-        back.destinationLow(), port, back.destinationPort());
+        back.zone(),
+        back.protocol(),
+        back.ipv6(),
+        high,
+        low,
+        back.destinationHigh(),
+        back.destinationLow(),
+        port,
+        back.destinationPort());
   }
 }

@@ -20,13 +20,14 @@ final class BucketChoice {
   }
 
   /**
-   * The bucket of a select group by weighted rendezvous hashing: when a bucket dies, only the flows it had move.
-   * Returns -1 when no bucket lives.
+   * The bucket of a select group by weighted rendezvous hashing: when a bucket dies, only the flows
+   * it had move. Returns -1 when no bucket lives.
    */
   static int select(List<Group.Bucket> buckets, FlowKey key, Pipeline pipeline) {
     long flow = FlowKey.mix(key.destination(), key.source());
     if (key.words[FlowKey.TRANSPORT] >>> 24 != 0) {
-      flow = FlowKey.mix(key.words[FlowKey.TRANSPORT] & 0xffffffffff000000L, key.words[FlowKey.IPV4]);
+      flow =
+          FlowKey.mix(key.words[FlowKey.TRANSPORT] & 0xffffffffff000000L, key.words[FlowKey.IPV4]);
       for (int i = 0; i < 4; i++) {
         flow = FlowKey.mix(flow, key.words[FlowKey.IPV6_SOURCE + i]);
       }

@@ -4,7 +4,10 @@ import io.anillo.network.flow.FlowEntry;
 import io.anillo.network.flow.FlowTable;
 import io.anillo.network.packet.Packet;
 
-/** What the tables decided for a set of packets: operations to do, and the flows and tables to credit. Immutable. */
+/**
+ * What the tables decided for a set of packets: operations to do, and the flows and tables to
+ * credit. Immutable.
+ */
 final class CachedPath {
   final Operation[] operations;
   private final FlowEntry[] entries;
@@ -16,7 +19,11 @@ final class CachedPath {
   final long[] examined;
 
   CachedPath(
-      Operation[] operations, FlowEntry[] entries, FlowTable[] tables, boolean missed, long[] examined) {
+      Operation[] operations,
+      FlowEntry[] entries,
+      FlowTable[] tables,
+      boolean missed,
+      long[] examined) {
     this.operations = operations;
     this.entries = entries;
     this.tables = tables;

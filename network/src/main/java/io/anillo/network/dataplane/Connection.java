@@ -84,7 +84,9 @@ final class Connection {
     return nowNanos - seenNanos > state.nanos;
   }
 
-  /** Follows the TCP flags of a packet in one direction (RFC 9293 §3.3.2, as a bystander sees it). */
+  /**
+   * Follows the TCP flags of a packet in one direction (RFC 9293 §3.3.2, as a bystander sees it).
+   */
   void followTcp(int flags, boolean back) {
     boolean finish = (flags & 0x01) != 0;
     boolean reset = (flags & 0x04) != 0;

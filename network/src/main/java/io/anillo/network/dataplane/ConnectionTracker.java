@@ -13,8 +13,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Stateful connections by zone, with the meaning that Open vSwitch gives its ct action (ovs-actions(7)). Bounded: when
- * full, the connection that was silent for longest makes room. Guarded by the switch's lock.
+ * Stateful connections by zone, with the meaning that Open vSwitch gives its ct action
+ * (ovs-actions(7)). Bounded: when full, the connection that was silent for longest makes room.
+ * Guarded by the switch's lock.
  */
 final class ConnectionTracker {
   static final int NEW = 0x01;
@@ -48,7 +49,10 @@ final class ConnectionTracker {
     clear(packet.key);
   }
 
-  /** Finds (and with commit makes) the packet's connection, translates its addresses and stores its state in its key. */
+  /**
+   * Finds (and with commit makes) the packet's connection, translates its addresses and stores its
+   * state in its key.
+   */
   void track(Packet packet, Action.Track action, long nowNanos) {
     long[] words = packet.key.words;
     int zone = action.zone();
@@ -132,14 +136,14 @@ final class ConnectionTracker {
         if (set.field() == MatchField.CT_MARK) {
           connection.mark = (int) (connection.mark & ~set.maskLow() | set.low() & set.maskLow());
         } else {
-          connection.labelHigh = connection.labelHigh & ~set.maskHigh() | set.high() & set.maskHigh();
+          connection.labelHigh =
+              connection.labelHigh & ~set.maskHigh() | set.high() & set.maskHigh();
           connection.labelLow = connection.labelLow & ~set.maskLow() | set.low() & set.maskLow();
         }
       } else if (inner instanceof Action.Move move && move.to() == MatchField.CT_MARK) {
         long mask = (1L << move.bits()) - 1;
         long value = move.from().low(words) >>> move.fromBit() & mask;
-        connection.mark =
-            (int) (connection.mark & ~(mask << move.toBit()) | value << move.toBit());
+        connection.mark = (int) (connection.mark & ~(mask << move.toBit()) | value << move.toBit());
       }
     }
   }
@@ -159,20 +163,25 @@ final class ConnectionTracker {
     return packet.key.protocol() == 6 && (packet.key.words[FlowKey.ND_SOURCE] & 0x12) == 0x02;
   }
 
-  /** Whether a packet of no known connection may open one: no TCP reset, no reply to an echo never asked. */
+  /**
+   * Whether a packet of no known connection may open one: no TCP reset, no reply to an echo never
+   * asked.
+   */
   private static boolean startsConnection(Packet packet) {
     int protocol = packet.key.protocol();
     int type = packet.key.transportSource();
     return switch (protocol) {
-      case 6 -> (packet.key.words[FlowKey.ND_SOURCE] & 0x04) == 0
-          && (packet.key.words[FlowKey.ND_SOURCE] & 0x12) != 0x12;
+      case 6 ->
+          (packet.key.words[FlowKey.ND_SOURCE] & 0x04) == 0
+              && (packet.key.words[FlowKey.ND_SOURCE] & 0x12) != 0x12;
       case 1 -> type == 8 || type == 13;
       case 58 -> type == 128 || type >= 133 && type <= 137;
       default -> true;
     };
   }
 
-  private @Nullable Connection open(Packet packet, Tuple tuple, Action.Track action, long nowNanos) {
+  private @Nullable Connection open(
+      Packet packet, Tuple tuple, Action.Track action, long nowNanos) {
     Tuple reply = tuple.reversed();
     for (Action inner : action.inner()) {
       if (inner instanceof Action.Nat nat) {

@@ -8,8 +8,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Paths that packets took, found again without the tables: first by the whole key of the frame, then by the bits that
- * the tables looked at. Dropping everything is always right, and is what any change of tables, groups or ports does.
+ * Paths that packets took, found again without the tables: first by the whole key of the frame,
+ * then by the bits that the tables looked at. Dropping everything is always right, and is what any
+ * change of tables, groups or ports does.
  *
  * <p>Hot: allocates only when a new path is learnt; watched by {@code anillo bench network}.
  */
@@ -108,7 +109,10 @@ final class FlowCache {
     }
   }
 
-  /** Mixes the words that differ in most traffic thoroughly and the others cheaply; a collision only costs time. */
+  /**
+   * Mixes the words that differ in most traffic thoroughly and the others cheaply; a collision only
+   * costs time.
+   */
   private static int hash(long[] words) {
     long rest =
         words[1] * 0x9E3779B97F4A7C15L

@@ -30,9 +30,21 @@ public record FlowModification(
     DELETE_STRICT
   }
 
-  public static FlowModification add(int table, int priority, Match match, Instructions instructions) {
+  public static FlowModification add(
+      int table, int priority, Match match, Instructions instructions) {
     return new FlowModification(
-        Command.ADD, table, match, priority, 0, 0, 0, 0, Ports.ANY, Ports.ANY_GROUP, 0, instructions);
+        Command.ADD,
+        table,
+        match,
+        priority,
+        0,
+        0,
+        0,
+        0,
+        Ports.ANY,
+        Ports.ANY_GROUP,
+        0,
+        instructions);
   }
 
   public static FlowModification deleteAll() {
@@ -53,24 +65,65 @@ public record FlowModification(
 
   public FlowModification withCookie(long value) {
     return new FlowModification(
-        command, table, match, priority, value, cookieMask, idleSeconds, hardSeconds, outPort, outGroup, flags,
+        command,
+        table,
+        match,
+        priority,
+        value,
+        cookieMask,
+        idleSeconds,
+        hardSeconds,
+        outPort,
+        outGroup,
+        flags,
         instructions);
   }
 
   public FlowModification withTimeouts(int idle, int hard) {
     return new FlowModification(
-        command, table, match, priority, cookie, cookieMask, idle, hard, outPort, outGroup, flags, instructions);
+        command,
+        table,
+        match,
+        priority,
+        cookie,
+        cookieMask,
+        idle,
+        hard,
+        outPort,
+        outGroup,
+        flags,
+        instructions);
   }
 
   public FlowModification withFlags(int value) {
     return new FlowModification(
-        command, table, match, priority, cookie, cookieMask, idleSeconds, hardSeconds, outPort, outGroup, value,
+        command,
+        table,
+        match,
+        priority,
+        cookie,
+        cookieMask,
+        idleSeconds,
+        hardSeconds,
+        outPort,
+        outGroup,
+        value,
         instructions);
   }
 
   public FlowModification withCommand(Command value) {
     return new FlowModification(
-        value, table, match, priority, cookie, cookieMask, idleSeconds, hardSeconds, outPort, outGroup, flags,
+        value,
+        table,
+        match,
+        priority,
+        cookie,
+        cookieMask,
+        idleSeconds,
+        hardSeconds,
+        outPort,
+        outGroup,
+        flags,
         instructions);
   }
 
@@ -100,11 +153,11 @@ public record FlowModification(
   /** Whether a flow's actions have this output (to any length) or group. */
   static boolean refersTo(FlowEntry entry, Action action, boolean output) {
     Instructions instructions = entry.instructions();
-    return java.util.stream.Stream.concat(instructions.apply().stream(), instructions.write().stream())
-        .anyMatch(
-            present ->
-                output
-                    ? present instanceof Action.Output p && p.port() == ((Action.Output) action).port()
-                    : present.equals(action));
+    return java.util.stream.Stream.concat(
+            instructions.apply().stream(), instructions.write().stream())
+        .anyMatch(present ->
+            output
+                ? present instanceof Action.Output p && p.port() == ((Action.Output) action).port()
+                : present.equals(action));
   }
 }

@@ -13,7 +13,10 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 
-/** Changes to tables, groups and meters, checked as OpenFlow 1.3.5 §6.4 to §6.8 demand. Guarded by the switch's lock. */
+/**
+ * Changes to tables, groups and meters, checked as OpenFlow 1.3.5 §6.4 to §6.8 demand. Guarded by
+ * the switch's lock.
+ */
 final class FlowProgram {
   static final int MAXIMUM_FLOWS = 1_000_000;
   static final int MAXIMUM_GROUPS = 65_536;
@@ -102,7 +105,9 @@ final class FlowProgram {
     }
     if (instructions.meter() != 0 && pipeline.meter(instructions.meter()) == null) {
       throw new FlowError(
-          FlowError.METER_MOD_FAILED, 2, "no meter " + Integer.toUnsignedString(instructions.meter()));
+          FlowError.METER_MOD_FAILED,
+          2,
+          "no meter " + Integer.toUnsignedString(instructions.meter()));
     }
     ActionCheck check = new ActionCheck(pipeline, change.match());
     check.check(instructions.apply());

@@ -14,7 +14,9 @@ abstract class Forwarding {
   /** The time of the packet being forwarded. */
   long nowNanos;
 
-  /** A spare packet, null when packets are nested too deeply; to be given back by {@link #release}. */
+  /**
+   * A spare packet, null when packets are nested too deeply; to be given back by {@link #release}.
+   */
   @Nullable Packet borrow() {
     if (depth == MAXIMUM_DEPTH) {
       return null;

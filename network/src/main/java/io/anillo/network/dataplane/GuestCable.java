@@ -4,7 +4,10 @@ import io.anillo.vmm.port.NetworkBackend;
 import io.anillo.vmm.port.NetworkFrame;
 import org.jspecify.annotations.Nullable;
 
-/** The cable between a guest's card and a switch port: the guest sees the end that is a {@link NetworkBackend}. */
+/**
+ * The cable between a guest's card and a switch port: the guest sees the end that is a {@link
+ * NetworkBackend}.
+ */
 final class GuestCable implements NetworkBackend {
   private final VirtualSwitch owner;
   private volatile @Nullable SwitchPort port;

@@ -108,7 +108,8 @@ sealed interface Operation {
         case Action.CopyTtlOut a -> TagEditor.copyTtlOut(packet);
         case Action.SetMplsTtl a -> TagEditor.setMplsTtl(packet, a.ttl());
         case Action.SetNetworkTtl a -> TagEditor.setNetworkTtl(packet, a.ttl());
-        case Action.DecrementMplsTtl a -> TagEditor.decrementMplsTtl(packet) || spent(packet, forwarding);
+        case Action.DecrementMplsTtl a ->
+            TagEditor.decrementMplsTtl(packet) || spent(packet, forwarding);
         case Action.DecrementNetworkTtl a ->
             TagEditor.decrementNetworkTtl(packet) || spent(packet, forwarding);
         default -> throw new IllegalStateException("no edit: " + action);
@@ -143,7 +144,10 @@ sealed interface Operation {
       };
     }
 
-    /** Raises the drop precedence of an assured-forwarding class (RFC 2597), never beyond its highest. */
+    /**
+     * Raises the drop precedence of an assured-forwarding class (RFC 2597), never beyond its
+     * highest.
+     */
     private static void remark(Packet packet, int by) {
       int service = (int) MatchField.IP_DSCP.low(packet.key.words);
       int precedence = service >>> 1 & 3;

@@ -5,7 +5,10 @@ import io.anillo.vmm.port.NetworkFrame;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/** One direction of a cable between two switches. Frames are handed over once the sender's lock is free. */
+/**
+ * One direction of a cable between two switches. Frames are handed over once the sender's lock is
+ * free.
+ */
 final class PatchWire implements PortWire {
   private final VirtualSwitch from;
   private final VirtualSwitch to;

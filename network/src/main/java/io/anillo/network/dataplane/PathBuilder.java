@@ -14,11 +14,13 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Walks the tables for one flow key and writes down what is to be done to every packet with the same examined bits.
+ * Walks the tables for one flow key and writes down what is to be done to every packet with the
+ * same examined bits.
  *
- * <p>Invariant: the path depends on nothing but the examined bits of the key, the tables' generation and what its
- * operations read when they run. Where an action shows or hides headers that the key cannot tell, the walk ends in a
- * recirculation: the packet is parsed again and looked up under the resume point's number.
+ * <p>Invariant: the path depends on nothing but the examined bits of the key, the tables'
+ * generation and what its operations read when they run. Where an action shows or hides headers
+ * that the key cannot tell, the walk ends in a recirculation: the packet is parsed again and looked
+ * up under the resume point's number.
  */
 final class PathBuilder {
   private static final int MAXIMUM_OPERATIONS = 4096;
@@ -113,7 +115,13 @@ final class PathBuilder {
     current = entry;
     narrator.say(
         depth,
-        "table " + table + ": priority " + entry.priority() + ", " + entry.match() + ", cookie 0x"
+        "table "
+            + table
+            + ": priority "
+            + entry.priority()
+            + ", "
+            + entry.match()
+            + ", cookie 0x"
             + Long.toHexString(entry.cookie()));
     Instructions instructions = entry.instructions();
     if (instructions.meter() != 0) {

@@ -6,14 +6,21 @@ import io.anillo.network.packet.MatchField;
 import io.anillo.network.packet.Packet;
 import java.util.List;
 
-/** Follows a packet through the pipeline for people, with the rule that decides each step. Nothing is sent or counted. */
+/**
+ * Follows a packet through the pipeline for people, with the rule that decides each step. Nothing
+ * is sent or counted.
+ */
 final class PathTrace {
   private static final int MAXIMUM_PASSES = 16;
 
   private PathTrace() {}
 
   static void trace(
-      Pipeline pipeline, Packet packet, ConnectionTracker connections, long nowNanos, List<String> lines) {
+      Pipeline pipeline,
+      Packet packet,
+      ConnectionTracker connections,
+      long nowNanos,
+      List<String> lines) {
     trace(pipeline, packet, connections, nowNanos, lines, 0);
   }
 
@@ -50,8 +57,13 @@ final class PathTrace {
     for (Operation operation : operations) {
       switch (operation) {
         case Operation.Output output -> {
-          lines.add("result: out of port " + output.port().number() + " (" + output.port().name() + "), "
-              + describe(packet.key));
+          lines.add(
+              "result: out of port "
+                  + output.port().number()
+                  + " ("
+                  + output.port().name()
+                  + "), "
+                  + describe(packet.key));
           sent = true;
         }
         case Operation.Flood flood -> {
@@ -67,8 +79,11 @@ final class PathTrace {
           sent = true;
         }
         case Operation.OutputField output -> {
-          lines.add("result: out of the port in " + output.action().field().label() + ", "
-              + output.action().field().low(packet.key.words));
+          lines.add(
+              "result: out of the port in "
+                  + output.action().field().label()
+                  + ", "
+                  + output.action().field().low(packet.key.words));
           sent = true;
         }
         case Operation.Copy copy -> {
@@ -90,10 +105,17 @@ final class PathTrace {
           Action.Track action = track.action();
           Action.Track look =
               new Action.Track(
-                  false, false, action.zone(), action.zoneField(), action.table(), 0, action.inner());
+                  false,
+                  false,
+                  action.zone(),
+                  action.zoneField(),
+                  action.table(),
+                  0,
+                  action.inner());
           connections.track(tracked, look, nowNanos);
-          lines.add("connection: ct_state=0x"
-              + Long.toHexString(MatchField.CT_STATE.low(tracked.key.words)));
+          lines.add(
+              "connection: ct_state=0x"
+                  + Long.toHexString(MatchField.CT_STATE.low(tracked.key.words)));
           if (track.resumePoint() != 0) {
             sent = true;
             resume(track.resumePoint(), pipeline, tracked, connections, nowNanos, lines, pass);
@@ -163,7 +185,11 @@ final class PathTrace {
 
         @Override
         void toController(
-            Packet packet, int maximumLength, SwitchObserver.Reason reason, int table, long cookie) {}
+            Packet packet,
+            int maximumLength,
+            SwitchObserver.Reason reason,
+            int table,
+            long cookie) {}
 
         @Override
         void recirculate(Packet packet, int resumePoint) {}

@@ -13,8 +13,8 @@ import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tables, groups, meters and ports: everything that decides a packet's path. Guarded by the switch's lock. Each change
- * moves the generation on, which empties the flow cache.
+ * Tables, groups, meters and ports: everything that decides a packet's path. Guarded by the
+ * switch's lock. Each change moves the generation on, which empties the flow cache.
  */
 final class Pipeline {
   static final int TABLES = 254;

@@ -3,7 +3,9 @@ package io.anillo.network.dataplane;
 import io.anillo.network.flow.FlowEntry;
 import io.anillo.network.flow.FlowTable;
 
-/** Is told what a controller may want to know. Called under the switch's lock: it must not block. */
+/**
+ * Is told what a controller may want to know. Called under the switch's lock: it must not block.
+ */
 public interface SwitchObserver {
   /** Why a packet goes to the controller, in the order of OpenFlow 1.3.5 §7.4.1. */
   enum Reason {

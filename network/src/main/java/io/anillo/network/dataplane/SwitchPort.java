@@ -5,7 +5,10 @@ import io.anillo.network.packet.Packet;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** A port of the switch with its OpenFlow configuration, state and counters. Guarded by the switch's lock. */
+/**
+ * A port of the switch with its OpenFlow configuration, state and counters. Guarded by the switch's
+ * lock.
+ */
 public final class SwitchPort {
   /** Bits of {@link #configuration} (OpenFlow 1.3.5 §7.2.1). */
   public static final int DOWN = 1;

@@ -1,7 +1,6 @@
 package io.anillo.network.dataplane;
 
 import io.anillo.network.flow.Action;
-import io.anillo.network.flow.FlowEntry;
 import io.anillo.network.flow.FlowError;
 import io.anillo.network.flow.FlowTable;
 import io.anillo.network.flow.Group;
@@ -22,14 +21,15 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 
 /**
- * A programmable Ethernet switch: frames come in at ports, the flow tables decide, and frames leave by ports.
+ * A programmable Ethernet switch: frames come in at ports, the flow tables decide, and frames leave
+ * by ports.
  *
- * <p>One lock guards everything. A frame is forwarded on the thread that brings it, from its arrival to the wires of
- * the ports it leaves by; what would call back into a switch (a patch to another one) waits until the lock is free. A
- * new switch has no flows and drops everything.
+ * <p>One lock guards everything. A frame is forwarded on the thread that brings it, from its
+ * arrival to the wires of the ports it leaves by; what would call back into a switch (a patch to
+ * another one) waits until the lock is free. A new switch has no flows and drops everything.
  *
- * <p>Hot: {@link #receive} allocates nothing while the flow cache knows the packet; watched by {@code anillo bench
- * network}.
+ * <p>Hot: {@link #receive} allocates nothing while the flow cache knows the packet; watched by
+ * {@code anillo bench network}.
  */
 public final class VirtualSwitch implements AutoCloseable {
   private static final int DEFERRED_MAXIMUM = 1024;
@@ -92,7 +92,8 @@ public final class VirtualSwitch implements AutoCloseable {
     lock.lock();
     try {
       if (pipeline.ports.containsKey(number) || number == 0) {
-        throw new IllegalArgumentException("port " + Ports.name(number) + " of " + name + " is taken");
+        throw new IllegalArgumentException(
+            "port " + Ports.name(number) + " of " + name + " is taken");
       }
       long address = 0x020000000000L | (datapathId & 0xffff) << 24 | number & 0xffffff;
       SwitchPort port = new SwitchPort(number, portName, address, wire, clock.monotonicNanos());
@@ -109,11 +110,10 @@ public final class VirtualSwitch implements AutoCloseable {
   public SwitchPort attach(String portName, NetworkBackend backend) {
     BackendWire wire = new BackendWire(backend);
     SwitchPort port = addPort(portName, wire);
-    backend.start(
-        frame -> {
-          receive(port, frame);
-          return true;
-        });
+    backend.start(frame -> {
+      receive(port, frame);
+      return true;
+    });
     return port;
   }
 
@@ -176,7 +176,8 @@ public final class VirtualSwitch implements AutoCloseable {
   }
 
   public Optional<SwitchPort> port(String portName) {
-    return inspect(() -> pipeline.ports().stream().filter(p -> p.name().equals(portName)).findFirst());
+    return inspect(
+        () -> pipeline.ports().stream().filter(p -> p.name().equals(portName)).findFirst());
   }
 
   /** All ports, by number. */
@@ -191,8 +192,11 @@ public final class VirtualSwitch implements AutoCloseable {
     receive(port, frame, 0, 0, 0);
   }
 
-  /** Takes a frame that a tunnel carried here between two IPv4 endpoints under a network identifier. */
-  public void receive(SwitchPort port, NetworkFrame frame, long tunnel, int source, int destination) {
+  /**
+   * Takes a frame that a tunnel carried here between two IPv4 endpoints under a network identifier.
+   */
+  public void receive(
+      SwitchPort port, NetworkFrame frame, long tunnel, int source, int destination) {
     lock.lock();
     try {
       SwitchPort.Counters counters = port.counters();
@@ -203,7 +207,8 @@ public final class VirtualSwitch implements AutoCloseable {
       }
       counters.receivedPackets++;
       counters.receivedBytes += frame.length();
-      if ((port.configuration() & (SwitchPort.DOWN | SwitchPort.NO_RECEIVE)) != 0 || !port.linkUp()) {
+      if ((port.configuration() & (SwitchPort.DOWN | SwitchPort.NO_RECEIVE)) != 0
+          || !port.linkUp()) {
         counters.receivedDrops++;
         return;
       }
@@ -300,18 +305,17 @@ public final class VirtualSwitch implements AutoCloseable {
   /** What would happen to a frame, step by step, without it happening. */
   public List<String> trace(byte[] frame, int inPort) {
     List<String> lines = new ArrayList<>();
-    inspect(
-        () -> {
-          Packet traced = new Packet();
-          if (!traced.reset(frame, 0, frame.length)) {
-            lines.add("not a frame: " + frame.length + " bytes");
-            return 0;
-          }
-          traced.key.setInPort(inPort);
-          traced.parse();
-          PathTrace.trace(pipeline, traced, connections, clock.monotonicNanos(), lines);
-          return 0;
-        });
+    inspect(() -> {
+      Packet traced = new Packet();
+      if (!traced.reset(frame, 0, frame.length)) {
+        lines.add("not a frame: " + frame.length + " bytes");
+        return 0;
+      }
+      traced.key.setInPort(inPort);
+      traced.parse();
+      PathTrace.trace(pipeline, traced, connections, clock.monotonicNanos(), lines);
+      return 0;
+    });
     return lines;
   }
 
@@ -354,7 +358,8 @@ public final class VirtualSwitch implements AutoCloseable {
     }
   }
 
-  public void putMeter(int id, int flags, List<Meter.Band> bands, boolean present) throws FlowError {
+  public void putMeter(int id, int flags, List<Meter.Band> bands, boolean present)
+      throws FlowError {
     lock.lock();
     try {
       program.putMeter(new Meter(id, flags, bands, clock.monotonicNanos()), present);
@@ -423,13 +428,13 @@ public final class VirtualSwitch implements AutoCloseable {
   }
 
   /** What the flow cache did so far. */
-  public record CacheStatistics(long exactHits, long tupleHits, long misses, int paths, int tuples) {}
+  public record CacheStatistics(
+      long exactHits, long tupleHits, long misses, int paths, int tuples) {}
 
   public CacheStatistics cacheStatistics() {
-    return inspect(
-        () ->
-            new CacheStatistics(
-                cache.exactHits(), cache.tupleHits(), cache.misses(), cache.paths(), cache.tuples()));
+    return inspect(() ->
+        new CacheStatistics(
+            cache.exactHits(), cache.tupleHits(), cache.misses(), cache.paths(), cache.tuples()));
   }
 
   /** Connections being tracked. */
@@ -527,7 +532,8 @@ public final class VirtualSwitch implements AutoCloseable {
     void toController(
         Packet sent, int maximumLength, SwitchObserver.Reason reason, int table, long cookie) {
       SwitchPort in = pipeline.port(sent.key.inPort());
-      if (in != null && (in.configuration() & SwitchPort.NO_PACKET_IN) != 0 || observers.isEmpty()) {
+      if (in != null && (in.configuration() & SwitchPort.NO_PACKET_IN) != 0
+          || observers.isEmpty()) {
         return;
       }
       SwitchObserver.PacketIn message =

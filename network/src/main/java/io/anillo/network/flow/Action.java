@@ -1,9 +1,15 @@
 package io.anillo.network.flow;
 
 import io.anillo.network.packet.MatchField;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
-/** What a flow, a bucket or a packet-out does to a packet: OpenFlow 1.3.5 §7.2.4 and Open vSwitch's extensions. */
+/**
+ * What a flow, a bucket or a packet-out does to a packet: OpenFlow 1.3.5 §7.2.4 and Open vSwitch's
+ * extensions.
+ */
 public sealed interface Action {
 
   /** Sends the packet to a port; {@code maximumLength} counts only for the controller's. */
@@ -44,7 +50,8 @@ public sealed interface Action {
   record PopPbb() implements Action {}
 
   /** Sets the masked bits of a field; 128-bit values come as two halves. */
-  record SetField(MatchField field, long high, long low, long maskHigh, long maskLow) implements Action {
+  record SetField(MatchField field, long high, long low, long maskHigh, long maskLow)
+      implements Action {
     /** Sets a whole field of up to 64 bits. */
     public SetField(MatchField field, long value) {
       this(field, 0, value, 0, field.ones());
@@ -60,7 +67,10 @@ public sealed interface Action {
     }
   }
 
-  /** Copies {@code bits} bits from one field to another (NXAST_REG_MOVE); both lie in the fields' low 64 bits. */
+  /**
+   * Copies {@code bits} bits from one field to another (NXAST_REG_MOVE); both lie in the fields'
+   * low 64 bits.
+   */
   record Move(MatchField from, int fromBit, MatchField to, int toBit, int bits) implements Action {}
 
   /** Looks the packet up again in a table, as port {@code port} (NXAST_RESUBMIT_TABLE). */
@@ -78,18 +88,45 @@ public sealed interface Action {
    * @param inner what to do to the connection: set-field of ct_mark and ct_label, and {@link Nat}
    */
   record Track(
-      boolean commit, boolean force, int zone, List<ZoneField> zoneField, int table, int helper, List<Action> inner)
+      boolean commit,
+      boolean force,
+      int zone,
+      List<ZoneField> zoneField,
+      int table,
+      int helper,
+      List<Action> inner)
       implements Action {
     public static final int NO_TABLE = 0xff;
   }
 
   record ZoneField(MatchField field, int bit, int bits) {}
 
-  /** Translates addresses of a connection when committed (NXAST_NAT); empty ranges undo or redo what it has. */
-  record Nat(int flags, byte[] addressMinimum, byte[] addressMaximum, int portMinimum, int portMaximum)
+  /**
+   * Translates addresses of a connection when committed (NXAST_NAT); empty ranges undo or redo what
+   * it has.
+   */
+  record Nat(
+      int flags, byte[] addressMinimum, byte[] addressMaximum, int portMinimum, int portMaximum)
       implements Action {
     public static final int SOURCE = 1;
     public static final int DESTINATION = 2;
+
+    @Override
+    public boolean equals(@Nullable Object other) {
+      return other instanceof Nat nat
+          && flags == nat.flags
+          && portMinimum == nat.portMinimum
+          && portMaximum == nat.portMaximum
+          && Arrays.equals(addressMinimum, nat.addressMinimum)
+          && Arrays.equals(addressMaximum, nat.addressMaximum);
+    }
+
+    @Override
+    public int hashCode() {
+      return Objects.hash(flags, portMinimum, portMaximum) * 31
+          + Arrays.hashCode(addressMinimum) * 7
+          + Arrays.hashCode(addressMaximum);
+    }
   }
 
   /** Forgets the packet's connection state (NXAST_CT_CLEAR). */

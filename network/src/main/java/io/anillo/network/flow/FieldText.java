@@ -25,8 +25,10 @@ public final class FieldText {
       case ETH_DST, ETH_SRC, ARP_SHA, ARP_THA, IPV6_ND_SLL, IPV6_ND_TLL -> address(low);
       case IPV4_SRC, IPV4_DST, ARP_SPA, ARP_TPA, TUN_IPV4_SRC, TUN_IPV4_DST -> ipv4((int) low);
       case IPV6_SRC, IPV6_DST, IPV6_ND_TARGET -> ipv6(high, low);
-      case ETH_TYPE, METADATA, TUNNEL_ID, VLAN_VID, CT_STATE, CT_MARK -> "0x" + Long.toHexString(low);
-      case CT_LABEL -> "0x" + (high == 0 ? "" : Long.toHexString(high) + "_") + Long.toHexString(low);
+      case ETH_TYPE, METADATA, TUNNEL_ID, VLAN_VID, CT_STATE, CT_MARK ->
+          "0x" + Long.toHexString(low);
+      case CT_LABEL ->
+          "0x" + (high == 0 ? "" : Long.toHexString(high) + "_") + Long.toHexString(low);
       default -> Long.toUnsignedString(low);
     };
   }
@@ -44,7 +46,13 @@ public final class FieldText {
   }
 
   public static String ipv4(int value) {
-    return (value >>> 24) + "." + (value >>> 16 & 255) + "." + (value >>> 8 & 255) + "." + (value & 255);
+    return (value >>> 24)
+        + "."
+        + (value >>> 16 & 255)
+        + "."
+        + (value >>> 8 & 255)
+        + "."
+        + (value & 255);
   }
 
   public static String ipv6(long high, long low) {

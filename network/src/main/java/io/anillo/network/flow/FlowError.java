@@ -1,6 +1,9 @@
 package io.anillo.network.flow;
 
-/** A request that the switch refuses, with the type and code that OpenFlow 1.3.5 §7.4.4 gives the reason. */
+/**
+ * A request that the switch refuses, with the type and code that OpenFlow 1.3.5 §7.4.4 gives the
+ * reason.
+ */
 public final class FlowError extends Exception {
   private static final long serialVersionUID = 1L;
 

@@ -12,11 +12,14 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One table of flows, searched tuple by tuple in the order of the highest priority each holds. Guarded by the switch's
- * lock.
+ * One table of flows, searched tuple by tuple in the order of the highest priority each holds.
+ * Guarded by the switch's lock.
  */
 public final class FlowTable {
-  /** Flows of one mask, and the highest priority among them (which may have been removed since: only costs time). */
+  /**
+   * Flows of one mask, and the highest priority among them (which may have been removed since: only
+   * costs time).
+   */
   private static final class Tuple {
     final TupleSpace<FlowEntry> space;
     int maximumPriority;
@@ -121,7 +124,10 @@ public final class FlowTable {
     return false;
   }
 
-  /** Adds a flow in place of one with the same match and priority, whose counters it keeps unless told to reset. */
+  /**
+   * Adds a flow in place of one with the same match and priority, whose counters it keeps unless
+   * told to reset.
+   */
   public void add(FlowEntry entry) {
     FlowEntry old = find(entry.match(), entry.priority());
     if (old != null) {
@@ -223,6 +229,8 @@ public final class FlowTable {
     if (entry.hardAt(nowNanos)) {
       return java.util.Optional.of(Removal.HARD_TIMEOUT);
     }
-    return entry.idleAt(nowNanos) ? java.util.Optional.of(Removal.IDLE_TIMEOUT) : java.util.Optional.empty();
+    return entry.idleAt(nowNanos)
+        ? java.util.Optional.of(Removal.IDLE_TIMEOUT)
+        : java.util.Optional.empty();
   }
 }

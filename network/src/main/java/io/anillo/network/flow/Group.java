@@ -3,7 +3,9 @@ package io.anillo.network.flow;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A group of action buckets with its counters (OpenFlow 1.3.5 §5.6). Guarded by the switch's lock. */
+/**
+ * A group of action buckets with its counters (OpenFlow 1.3.5 §5.6). Guarded by the switch's lock.
+ */
 public final class Group {
   /** How buckets are chosen; in the order of the numbers on the wire. */
   public enum Type {

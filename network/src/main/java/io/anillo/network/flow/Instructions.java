@@ -21,7 +21,8 @@ public record Instructions(
     long metadataMask,
     int gotoTable) {
 
-  public static final Instructions DROP = new Instructions(0, List.of(), false, List.of(), 0, 0, -1);
+  public static final Instructions DROP =
+      new Instructions(0, List.of(), false, List.of(), 0, 0, -1);
 
   public static Instructions apply(Action... actions) {
     return new Instructions(0, List.of(actions), false, List.of(), 0, 0, -1);

@@ -6,7 +6,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** The packets a flow applies to: a value and a mask over the words of {@link FlowKey}. Immutable. */
+/**
+ * The packets a flow applies to: a value and a mask over the words of {@link FlowKey}. Immutable.
+ */
 public final class Match {
   public static final Match ANY = new Match(new long[FlowKey.WORDS], new long[FlowKey.WORDS]);
 
@@ -41,7 +43,9 @@ public final class Match {
     return true;
   }
 
-  /** Whether every packet of {@code other} is one of this match's, as a non-strict request needs. */
+  /**
+   * Whether every packet of {@code other} is one of this match's, as a non-strict request needs.
+   */
   public boolean covers(Match other) {
     for (int i = 0; i < value.length; i++) {
       if ((mask[i] & ~other.mask[i]) != 0 || (other.value[i] & mask[i]) != value[i]) {
@@ -78,7 +82,9 @@ public final class Match {
 
   @Override
   public boolean equals(Object other) {
-    return other instanceof Match match && Arrays.equals(value, match.value) && Arrays.equals(mask, match.mask);
+    return other instanceof Match match
+        && Arrays.equals(value, match.value)
+        && Arrays.equals(mask, match.mask);
   }
 
   @Override

@@ -2,14 +2,19 @@ package io.anillo.network.flow;
 
 import java.util.List;
 
-/** A rate meter: token buckets, one per band (OpenFlow 1.3.5 §5.7). Guarded by the switch's lock. */
+/**
+ * A rate meter: token buckets, one per band (OpenFlow 1.3.5 §5.7). Guarded by the switch's lock.
+ */
 public final class Meter {
   public static final int KILOBITS = 1;
   public static final int PACKETS = 2;
   public static final int BURST = 4;
   public static final int STATISTICS = 8;
 
-  /** What happens above a rate: the packet is dropped, or its drop precedence raised by {@code precedence}. */
+  /**
+   * What happens above a rate: the packet is dropped, or its drop precedence raised by {@code
+   * precedence}.
+   */
   public record Band(boolean drop, long rate, long burst, int precedence) {}
 
   /** What a packet's passage says. */
@@ -52,7 +57,10 @@ public final class Meter {
     return (flags & PACKETS) != 0 ? amount : amount * 1000;
   }
 
-  /** Takes one packet into account; the band with the highest rate that is exceeded decides (§5.7.1). */
+  /**
+   * Takes one packet into account; the band with the highest rate that is exceeded decides
+   * (§5.7.1).
+   */
   public Verdict pass(long size, long nowNanos) {
     packets++;
     bytes += size;

@@ -5,9 +5,11 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The entries that share one mask, in a hash table over the masked words: one tuple of a tuple space search.
+ * The entries that share one mask, in a hash table over the masked words: one tuple of a tuple
+ * space search.
  *
- * <p>Hot: watched by {@code anillo bench network}. Only the words with mask bits are hashed and compared.
+ * <p>Hot: watched by {@code anillo bench network}. Only the words with mask bits are hashed and
+ * compared.
  */
 public final class TupleSpace<E> {
   /** One masked key and what it leads to. */

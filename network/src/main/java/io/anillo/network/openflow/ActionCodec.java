@@ -65,7 +65,8 @@ public final class ActionCodec {
       case 0xffff -> {
         int experimenter = body.u32();
         if (experimenter != NiciraActions.EXPERIMENTER) {
-          throw bad(BAD_EXPERIMENTER, "actions of experimenter 0x" + Integer.toHexString(experimenter));
+          throw bad(
+              BAD_EXPERIMENTER, "actions of experimenter 0x" + Integer.toHexString(experimenter));
         }
         yield NiciraActions.read(body);
       }
@@ -81,12 +82,14 @@ public final class ActionCodec {
             .orElseThrow(() -> bad(BAD_SET_TYPE, "set-field of " + oxmClass + ":" + (rest >>> 9)));
     boolean masked = (rest & 0x100) != 0;
     if ((rest & 0xff) != field.bytes() * (masked ? 2 : 1) || (rest & 0xff) > body.remaining()) {
-      throw bad(BAD_SET_LENGTH, "set-field of " + field.label() + " with " + (rest & 0xff) + " bytes");
+      throw bad(
+          BAD_SET_LENGTH, "set-field of " + field.label() + " with " + (rest & 0xff) + " bytes");
     }
     return readValue(body, field, masked);
   }
 
-  static Action.SetField readValue(WireReader body, MatchField field, boolean masked) throws FlowError {
+  static Action.SetField readValue(WireReader body, MatchField field, boolean masked)
+      throws FlowError {
     long high = field.wide() ? body.u64() : 0;
     long low = body.unsigned(Math.min(8, field.bytes()));
     long maskHigh = field.wide() ? -1L : 0;

@@ -41,7 +41,8 @@ public final class FlowCodec {
       throw new FlowError(FlowError.FLOW_MOD_FAILED, 6, "flow-mod command " + command);
     }
     if ((flags & ~0x1f) != 0) {
-      throw new FlowError(FlowError.FLOW_MOD_FAILED, 7, "flow-mod flags 0x" + Integer.toHexString(flags));
+      throw new FlowError(
+          FlowError.FLOW_MOD_FAILED, 7, "flow-mod flags 0x" + Integer.toHexString(flags));
     }
     Match match = MatchCodec.read(reader);
     Instructions instructions = InstructionCodec.read(reader);
@@ -65,7 +66,11 @@ public final class FlowCodec {
 
   public static Message writeFlowMod(int transaction, FlowModification change, int buffer) {
     WireWriter writer = new WireWriter();
-    writer.u64(change.cookie()).u64(change.cookieMask()).u8(change.table()).u8(change.command().ordinal());
+    writer
+        .u64(change.cookie())
+        .u64(change.cookieMask())
+        .u8(change.table())
+        .u8(change.command().ordinal());
     writer.u16(change.idleSeconds()).u16(change.hardSeconds()).u16(change.priority()).u32(buffer);
     writer.u32(change.outPort()).u32(change.outGroup()).u16(change.flags()).zero(2);
     MatchCodec.write(writer, change.match());
@@ -128,7 +133,8 @@ public final class FlowCodec {
       throw new FlowError(FlowError.METER_MOD_FAILED, 4, "meter-mod command " + command);
     }
     if ((flags & ~15) != 0 || (flags & 3) == 3 || command < 2 && (flags & 3) == 0) {
-      throw new FlowError(FlowError.METER_MOD_FAILED, 5, "meter flags 0x" + Integer.toHexString(flags));
+      throw new FlowError(
+          FlowError.METER_MOD_FAILED, 5, "meter flags 0x" + Integer.toHexString(flags));
     }
     List<Meter.Band> bands = new ArrayList<>();
     while (reader.remaining() > 0) {
@@ -160,7 +166,8 @@ public final class FlowCodec {
   }
 
   public static Message writeMeterMod(int transaction, MeterMod change) {
-    WireWriter writer = new WireWriter().u16(change.command()).u16(change.flags()).u32(change.meter());
+    WireWriter writer =
+        new WireWriter().u16(change.command()).u16(change.flags()).u32(change.meter());
     writeBands(writer, change.bands());
     return new Message(Message.METER_MOD, transaction, writer);
   }

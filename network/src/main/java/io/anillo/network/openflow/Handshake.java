@@ -4,7 +4,10 @@ import io.anillo.network.flow.FlowError;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 
-/** The exchange of hellos that opens a channel (OpenFlow 1.3.5 §6.3.1). This side speaks version 1.3 only. */
+/**
+ * The exchange of hellos that opens a channel (OpenFlow 1.3.5 §6.3.1). This side speaks version 1.3
+ * only.
+ */
 public final class Handshake {
   private Handshake() {}
 
@@ -16,15 +19,23 @@ public final class Handshake {
       throw new IOException("peer " + connection.peer() + " refused OpenFlow 1.3");
     }
     if (first.type() != Message.HELLO || !speaks13(first)) {
-      byte[] reason = "this side speaks OpenFlow 1.3 (version 4) only".getBytes(StandardCharsets.US_ASCII);
+      byte[] reason =
+          "this side speaks OpenFlow 1.3 (version 4) only".getBytes(StandardCharsets.US_ASCII);
       WireWriter body = new WireWriter().u16(FlowError.HELLO_FAILED).u16(0).bytes(reason);
       Message refusal =
           new Message(
-              Math.min(first.version(), Message.VERSION), Message.ERROR, first.transaction(), body.toByteArray());
+              Math.min(first.version(), Message.VERSION),
+              Message.ERROR,
+              first.transaction(),
+              body.toByteArray());
       connection.send(refusal);
       pause();
       throw new IOException(
-          "peer " + connection.peer() + " does not speak OpenFlow 1.3 (its version is " + first.version() + ")");
+          "peer "
+              + connection.peer()
+              + " does not speak OpenFlow 1.3 (its version is "
+              + first.version()
+              + ")");
     }
   }
 

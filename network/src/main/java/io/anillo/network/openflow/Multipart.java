@@ -1,6 +1,8 @@
 package io.anillo.network.openflow;
 
-/** Numbers of multipart types, and replies cut into messages of legal size (OpenFlow 1.3.5 §7.3.5). */
+/**
+ * Numbers of multipart types, and replies cut into messages of legal size (OpenFlow 1.3.5 §7.3.5).
+ */
 public final class Multipart {
   public static final int DESCRIPTION = 0;
   public static final int FLOW = 1;
@@ -58,6 +60,8 @@ public final class Multipart {
   /** A request without entries to choose. */
   public static Message request(int transaction, int type, byte[] body) {
     return new Message(
-        Message.MULTIPART_REQUEST, transaction, new WireWriter().u16(type).u16(0).zero(4).bytes(body));
+        Message.MULTIPART_REQUEST,
+        transaction,
+        new WireWriter().u16(type).u16(0).zero(4).bytes(body));
   }
 }

@@ -6,8 +6,8 @@ import io.anillo.network.packet.MatchField;
 import java.util.List;
 
 /**
- * The experimenter actions that Open vSwitch speaks (ovs-actions(7), ovs-fields(7)): registers, resubmit, and connection
- * tracking with address translation.
+ * The experimenter actions that Open vSwitch speaks (ovs-actions(7), ovs-fields(7)): registers,
+ * resubmit, and connection tracking with address translation.
  */
 final class NiciraActions {
   static final int EXPERIMENTER = 0x00002320;
@@ -101,7 +101,13 @@ final class NiciraActions {
             : List.of(new Action.ZoneField(field(zoneSource), zone >>> 6, (zone & 63) + 1));
     List<Action> inner = ActionCodec.read(body);
     return new Action.Track(
-        (flags & 1) != 0, (flags & 2) != 0, zoneField.isEmpty() ? zone : 0, zoneField, table, helper, inner);
+        (flags & 1) != 0,
+        (flags & 2) != 0,
+        zoneField.isEmpty() ? zone : 0,
+        zoneField,
+        table,
+        helper,
+        inner);
   }
 
   private static Action readNat(WireReader body) throws FlowError {
@@ -152,7 +158,11 @@ final class NiciraActions {
       }
       case Action.OutputField a -> {
         start = begin(writer, OUTPUT_REGISTER);
-        writer.u16(a.bit() << 6 | a.bits() - 1).u32(a.field().header(false)).u16(a.maximumLength()).zero(6);
+        writer
+            .u16(a.bit() << 6 | a.bits() - 1)
+            .u32(a.field().header(false))
+            .u16(a.maximumLength())
+            .zero(6);
       }
       case Action.Track a -> {
         start = begin(writer, TRACK);

@@ -11,8 +11,9 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /**
- * An OpenFlow channel over a socket, plain or TLS. One thread reads; any thread sends. What is sent goes through a
- * bounded queue to a writer of its own, so that a slow peer never holds up the data plane.
+ * An OpenFlow channel over a socket, plain or TLS. One thread reads; any thread sends. What is sent
+ * goes through a bounded queue to a writer of its own, so that a slow peer never holds up the data
+ * plane.
  */
 public final class OpenFlowConnection implements AutoCloseable {
   private static final int QUEUE_MESSAGES = 16_384;
@@ -74,7 +75,10 @@ public final class OpenFlowConnection implements AutoCloseable {
     }
   }
 
-  /** Sends a message if there is room for it at once, as asynchronous messages may be lost (OpenFlow 1.3.5 §6.1.2). */
+  /**
+   * Sends a message if there is room for it at once, as asynchronous messages may be lost (OpenFlow
+   * 1.3.5 §6.1.2).
+   */
   public boolean offer(Message message) {
     return !closed && queue.offer(message.encode());
   }

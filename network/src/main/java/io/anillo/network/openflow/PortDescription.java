@@ -26,7 +26,14 @@ public record PortDescription(
   }
 
   public void write(WireWriter writer) {
-    writer.u32(number).zero(4).unsigned(address, 6).zero(2).text(name, 16).u32(configuration).u32(state);
+    writer
+        .u32(number)
+        .zero(4)
+        .unsigned(address, 6)
+        .zero(2)
+        .text(name, 16)
+        .u32(configuration)
+        .u32(state);
     writer.u32(FEATURES).u32(0).u32(0).u32(0).u32(currentSpeedKilobits).u32(0);
   }
 }

@@ -4,7 +4,10 @@ import io.anillo.network.flow.FlowError;
 import io.anillo.network.packet.Bytes;
 import java.util.Arrays;
 
-/** Bytes being read, big-endian. Reading beyond the end is the sender's error, never an exception of ours. */
+/**
+ * Bytes being read, big-endian. Reading beyond the end is the sender's error, never an exception of
+ * ours.
+ */
 public final class WireReader {
   /** OFPBRC_BAD_LEN of OpenFlow 1.3.5 §7.4.4.2. */
   private static final int BAD_LENGTH = 6;
@@ -30,7 +33,9 @@ public final class WireReader {
   private int take(int count) throws FlowError {
     if (count < 0 || remaining() < count) {
       throw new FlowError(
-          FlowError.BAD_REQUEST, BAD_LENGTH, "message ends " + (count - remaining()) + " bytes too early");
+          FlowError.BAD_REQUEST,
+          BAD_LENGTH,
+          "message ends " + (count - remaining()) + " bytes too early");
     }
     int at = position;
     position += count;

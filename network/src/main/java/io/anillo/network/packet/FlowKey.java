@@ -5,9 +5,9 @@ import java.util.Arrays;
 /**
  * Everything a flow can match on, laid out in {@value #WORDS} words of 64 bits.
  *
- * <p>Fields that cannot occur in one packet share bits (TCP and UDP ports, ICMP type and code, the ARP operation); the
- * prerequisites in {@link MatchField} keep them apart. Words 0 to 15 come from the port and the frame, the rest from
- * the pipeline and is zero when a frame enters it.
+ * <p>Fields that cannot occur in one packet share bits (TCP and UDP ports, ICMP type and code, the
+ * ARP operation); the prerequisites in {@link MatchField} keep them apart. Words 0 to 15 come from
+ * the port and the frame, the rest from the pipeline and is zero when a frame enters it.
  *
  * <pre>
  *  0  in_port:32 in_phy_port:32          11  ipv6_flabel:20 ipv6_exthdr:9 mpls_label:20 mpls_tc:3 mpls_bos:1 tags:3 -:8

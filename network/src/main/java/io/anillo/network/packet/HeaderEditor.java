@@ -3,16 +3,20 @@ package io.anillo.network.packet;
 import java.util.zip.CRC32C;
 
 /**
- * Changes header fields in place and keeps every checksum that covers them right, also the partial one of a frame whose
- * checksum is still to be offloaded. Fields that the packet does not have are left alone.
+ * Changes header fields in place and keeps every checksum that covers them right, also the partial
+ * one of a frame whose checksum is still to be offloaded. Fields that the packet does not have are
+ * left alone.
  *
  * <p>Hot: watched by {@code anillo bench network}.
  */
 public final class HeaderEditor {
   private HeaderEditor() {}
 
-  /** Sets the masked bits of a field in the frame (if it lies in the frame) and in the packet's key. */
-  public static void set(Packet packet, MatchField field, long high, long low, long maskHigh, long maskLow) {
+  /**
+   * Sets the masked bits of a field in the frame (if it lies in the frame) and in the packet's key.
+   */
+  public static void set(
+      Packet packet, MatchField field, long high, long low, long maskHigh, long maskLow) {
     long[] words = packet.key.words;
     long newLow = (field.low(words) & ~maskLow) | (low & maskLow);
     long newHigh = (field.high(words) & ~maskHigh) | (high & maskHigh);
@@ -115,7 +119,10 @@ public final class HeaderEditor {
     packet.makeWritable();
     int at = packet.start + 14;
     int tag = Bytes.getShort(packet.data, at);
-    tag = field == MatchField.VLAN_VID ? (tag & 0xf000) | (value & 0xfff) : (tag & 0x1fff) | value << 13;
+    tag =
+        field == MatchField.VLAN_VID
+            ? (tag & 0xf000) | (value & 0xfff)
+            : (tag & 0x1fff) | value << 13;
     Bytes.putShort(packet.data, at, tag);
     return true;
   }
@@ -129,11 +136,16 @@ public final class HeaderEditor {
     int at = packet.network;
     int before = Bytes.getShort(data, at);
     if (packet.key.etherType() == 0x0800) {
-      int after = field == MatchField.IP_DSCP ? (before & 0xff03) | value << 2 : (before & 0xfffc) | value;
+      int after =
+          field == MatchField.IP_DSCP ? (before & 0xff03) | value << 2 : (before & 0xfffc) | value;
       Bytes.putShort(data, at, after);
-      Bytes.putShort(data, at + 10, InternetChecksum.update(Bytes.getShort(data, at + 10), before, after));
+      Bytes.putShort(
+          data, at + 10, InternetChecksum.update(Bytes.getShort(data, at + 10), before, after));
     } else {
-      int after = field == MatchField.IP_DSCP ? (before & 0xf03f) | value << 6 : (before & 0xffcf) | value << 4;
+      int after =
+          field == MatchField.IP_DSCP
+              ? (before & 0xf03f) | value << 6
+              : (before & 0xffcf) | value << 4;
       Bytes.putShort(data, at, after);
     }
     return true;
@@ -147,7 +159,8 @@ public final class HeaderEditor {
       int before = Bytes.getShort(data, at + 8);
       int after = (before & 0xff) | value << 8;
       Bytes.putShort(data, at + 8, after);
-      Bytes.putShort(data, at + 10, InternetChecksum.update(Bytes.getShort(data, at + 10), before, after));
+      Bytes.putShort(
+          data, at + 10, InternetChecksum.update(Bytes.getShort(data, at + 10), before, after));
     } else {
       data[at + 7] = (byte) value;
     }
@@ -165,7 +178,8 @@ public final class HeaderEditor {
     Bytes.putInt(data, at + field, value);
     long before = (old >>> 16) + (old & 0xffffL);
     long after = (value >>> 16) + (value & 0xffffL);
-    Bytes.putShort(data, at + 10, InternetChecksum.update(Bytes.getShort(data, at + 10), before, after));
+    Bytes.putShort(
+        data, at + 10, InternetChecksum.update(Bytes.getShort(data, at + 10), before, after));
     int protocol = packet.key.protocol();
     if (protocol == 6 || protocol == 17) {
       updateTransport(packet, protocol, before, after, true);
@@ -186,8 +200,12 @@ public final class HeaderEditor {
     }
   }
 
-  /** Corrects the TCP, UDP or ICMP checksum; {@code pseudo} when the change was in the pseudo-header. */
-  private static void updateTransport(Packet packet, int protocol, long before, long after, boolean pseudo) {
+  /**
+   * Corrects the TCP, UDP or ICMP checksum; {@code pseudo} when the change was in the
+   * pseudo-header.
+   */
+  private static void updateTransport(
+      Packet packet, int protocol, long before, long after, boolean pseudo) {
     if (packet.transport < 0) {
       return;
     }
@@ -196,7 +214,8 @@ public final class HeaderEditor {
     if (packet.transportChecksumOutstanding()) {
       if (pseudo) {
         // The field holds the pseudo-header's sum, not complemented.
-        int sum = InternetChecksum.fold(checksum + (~InternetChecksum.fold(before) & 0xffffL) + after);
+        int sum =
+            InternetChecksum.fold(checksum + (~InternetChecksum.fold(before) & 0xffffL) + after);
         Bytes.putShort(packet.data, at, sum);
       }
       return;
@@ -224,7 +243,10 @@ public final class HeaderEditor {
     return true;
   }
 
-  /** CRC-32C over the packet with the checksum field zero, stored least significant byte first (RFC 9260 appendix A). */
+  /**
+   * CRC-32C over the packet with the checksum field zero, stored least significant byte first (RFC
+   * 9260 appendix A).
+   */
   private static void writeSctpChecksum(Packet packet) {
     byte[] data = packet.data;
     int at = packet.transport;

@@ -3,13 +3,15 @@ package io.anillo.network.packet;
 /**
  * The ones' complement sum of RFC 1071, and its incremental update (RFC 1624).
  *
- * <p>Sums are carried unfolded in a {@code long} so that parts can be added in any order; {@link #fold} makes the
- * 16-bit sum and {@link #complete} the value that goes into a header.
+ * <p>Sums are carried unfolded in a {@code long} so that parts can be added in any order; {@link
+ * #fold} makes the 16-bit sum and {@link #complete} the value that goes into a header.
  */
 public final class InternetChecksum {
   private InternetChecksum() {}
 
-  /** Adds {@code length} bytes to {@code sum}; an odd last byte counts as the high half of a word. */
+  /**
+   * Adds {@code length} bytes to {@code sum}; an odd last byte counts as the high half of a word.
+   */
   public static long add(long sum, byte[] data, int offset, int length) {
     int end = offset + length;
     int position = offset;
@@ -60,7 +62,10 @@ public final class InternetChecksum {
     return add(0, data, ip + 8, 32) + protocol + length;
   }
 
-  /** The stored checksum after words that summed to {@code before} were replaced by words that sum to {@code after}. */
+  /**
+   * The stored checksum after words that summed to {@code before} were replaced by words that sum
+   * to {@code after}.
+   */
   public static int update(int checksum, long before, long after) {
     return ~fold((~checksum & 0xffffL) + (~fold(before) & 0xffffL) + fold(after)) & 0xffff;
   }

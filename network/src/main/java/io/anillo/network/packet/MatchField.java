@@ -5,8 +5,8 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The fields a flow can match: the basic class of OpenFlow 1.3.5 §7.2.3.7, and those of Open vSwitch's extensions that
- * stateful security groups need.
+ * The fields a flow can match: the basic class of OpenFlow 1.3.5 §7.2.3.7, and those of Open
+ * vSwitch's extensions that stateful security groups need.
  *
  * <p>The one table that the wire codec, the classifier, set-field and the conformance test read.
  */
@@ -100,8 +100,24 @@ public enum MatchField {
 
   private static final Map<Integer, MatchField> BY_CLASS_AND_NUMBER = new HashMap<>();
   private static final MatchField[] NXM0 = {
-    IN_PORT, ETH_DST, ETH_SRC, ETH_TYPE, null, null, IP_PROTO, IPV4_SRC, IPV4_DST, TCP_SRC, TCP_DST,
-    UDP_SRC, UDP_DST, ICMPV4_TYPE, ICMPV4_CODE, ARP_OP, ARP_SPA, ARP_TPA
+    IN_PORT,
+    ETH_DST,
+    ETH_SRC,
+    ETH_TYPE,
+    null,
+    null,
+    IP_PROTO,
+    IPV4_SRC,
+    IPV4_DST,
+    TCP_SRC,
+    TCP_DST,
+    UDP_SRC,
+    UDP_DST,
+    ICMPV4_TYPE,
+    ICMPV4_CODE,
+    ARP_OP,
+    ARP_SPA,
+    ARP_TPA
   };
 
   static {
@@ -116,8 +132,18 @@ public enum MatchField {
     }
     int[] nxm1 = {16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 27, 28};
     MatchField[] same = {
-      TUNNEL_ID, ARP_SHA, ARP_THA, IPV6_SRC, IPV6_DST, ICMPV6_TYPE, ICMPV6_CODE, IPV6_ND_TARGET,
-      IPV6_ND_SLL, IPV6_ND_TLL, IPV6_FLABEL, IP_ECN
+      TUNNEL_ID,
+      ARP_SHA,
+      ARP_THA,
+      IPV6_SRC,
+      IPV6_DST,
+      ICMPV6_TYPE,
+      ICMPV6_CODE,
+      IPV6_ND_TARGET,
+      IPV6_ND_SLL,
+      IPV6_ND_TLL,
+      IPV6_FLABEL,
+      IP_ECN
     };
     for (int i = 0; i < nxm1.length; i++) {
       BY_CLASS_AND_NUMBER.put(1 << 8 | nxm1[i], same[i]);

@@ -4,8 +4,8 @@ import io.anillo.vmm.port.NetworkBackend;
 import io.anillo.vmm.port.NetworkFrame;
 
 /**
- * Does in software what a sender left to the card: checksums and cutting large TCP frames into segments (virtio 1.2
- * §5.1.6.2), for receivers that do not take such frames.
+ * Does in software what a sender left to the card: checksums and cutting large TCP frames into
+ * segments (virtio 1.2 §5.1.6.2), for receivers that do not take such frames.
  */
 public final class Offloads {
   /** Takes finished frames one by one. */
@@ -16,8 +16,12 @@ public final class Offloads {
 
   private final byte[] segment = new byte[2048 + 9216];
 
-  /** Completes the checksum that starts {@code checksumStart} bytes into the frame at {@code offset}. */
-  static void completeChecksum(byte[] data, int offset, int length, int checksumStart, int checksumOffset) {
+  /**
+   * Completes the checksum that starts {@code checksumStart} bytes into the frame at {@code
+   * offset}.
+   */
+  static void completeChecksum(
+      byte[] data, int offset, int length, int checksumStart, int checksumOffset) {
     int from = offset + checksumStart;
     int checksum = InternetChecksum.of(data, from, length - checksumStart);
     // A UDP checksum of zero would mean "none"; all ones is the same number (RFC 768).
@@ -34,7 +38,10 @@ public final class Offloads {
     };
   }
 
-  /** Hands {@code packet} to {@code sink} with nothing left to do, as one frame or as several segments. */
+  /**
+   * Hands {@code packet} to {@code sink} with nothing left to do, as one frame or as several
+   * segments.
+   */
   public void complete(Packet packet, Sink sink) {
     if (packet.segmentation() == NetworkFrame.Segmentation.NONE) {
       if (packet.needsChecksum()) {
@@ -63,11 +70,13 @@ public final class Offloads {
       System.arraycopy(packet.data, packet.start + headerBytes + sent, segment, headerBytes, count);
       finishSegment(packet, headerBytes, sent, count, sent + count >= payload, sent / size);
       sink.accept(
-          new NetworkFrame(segment, 0, headerBytes + count, -1, 0, NetworkFrame.Segmentation.NONE, 0));
+          new NetworkFrame(
+              segment, 0, headerBytes + count, -1, 0, NetworkFrame.Segmentation.NONE, 0));
     }
   }
 
-  private void finishSegment(Packet packet, int headerBytes, int sent, int count, boolean last, int index) {
+  private void finishSegment(
+      Packet packet, int headerBytes, int sent, int count, boolean last, int index) {
     int network = packet.network - packet.start;
     int transport = packet.transport - packet.start;
     int segmentLength = headerBytes - transport + count;
@@ -84,7 +93,8 @@ public final class Offloads {
       Bytes.putShort(segment, network + 2, headerBytes - network + count);
       Bytes.putShort(segment, network + 4, Bytes.getShort(segment, network + 4) + index);
       Bytes.putShort(segment, network + 10, 0);
-      Bytes.putShort(segment, network + 10, InternetChecksum.of(segment, network, transport - network));
+      Bytes.putShort(
+          segment, network + 10, InternetChecksum.of(segment, network, transport - network));
       pseudo = InternetChecksum.pseudo4(segment, network, 6, segmentLength);
     } else {
       Bytes.putShort(segment, network + 4, headerBytes - network - 40 + count);

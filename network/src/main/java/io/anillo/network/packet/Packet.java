@@ -4,11 +4,13 @@ import io.anillo.vmm.port.NetworkFrame;
 import java.util.Arrays;
 
 /**
- * A frame on its way through the switch: its bytes, where its headers lie, its flow key and what is left to offload.
+ * A frame on its way through the switch: its bytes, where its headers lie, its flow key and what is
+ * left to offload.
  *
- * <p>A packet borrows the sender's array until something changes the frame; then it copies it into its own buffer, which
- * has room in front for tags. One packet object is used again and again by one thread. Hot: allocates nothing after its
- * construction; watched by {@code anillo bench network}.
+ * <p>A packet borrows the sender's array until something changes the frame; then it copies it into
+ * its own buffer, which has room in front for tags. One packet object is used again and again by
+ * one thread. Hot: allocates nothing after its construction; watched by {@code anillo bench
+ * network}.
  */
 public final class Packet {
   /** Room in front of a copied frame for pushed tags and tunnel headers. */
@@ -48,7 +50,10 @@ public final class Packet {
   /** The queue of the output port, as set-queue chose it. */
   public int queue;
 
-  /** Borrows {@code frame} until the next call of {@code reset}; false when it is too short or long to be a frame. */
+  /**
+   * Borrows {@code frame} until the next call of {@code reset}; false when it is too short or long
+   * to be a frame.
+   */
   public boolean reset(NetworkFrame frame) {
     data = frame.data();
     start = frame.offset();
@@ -59,7 +64,8 @@ public final class Packet {
     segmentation = frame.segmentation();
     segmentBytes = frame.segmentBytes();
     queue = 0;
-    boolean inside = start >= 0 && length >= 14 && length <= MAXIMUM_BYTES && start <= data.length - length;
+    boolean inside =
+        start >= 0 && length >= 14 && length <= MAXIMUM_BYTES && start <= data.length - length;
     if (!inside) {
       return false;
     }
@@ -155,7 +161,10 @@ public final class Packet {
         data, start, length, checksumStart, checksumOffset, segmentation, segmentBytes);
   }
 
-  /** A copy of the frame's bytes with any outstanding checksum filled in (segmentation is not applied). */
+  /**
+   * A copy of the frame's bytes with any outstanding checksum filled in (segmentation is not
+   * applied).
+   */
   public byte[] toByteArray() {
     byte[] copy = Arrays.copyOfRange(data, start, start + length);
     if (checksumStart >= 0) {

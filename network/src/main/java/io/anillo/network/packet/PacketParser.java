@@ -12,8 +12,8 @@ import static io.anillo.network.packet.FlowKey.TARGET;
 import static io.anillo.network.packet.FlowKey.TRANSPORT;
 
 /**
- * Fills a packet's flow key and header offsets from its bytes. Whatever the bytes are, parsing ends: a header that does
- * not fit leaves its fields zero and its offset -1.
+ * Fills a packet's flow key and header offsets from its bytes. Whatever the bytes are, parsing
+ * ends: a header that does not fit leaves its fields zero and its offset -1.
  *
  * <p>Hot: watched by {@code anillo bench network}.
  */
@@ -76,7 +76,9 @@ final class PacketParser {
     }
   }
 
-  /** The type behind an 802.2 SNAP header with OUI 0, or 0x05ff (OpenFlow 1.3.5 table 12, ETH_TYPE). */
+  /**
+   * The type behind an 802.2 SNAP header with OUI 0, or 0x05ff (OpenFlow 1.3.5 table 12, ETH_TYPE).
+   */
   private static int logicalLinkType(byte[] data, int position, int end) {
     if (end - position >= 8
         && Bytes.getInt(data, position) == 0xaaaa0300
@@ -109,7 +111,8 @@ final class PacketParser {
     words[TRANSPORT] = (long) Bytes.getShort(data, position + 6) << 48;
     words[IPV6_SOURCE] = Bytes.getAddress(data, position + 8) << 16;
     words[IPV6_DESTINATION] = Bytes.getAddress(data, position + 18) << 16;
-    words[IPV4] = Bytes.getUnsignedInt(data, position + 14) << 32 | Bytes.getUnsignedInt(data, position + 24);
+    words[IPV4] =
+        Bytes.getUnsignedInt(data, position + 14) << 32 | Bytes.getUnsignedInt(data, position + 24);
   }
 
   private static void ipv4(Packet packet, int position, int end) {
@@ -129,7 +132,9 @@ final class PacketParser {
     long[] words = packet.key.words;
     words[IPV4] = Bytes.getLong(data, position + 12);
     int frag = (fragment & 0x1fff) != 0 ? 3 : (fragment & 0x2000) != 0 ? 1 : 0;
-    words[TRANSPORT] = network(protocol, Bytes.getByte(data, position + 1), Bytes.getByte(data, position + 8), frag);
+    words[TRANSPORT] =
+        network(
+            protocol, Bytes.getByte(data, position + 1), Bytes.getByte(data, position + 8), frag);
     if (frag != 3) {
       transport(packet, position + headerBytes, position + total, protocol);
     }
@@ -280,7 +285,8 @@ final class PacketParser {
   }
 
   private static long typeAndCode(byte[] data, int position) {
-    return (long) Bytes.getByte(data, position) << 48 | (long) Bytes.getByte(data, position + 1) << 32;
+    return (long) Bytes.getByte(data, position) << 48
+        | (long) Bytes.getByte(data, position + 1) << 32;
   }
 
   private static void neighbour(Packet packet, int position, int end) {

@@ -1,8 +1,9 @@
 package io.anillo.network.packet;
 
 /**
- * Pushes and pops VLAN, MPLS and PBB tags and moves TTLs between headers (OpenFlow 1.3.5 §5.12). Each operation parses
- * the frame anew, and returns false where the frame cannot take it, which drops the frame.
+ * Pushes and pops VLAN, MPLS and PBB tags and moves TTLs between headers (OpenFlow 1.3.5 §5.12).
+ * Each operation parses the frame anew, and returns false where the frame cannot take it, which
+ * drops the frame.
  */
 public final class TagEditor {
   private TagEditor() {}
@@ -34,7 +35,10 @@ public final class TagEditor {
     return true;
   }
 
-  /** Pushes a label stack entry after any VLAN tags, copying label, class and TTL from the header it covers. */
+  /**
+   * Pushes a label stack entry after any VLAN tags, copying label, class and TTL from the header it
+   * covers.
+   */
   public static boolean pushMpls(Packet packet, int etherType) {
     if (!packet.hasRoomFor(4)) {
       return false;
@@ -72,14 +76,18 @@ public final class TagEditor {
     return true;
   }
 
-  /** Pushes an 802.1ah service tag with copies of the addresses; a VLAN tag is taken for the customer's. */
+  /**
+   * Pushes an 802.1ah service tag with copies of the addresses; a VLAN tag is taken for the
+   * customer's.
+   */
   public static boolean pushPbb(Packet packet, int etherType) {
     if (!packet.hasRoomFor(18)) {
       return false;
     }
-    int service = packet.key.etherType() == 0x88e7 && packet.network >= 0
-        ? Bytes.getInt(packet.data, packet.network) & 0xffffff
-        : 0;
+    int service =
+        packet.key.etherType() == 0x88e7 && packet.network >= 0
+            ? Bytes.getInt(packet.data, packet.network) & 0xffffff
+            : 0;
     int priority = packet.key.vlanPriority();
     packet.makeWritable();
     int old = packet.start;

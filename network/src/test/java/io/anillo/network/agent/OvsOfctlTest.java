@@ -78,7 +78,8 @@ class OvsOfctlTest {
             "table=1,priority=5,metadata=0x7/0xff actions=write_actions(output:2)",
             "priority=60,arp,arp_tpa=10.0.0.1 actions=CONTROLLER:65535",
             "priority=50,ct_state=-trk,ip actions=ct(table=2,zone=5)",
-            "table=2,priority=50,ct_state=+new+trk,ip actions=ct(commit,zone=5,nat(src=10.1.1.1)),output:2",
+            "table=2,priority=50,ct_state=+new+trk,ip"
+                + " actions=ct(commit,zone=5,nat(src=10.1.1.1)),output:2",
             "priority=0 actions=NORMAL");
     Path file = folder.resolve("flows");
     Files.write(file, flows);
@@ -102,7 +103,9 @@ class OvsOfctlTest {
 
   @Test
   void forwardsAsTheFlowsSayAndCounts() {
-    ofctl("add-flow", "priority=1,in_port=1 actions=push_vlan:0x8100,set_field:4103->vlan_vid,output:2");
+    ofctl(
+        "add-flow",
+        "priority=1,in_port=1 actions=push_vlan:0x8100,set_field:4103->vlan_vid,output:2");
     String frame = "0200000000020200000000010800" + "00".repeat(50);
     for (int i = 0; i < 3; i++) {
       subject.receive(
@@ -118,7 +121,9 @@ class OvsOfctlTest {
   void keepsGroupsAndMeters() {
     ofctl("add-group", "group_id=1,type=all,bucket=output:1,bucket=output:2");
     ofctl("add-group", "group_id=2,type=select,bucket=weight:5,output:1,bucket=weight:10,output:2");
-    ofctl("add-group", "group_id=3,type=ff,bucket=watch_port:1,output:1,bucket=watch_port:2,output:2");
+    ofctl(
+        "add-group",
+        "group_id=3,type=ff,bucket=watch_port:1,output:1,bucket=watch_port:2,output:2");
     ofctl("add-group", "group_id=4,type=indirect,bucket=output:2");
     ofctl("mod-group", "group_id=4,type=indirect,bucket=output:1");
     assertThat(ofctl("dump-groups"))
@@ -140,10 +145,12 @@ class OvsOfctlTest {
   @Test
   void refusesWhatItCannotDoWithOpenFlowsError() {
     Peers.Result result =
-        Peers.run(10, "ovs-ofctl", "-O", "OpenFlow13", "add-flow", target, "in_port=1 actions=group:99");
+        Peers.run(
+            10, "ovs-ofctl", "-O", "OpenFlow13", "add-flow", target, "in_port=1 actions=group:99");
     assertThat(result.output()).contains("OFPBAC_BAD_OUT_GROUP");
     result =
-        Peers.run(10, "ovs-ofctl", "-O", "OpenFlow13", "add-flow", target, "in_port=1 actions=meter:99");
+        Peers.run(
+            10, "ovs-ofctl", "-O", "OpenFlow13", "add-flow", target, "in_port=1 actions=meter:99");
     assertThat(result.output()).contains("OFPMMFC_INVALID_METER");
     result = Peers.run(10, "ovs-ofctl", "-O", "OpenFlow10", "show", target);
     assertThat(result.exitCode()).isNotZero();
@@ -176,6 +183,7 @@ class OvsOfctlTest {
     } finally {
       monitor.destroy();
     }
-    assertThat(Files.readString(log)).contains("OFPT_PACKET_IN", "(via no_match)", "in_port=1", "arp");
+    assertThat(Files.readString(log))
+        .contains("OFPT_PACKET_IN", "(via no_match)", "in_port=1", "arp");
   }
 }
