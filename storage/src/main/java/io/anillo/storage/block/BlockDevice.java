@@ -32,6 +32,11 @@ public interface BlockDevice extends BlockBackend {
   /** Hints that a range will be read soon. */
   default void prefetch(long offset, long length) throws IOException {}
 
+  /** Whether {@link #transferTo} ever sends anything. */
+  default boolean transfersDirectly() {
+    return false;
+  }
+
   /**
    * Sends a range straight to a channel if that is cheaper than reading it.
    *

@@ -81,6 +81,11 @@ public final class RawImage implements BlockDevice {
   }
 
   @Override
+  public boolean transfersDirectly() {
+    return disk.transfersDirectly();
+  }
+
+  @Override
   public long transferTo(long offset, long length, WritableByteChannel target)
       throws IOException {
     requireInside(offset, length);

@@ -50,6 +50,11 @@ public interface Disk extends AutoCloseable {
     return sizeBytes();
   }
 
+  /** Whether {@link #transferTo} ever sends anything. */
+  default boolean transfersDirectly() {
+    return false;
+  }
+
   /**
    * Sends a range to a channel without a copy through this process where the host can.
    *

@@ -293,6 +293,11 @@ public final class FileDisk implements Disk {
   }
 
   @Override
+  public boolean transfersDirectly() {
+    return !direct;
+  }
+
+  @Override
   public long transferTo(long offset, long length, WritableByteChannel target)
       throws IOException {
     return direct ? 0 : channel.transferTo(offset, length, target);

@@ -1,0 +1,149 @@
+package io.anillo.storage.nbd;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.net.StandardProtocolFamily;
+import java.net.StandardSocketOptions;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/** Serves devices over NBD, on TCP or a Unix-domain socket. */
+public final class NbdServer implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(NbdServer.class.getName());
+  private static final int MAX_CONNECTIONS = 1024;
+  private static final int HANDSHAKE_SECONDS = 30;
+
+  private final ServerSocketChannel listener;
+  private final NbdExports exports;
+  private final @Nullable NbdServerTls tls;
+  private final Set<SocketChannel> connections = ConcurrentHashMap.newKeySet();
+  private final Semaphore places = new Semaphore(MAX_CONNECTIONS);
+  private final ExecutorService workers =
+      Executors.newCachedThreadPool(Thread.ofPlatform().daemon().name("nbd-worker-", 0).factory());
+  private final ScheduledExecutorService watch =
+      Executors.newSingleThreadScheduledExecutor(
+          Thread.ofPlatform().daemon().name("nbd-watch").factory());
+  private final Thread acceptor;
+
+  private NbdServer(
+      ServerSocketChannel listener, NbdExports exports, @Nullable NbdServerTls tls) {
+    this.listener = listener;
+    this.exports = exports;
+    this.tls = tls;
+    this.acceptor = Thread.ofPlatform().name("nbd-accept").unstarted(this::accept);
+  }
+
+  /**
+   * Listens and serves until closed.
+   *
+   * @param address a TCP address (port 0 takes a free one) or a {@link UnixDomainSocketAddress}
+   */
+  public static NbdServer start(
+      SocketAddress address, NbdExports exports, Optional<NbdServerTls> tls) throws IOException {
+    ServerSocketChannel listener;
+    if (address instanceof UnixDomainSocketAddress) {
+      listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+    } else {
+      listener = ServerSocketChannel.open();
+      listener.setOption(StandardSocketOptions.SO_REUSEADDR, true);
+    }
+    try {
+      listener.bind(address, 128);
+    } catch (IOException failure) {
+      listener.close();
+      throw new IOException(
+          "cannot listen on " + address + ": " + failure.getMessage(), failure);
+    }
+    NbdServer server = new NbdServer(listener, exports, tls.orElse(null));
+    server.acceptor.start();
+    return server;
+  }
+
+  /** The port, for TCP. */
+  public int port() throws IOException {
+    return ((InetSocketAddress) listener.getLocalAddress()).getPort();
+  }
+
+  public int connectionCount() {
+    return connections.size();
+  }
+
+  private void accept() {
+    while (listener.isOpen()) {
+      try {
+        places.acquireUninterruptibly();
+        SocketChannel channel = listener.accept();
+        connections.add(channel);
+        Thread.ofPlatform().daemon().name("nbd-connection").start(() -> serve(channel));
+      } catch (ClosedChannelException closed) {
+        return;
+      } catch (IOException failure) {
+        places.release();
+        LOG.log(System.Logger.Level.WARNING, "a connection could not be accepted", failure);
+      }
+    }
+  }
+
+  private void serve(SocketChannel channel) {
+    ScheduledFuture<?> deadline =
+        watch.schedule(() -> closeQuietly(channel), HANDSHAKE_SECONDS, TimeUnit.SECONDS);
+    try (channel) {
+      if (channel.getLocalAddress() instanceof InetSocketAddress) {
+        channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+      }
+      Optional<ServerHandshake.Agreement> agreement =
+          new ServerHandshake(channel, exports, tls).negotiate();
+      deadline.cancel(false);
+      if (agreement.isPresent()) {
+        new ServerSession(agreement.get(), workers).serve();
+      }
+    } catch (IOException failure) {
+      LOG.log(System.Logger.Level.DEBUG, "a connection ended: {0}", failure.getMessage());
+    } finally {
+      deadline.cancel(false);
+      connections.remove(channel);
+      places.release();
+    }
+  }
+
+  private static void closeQuietly(SocketChannel channel) {
+    try {
+      channel.close();
+    } catch (IOException alreadyGone) {
+      LOG.log(System.Logger.Level.TRACE, "closing failed", alreadyGone);
+    }
+  }
+
+  /** Ends all connections; the devices stay open. */
+  @Override
+  public void close() throws IOException {
+    SocketAddress address = listener.getLocalAddress();
+    listener.close();
+    if (address instanceof UnixDomainSocketAddress unix) {
+      Files.deleteIfExists(unix.getPath());
+    }
+    connections.forEach(NbdServer::closeQuietly);
+    watch.shutdownNow();
+    workers.shutdown();
+    try {
+      acceptor.join();
+      workers.awaitTermination(10, TimeUnit.SECONDS);
+    } catch (InterruptedException interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,339 @@
+package io.anillo.storage.nbd;
+
+import static io.anillo.storage.nbd.NbdProtocol.*;
+
+import io.anillo.storage.block.BlockDevice;
+import io.anillo.storage.block.BufferPool;
+import io.anillo.storage.block.Extent;
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.Locale;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Semaphore;
+
+/**
+ * The transmission phase of one connection. Hot: {@code anillo bench storage} watches it.
+ *
+ * <p>Requests are served on the connection's own thread while the device answers quickly, which saves
+ * two thread switches each; once it turns out slow, and for flushes with more requests behind them,
+ * they go to the workers so that many are under way at once.
+ */
+final class ServerSession {
+  static final int ALLOCATION_ID = 1;
+
+  private static final int IN_BYTES = 256 << 10;
+  private static final int MAX_EXTENTS = 4096;
+  private static final int MAX_IN_FLIGHT = 64;
+  private static final long SLOW_NANOS = 250_000;
+
+  private final NbdTransport transport;
+  private final NbdExport export;
+  private final BlockDevice device;
+  private final boolean structured;
+  private final boolean allocation;
+  private final ExecutorService workers;
+  private final ReplySender replies;
+  private final Semaphore inFlight = new Semaphore(MAX_IN_FLIGHT);
+  private final ByteBuffer in = BufferPool.take(IN_BYTES).limit(0);
+
+  /** A moving average of what a request takes; raced over, for it is only a hint. */
+  private volatile long averageNanos;
+
+  ServerSession(ServerHandshake.Agreement agreement, ExecutorService workers) {
+    this.transport = agreement.transport();
+    this.export = agreement.export();
+    this.device = export.device();
+    this.structured = agreement.structured();
+    this.allocation = agreement.allocation();
+    this.workers = workers;
+    this.replies = new ReplySender(transport, structured);
+  }
+
+  private record Request(int flags, int type, long handle, long offset, int length) {
+    boolean has(int flag) {
+      return (flags & flag) != 0;
+    }
+  }
+
+  /** Serves until the client leaves or breaks the protocol. */
+  void serve() throws IOException {
+    try {
+      while (true) {
+        need(REQUEST_BYTES);
+        if (in.getInt() != REQUEST_MAGIC) {
+          throw new IOException("the client sent no request where one was due");
+        }
+        int flags = in.getShort() & 0xffff;
+        int type = in.getShort() & 0xffff;
+        Request request = new Request(flags, type, in.getLong(), in.getLong(), in.getInt());
+        if (request.type == COMMAND_DISCONNECT) {
+          replies.flush();
+          return;
+        }
+        if (request.type == COMMAND_WRITE) {
+          write(request);
+        } else if (inline(request)) {
+          timed(request);
+        } else {
+          dispatch(() -> handle(request, false));
+        }
+      }
+    } catch (EOFException end) {
+      // an end between requests is how many clients leave
+      if (in.hasRemaining()) {
+        throw end;
+      }
+    } finally {
+      inFlight.acquireUninterruptibly(MAX_IN_FLIGHT);
+      BufferPool.give(in);
+      replies.release();
+    }
+  }
+
+  private boolean inline(Request request) {
+    if (averageNanos > SLOW_NANOS) {
+      return false;
+    }
+    boolean quick = request.type == COMMAND_READ || request.type == COMMAND_BLOCK_STATUS;
+    return quick || in.remaining() < REQUEST_BYTES;
+  }
+
+  /** Makes sure that so many bytes are in the buffer, sending replies before waiting. */
+  private void need(int bytes) throws IOException {
+    if (in.remaining() >= bytes) {
+      return;
+    }
+    in.compact();
+    while (in.position() < bytes) {
+      replies.flush();
+      try {
+        transport.read(in);
+      } catch (IOException failure) {
+        in.flip();
+        throw failure;
+      }
+    }
+    in.flip();
+  }
+
+  private void timed(Request request) throws IOException {
+    long start = System.nanoTime();
+    handle(request, true);
+    observe(System.nanoTime() - start);
+  }
+
+  private void observe(long nanos) {
+    averageNanos += (nanos - averageNanos) >> 4;
+  }
+
+  /** A piece of work that replies. */
+  @FunctionalInterface
+  private interface Work {
+    void run() throws IOException;
+  }
+
+  private void dispatch(Work work) throws IOException {
+    if (!inFlight.tryAcquire()) {
+      replies.flush();
+      inFlight.acquireUninterruptibly();
+    }
+    workers.execute(
+        () -> {
+          try {
+            long start = System.nanoTime();
+            work.run();
+            replies.flush();
+            observe(System.nanoTime() - start);
+          } catch (IOException failure) {
+            closeQuietly();
+          } finally {
+            inFlight.release();
+          }
+        });
+  }
+
+  private void closeQuietly() {
+    try {
+      transport.close();
+    } catch (IOException alreadyGone) {
+      // the connection is of no use any more, which is all that closing is for
+    }
+  }
+
+  private void write(Request request) throws IOException {
+    int length = request.length;
+    if (length < 0 || length > MAX_PAYLOAD_BYTES) {
+      throw new IOException(
+          "a write of " + Integer.toUnsignedLong(length) + " bytes is longer than 32 MiB");
+    }
+    boolean quick =
+        averageNanos <= SLOW_NANOS && (!request.has(COMMAND_FLAG_FUA) || in.remaining() <= length);
+    if (quick && length <= in.capacity() - REQUEST_BYTES) {
+      need(length);
+      int end = in.limit();
+      int next = in.position() + length;
+      in.limit(next);
+      long start = System.nanoTime();
+      try {
+        write(request, in);
+      } finally {
+        in.limit(end).position(next);
+      }
+      observe(System.nanoTime() - start);
+      return;
+    }
+    ByteBuffer data = BufferPool.take(length);
+    int buffered = Math.min(length, in.remaining());
+    int end = in.limit();
+    data.put(in.limit(in.position() + buffered));
+    in.limit(end);
+    replies.flush();
+    transport.readFully(data);
+    data.flip();
+    Work work =
+        () -> {
+          try {
+            write(request, data);
+          } finally {
+            BufferPool.give(data);
+          }
+        };
+    if (quick) {
+      long start = System.nanoTime();
+      work.run();
+      observe((System.nanoTime() - start) * 4096 / length);
+    } else {
+      dispatch(work);
+    }
+  }
+
+  private void write(Request request, ByteBuffer data) throws IOException {
+    run(
+        request,
+        COMMAND_FLAG_FUA,
+        () -> {
+          if (request.has(COMMAND_FLAG_FUA)) {
+            device.writeThrough(request.offset, data);
+          } else {
+            device.write(request.offset, data);
+          }
+        });
+  }
+
+  private void handle(Request request, boolean alone) throws IOException {
+    switch (request.type) {
+      case COMMAND_READ -> read(request, alone);
+      case COMMAND_FLUSH -> run(request, 0, device::flush);
+      case COMMAND_TRIM ->
+          run(
+              request,
+              COMMAND_FLAG_FUA,
+              () -> {
+                device.discard(request.offset, Integer.toUnsignedLong(request.length));
+                flushIfForced(request);
+              });
+      case COMMAND_WRITE_ZEROES ->
+          run(
+              request,
+              COMMAND_FLAG_FUA | COMMAND_FLAG_NO_HOLE,
+              () -> {
+                long length = Integer.toUnsignedLong(request.length);
+                device.writeZeroes(request.offset, length, !request.has(COMMAND_FLAG_NO_HOLE));
+                flushIfForced(request);
+              });
+      case COMMAND_CACHE ->
+          run(
+              request,
+              0,
+              () -> device.prefetch(request.offset, Integer.toUnsignedLong(request.length)));
+      case COMMAND_BLOCK_STATUS -> blockStatus(request);
+      case COMMAND_RESIZE -> run(request, 0, () -> device.resize(request.offset));
+      default -> replies.error(request.handle, ERROR_INVALID, "unknown command " + request.type);
+    }
+  }
+
+  private void flushIfForced(Request request) throws IOException {
+    if (request.has(COMMAND_FLAG_FUA)) {
+      device.flush();
+    }
+  }
+
+  /** Runs a command without an answer of its own and replies with how it went. */
+  private void run(Request request, int allowedFlags, Work work) throws IOException {
+    boolean changes = request.type != COMMAND_FLUSH && request.type != COMMAND_CACHE;
+    if ((request.flags & ~(allowedFlags | COMMAND_FLAG_FUA)) != 0) {
+      replies.error(request.handle, ERROR_INVALID, "the command does not take these flags");
+    } else if (changes && !export.writable()) {
+      replies.error(request.handle, ERROR_NOT_PERMITTED, "the export is read-only");
+    } else if (request.type != COMMAND_FLUSH
+        && request.type != COMMAND_RESIZE
+        && outside(request)) {
+      int error = request.type == COMMAND_CACHE ? ERROR_INVALID : ERROR_NO_SPACE;
+      replies.error(request.handle, error, "the range reaches beyond the end");
+    } else {
+      try {
+        work.run();
+      } catch (IOException failure) {
+        replies.error(request.handle, errorOf(failure), String.valueOf(failure.getMessage()));
+        return;
+      }
+      replies.success(request.handle);
+    }
+  }
+
+  private boolean outside(Request request) {
+    long length = Integer.toUnsignedLong(request.length);
+    return request.offset < 0 || request.offset > device.sizeBytes() - length;
+  }
+
+  private void read(Request request, boolean alone) throws IOException {
+    if ((request.flags & ~(COMMAND_FLAG_DF | COMMAND_FLAG_FUA)) != 0) {
+      replies.error(request.handle, ERROR_INVALID, "reading does not take these flags");
+    } else if (request.length <= 0 || request.length > MAX_PAYLOAD_BYTES) {
+      replies.error(request.handle, ERROR_INVALID, "a read is 1 byte to 32 MiB long");
+    } else if (outside(request)) {
+      replies.error(request.handle, ERROR_INVALID, "the range reaches beyond the end");
+    } else {
+      replies.data(request.handle, device, request.offset, request.length, alone);
+    }
+  }
+
+  private void blockStatus(Request request) throws IOException {
+    if (!allocation || !structured) {
+      replies.error(request.handle, ERROR_INVALID, "no meta context was agreed");
+      return;
+    }
+    if (request.length == 0 || outside(request)) {
+      replies.error(request.handle, ERROR_INVALID, "the range is not inside the disk");
+      return;
+    }
+    boolean one = request.has(COMMAND_FLAG_REQUEST_ONE);
+    ByteBuffer extents = ByteBuffer.allocate(one ? 8 : 8 * MAX_EXTENTS);
+    long at = request.offset;
+    long end = at + Integer.toUnsignedLong(request.length);
+    try {
+      while (at < end && extents.hasRemaining()) {
+        Extent extent = device.status(at, end - at);
+        int flags = (extent.hole() ? STATE_HOLE : 0) | (extent.zero() ? STATE_ZERO : 0);
+        extents.putInt((int) extent.lengthBytes()).putInt(flags);
+        at += extent.lengthBytes();
+      }
+    } catch (IOException failure) {
+      replies.error(request.handle, errorOf(failure), String.valueOf(failure.getMessage()));
+      return;
+    }
+    replies.status(request.handle, ALLOCATION_ID, extents.flip());
+  }
+
+  static int errorOf(IOException failure) {
+    String message = String.valueOf(failure.getMessage()).toLowerCase(Locale.ROOT);
+    if (message.contains("no space left")) {
+      return ERROR_NO_SPACE;
+    }
+    if (message.contains("read-only")) {
+      return ERROR_NOT_PERMITTED;
+    }
+    return ERROR_INPUT_OUTPUT;
+  }
+}

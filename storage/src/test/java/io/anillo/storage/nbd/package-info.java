@@ -1,0 +1,4 @@
+@NullMarked
+package io.anillo.storage.nbd;
+
+import org.jspecify.annotations.NullMarked;
