@@ -1,0 +1,52 @@
+package io.anillo.vmm.x86.interpret;
+
+import java.util.Arrays;
+
+/** A run of decoded instructions in one page, ended by a transfer of control, the page's end, or a length limit. */
+final class Block {
+  /** Stands in every step of a block whose code was overwritten. */
+  private static final Step STOP =
+      new Step() {
+        @Override
+        void run(InterpretedCpu cpu) {
+          throw BlockStop.INSTANCE;
+        }
+      };
+
+  final int pageOffset;
+  final int key;
+  final Step[] steps;
+
+  /** Where each instruction begins, in bytes from the block's start. */
+  final byte[] offsets;
+
+  /** Length in bytes. */
+  final int length;
+
+  /** For an instruction that crosses into the next page, its bytes; else empty. */
+  final byte[] crossingBytes;
+
+  Block(int pageOffset, int key, Step[] steps, byte[] offsets, int length, byte[] crossingBytes) {
+    this.pageOffset = pageOffset;
+    this.key = key;
+    this.steps = steps;
+    this.offsets = offsets;
+    this.length = length;
+    this.crossingBytes = crossingBytes;
+  }
+
+  /** The code was overwritten: a processor inside the block leaves it before its next instruction. */
+  void invalidate() {
+    Arrays.fill(steps, STOP);
+  }
+
+  /** Thrown to leave a block that was overwritten while it ran. */
+  static final class BlockStop extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+    static final BlockStop INSTANCE = new BlockStop();
+
+    private BlockStop() {
+      super(null, null, false, false);
+    }
+  }
+}

@@ -1,0 +1,103 @@
+package io.anillo.vmm.x86.interpret;
+
+import io.anillo.vmm.memory.GuestMemory;
+import io.anillo.vmm.x86.decode.CodeSize;
+import io.anillo.vmm.x86.decode.DecodeException;
+import io.anillo.vmm.x86.decode.Decoder;
+import io.anillo.vmm.x86.decode.Instruction;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Makes blocks from the bytes of a page. One for each processor. */
+final class BlockBuilder {
+  private static final int MAXIMUM_INSTRUCTIONS = 48;
+  private static final int MAXIMUM_LENGTH = 15;
+  private static final byte[] NO_BYTES = {};
+
+  private final GuestMemory memory;
+  private final Decoder decoder = new Decoder();
+  private final byte[] buffer = new byte[MAXIMUM_INSTRUCTIONS * MAXIMUM_LENGTH];
+  private final byte[] crossing = new byte[2 * MAXIMUM_LENGTH];
+
+  BlockBuilder(GuestMemory memory) {
+    this.memory = memory;
+  }
+
+  /** Gives the bytes behind the page's end, in the order in which they are executed. */
+  interface NextPage {
+    /** Guest-physical address of the first byte of the next page; may fault as a fetch from there does. */
+    long physical();
+  }
+
+  /**
+   * Decodes a block.
+   *
+   * @param physical guest-physical address of the first byte
+   * @param key what {@link InterpretedCpu#blockKey} gives
+   * @param single whether to stop after one instruction
+   * @param nextPage asked only when the first instruction does not end in the page
+   */
+  Block build(long physical, int key, boolean single, NextPage nextPage) {
+    CodeSize codeSize = InterpretedCpu.codeSizeOf(key);
+    int stackBytes = InterpretedCpu.stackBytesOf(key);
+    int pageOffset = (int) physical & 4095;
+    int available = Math.min(4096 - pageOffset, buffer.length);
+    memory.read(physical, buffer, 0, available);
+    List<Step> steps = new ArrayList<>();
+    byte[] offsets = new byte[MAXIMUM_INSTRUCTIONS];
+    int offset = 0;
+    int limit = single ? 1 : MAXIMUM_INSTRUCTIONS;
+    while (steps.size() < limit && offset < 240) {
+      Instruction instruction;
+      try {
+        instruction = decoder.decode(buffer, offset, available, codeSize);
+      } catch (DecodeException e) {
+        if (!steps.isEmpty()) {
+          break; // the next block begins with it
+        }
+        return e == DecodeException.TRUNCATED && pageOffset + available == 4096
+            ? buildCrossing(physical, key, codeSize, stackBytes, nextPage)
+            : failing(e, pageOffset, key);
+      }
+      Step step = StepCompiler.compile(new Operands(instruction, codeSize, offset, stackBytes));
+      offsets[steps.size()] = (byte) offset;
+      steps.add(step);
+      offset += instruction.length();
+      if (step instanceof Step.Last) {
+        break;
+      }
+    }
+    return new Block(
+        pageOffset, key, steps.toArray(Step[]::new), offsets, offset, NO_BYTES);
+  }
+
+  private Block buildCrossing(
+      long physical, int key, CodeSize codeSize, int stackBytes, NextPage nextPage) {
+    int pageOffset = (int) physical & 4095;
+    int here = 4096 - pageOffset;
+    memory.read(physical, crossing, 0, here);
+    memory.read(nextPage.physical(), crossing, here, MAXIMUM_LENGTH);
+    try {
+      Instruction instruction = decoder.decode(crossing, 0, here + MAXIMUM_LENGTH, codeSize);
+      Step step = StepCompiler.compile(new Operands(instruction, codeSize, 0, stackBytes));
+      byte[] bytes = new byte[instruction.length() - here];
+      System.arraycopy(crossing, here, bytes, 0, bytes.length);
+      return new Block(
+          pageOffset, key, new Step[] {step}, new byte[1], instruction.length(), bytes);
+    } catch (DecodeException e) {
+      return failing(e, pageOffset, key);
+    }
+  }
+
+  private static Block failing(DecodeException reason, int pageOffset, int key) {
+    boolean tooLong = reason == DecodeException.TOO_LONG;
+    Step step =
+        new Step.Last() {
+          @Override
+          void run(InterpretedCpu cpu) {
+            throw tooLong ? cpu.generalProtection(0) : cpu.invalidOpcode();
+          }
+        };
+    return new Block(pageOffset, key, new Step[] {step}, new byte[1], 1, NO_BYTES);
+  }
+}

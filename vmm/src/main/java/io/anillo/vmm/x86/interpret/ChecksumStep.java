@@ -1,0 +1,30 @@
+package io.anillo.vmm.x86.interpret;
+
+import io.anillo.vmm.x86.execute.simd.Crc32;
+
+/** CRC32 of SSE4.2: the Castagnoli polynomial over 1 to 8 bytes. */
+final class ChecksumStep extends Step {
+  private final Place destination;
+  private final Place source;
+
+  private ChecksumStep(Operands operands) {
+    this.destination = operands.place(0);
+    this.source = operands.place(1);
+  }
+
+  static Step compile(Operands operands) {
+    return new ChecksumStep(operands);
+  }
+
+  @Override
+  void run(InterpretedCpu cpu) {
+    int checksum = (int) destination.get(cpu);
+    long value = source.get(cpu);
+    int result = Crc32.update(checksum, value, source.size);
+    cpu.setGeneral(cpuRegister(), 8, result & 0xFFFF_FFFFL);
+  }
+
+  private int cpuRegister() {
+    return ((Place.Register) destination).register();
+  }
+}

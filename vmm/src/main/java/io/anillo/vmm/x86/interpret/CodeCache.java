@@ -1,0 +1,140 @@
+package io.anillo.vmm.x86.interpret;
+
+import io.anillo.vmm.memory.GuestMemory;
+import io.anillo.vmm.x86.mmu.CodeTracker;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Decoded code of one machine, by physical page, shared by its processors. Only a cache: clearing it at any
+ * instruction boundary is invisible.
+ */
+public final class CodeCache implements CodeTracker {
+  /** Above this many decoded instructions everything is dropped: about 100 bytes each. */
+  private static final int INSTRUCTION_LIMIT = 4_000_000;
+
+  private final GuestMemory memory;
+  private final @Nullable CodePage[] pages;
+  private final List<InterpretedCpu> processors = new ArrayList<>();
+  private int instructions;
+  private long invalidations;
+
+  public CodeCache(GuestMemory memory) {
+    this.memory = memory;
+    this.pages = new @Nullable CodePage[(int) (memory.rangeBytes() >>> GuestMemory.PAGE_SHIFT)];
+    memory.setWriteListener(this::writtenByDevice);
+  }
+
+  void register(InterpretedCpu processor) {
+    processors.add(processor);
+  }
+
+  boolean single() {
+    return processors.size() == 1;
+  }
+
+  /** The code page at a guest-physical address; null where there is no memory. */
+  @Nullable CodePage page(long physical) {
+    if (memory.attributes(physical) == 0) {
+      return null;
+    }
+    int number = (int) (physical >>> GuestMemory.PAGE_SHIFT);
+    CodePage page = pages[number];
+    if (page == null) {
+      synchronized (this) {
+        page = pages[number];
+        if (page == null) {
+          page = new CodePage(physical & -4096L);
+          pages[number] = page;
+        }
+      }
+    }
+    return page;
+  }
+
+  /**
+   * Sees to it that from now on every write to the page is noticed. To be called before the page's bytes are read for
+   * decoding, at an instruction boundary of {@code caller}.
+   */
+  void watch(CodePage page, InterpretedCpu caller) {
+    if ((memory.attributes(page.physical) & GuestMemory.CODE) != 0) {
+      return;
+    }
+    if (single()) {
+      mark(page);
+    } else {
+      caller.exclusively(() -> mark(page));
+    }
+  }
+
+  private void mark(CodePage page) {
+    memory.addAttribute(page.physical, GuestMemory.CODE);
+    for (InterpretedCpu each : processors) {
+      each.removeWriteTranslations(page.physical);
+    }
+  }
+
+  /**
+   * Remembers a block.
+   *
+   * @param writes {@link CodePage#writes} from before its bytes were read; when it has changed since, the block runs
+   *     once and is forgotten
+   */
+  synchronized void insert(CodePage page, Block block, int writes) {
+    if ((memory.attributes(page.physical) & GuestMemory.CODE) == 0 || page.writes != writes) {
+      return;
+    }
+    page.insert(block);
+    instructions += block.steps.length;
+    if (instructions > INSTRUCTION_LIMIT) {
+      clear();
+    }
+  }
+
+  @Override
+  public void written(long physical, int sizeBytes) {
+    CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];
+    if (page == null) {
+      return;
+    }
+    page.countWrite();
+    int first = (int) physical & 4095;
+    int firstChunk = first >>> 6;
+    int lastChunk = Math.min(first + sizeBytes - 1, 4095) >>> 6;
+    long touched = (-1L >>> 63 - (lastChunk - firstChunk)) << firstChunk;
+    if ((page.chunks & touched) == 0) {
+      return;
+    }
+    drop(page);
+  }
+
+  private void writtenByDevice(long pageAddress) {
+    CodePage page = pages[(int) (pageAddress >>> GuestMemory.PAGE_SHIFT)];
+    if (page != null) {
+      page.countWrite();
+      drop(page);
+    }
+  }
+
+  private synchronized void drop(CodePage page) {
+    memory.removeAttribute(page.physical, GuestMemory.CODE);
+    instructions -= page.clear();
+    invalidations++;
+  }
+
+  /** Drops everything. */
+  public synchronized void clear() {
+    for (CodePage page : pages) {
+      if (page != null && page.chunks != 0) {
+        drop(page);
+      }
+    }
+    instructions = 0;
+  }
+
+  /** How often a page's code was dropped because it was written. */
+  public synchronized long invalidations() {
+    return invalidations;
+  }
+}

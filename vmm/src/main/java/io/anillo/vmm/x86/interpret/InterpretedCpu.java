@@ -1,0 +1,662 @@
+package io.anillo.vmm.x86.interpret;
+
+import static io.anillo.vmm.cpu.CpuState.ACCESS_BIG;
+import static io.anillo.vmm.cpu.CpuState.CS;
+import static io.anillo.vmm.cpu.CpuState.SS;
+
+import io.anillo.vmm.cpu.CpuModel;
+import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.cpu.Exit;
+import io.anillo.vmm.cpu.LocalInterrupts;
+import io.anillo.vmm.cpu.VirtualCpu;
+import io.anillo.vmm.device.Bus;
+import io.anillo.vmm.memory.GuestMemory;
+import io.anillo.vmm.port.EntropySource;
+import io.anillo.vmm.x86.decode.CodeSize;
+import io.anillo.vmm.x86.execute.GuestFault;
+import io.anillo.vmm.x86.execute.fpu.X87Instructions;
+import io.anillo.vmm.x86.execute.simd.SimdUnit;
+import io.anillo.vmm.x86.execute.system.DebugRegisters;
+import io.anillo.vmm.x86.execute.system.InterruptDelivery;
+import io.anillo.vmm.x86.execute.system.PortPermission;
+import io.anillo.vmm.x86.execute.system.SegmentAccess;
+import io.anillo.vmm.x86.mmu.PagedProcessor;
+import java.util.Arrays;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A processor that runs decoded blocks, step by step.
+ *
+ * <p>Hot class: {@link #run} and {@link #runBlock} are the interpreter's loop; watched by {@code ./anillo bench
+ * guest}.
+ */
+public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
+  /** Reasons to leave the fast loop, bits of {@link #attention}. */
+  private static final int KICK = 1, CHECK = 2, NMI = 4, INIT = 8, STARTUP = 16, TRAP = 32, SHUTDOWN = 64;
+
+  private static final int FETCH_ENTRIES = 512;
+  private static final int STACK_BIG = 4;
+  private static final int SINGLE = 8;
+
+  private final int index;
+  private final CpuModel model;
+  private final CodeCache codeCache;
+  private final LongSupplier timeStamp;
+  private final EntropySource entropy;
+  private final BlockBuilder builder;
+  private Consumer<Runnable> exclusiveSection = Runnable::run;
+  private @Nullable LocalInterrupts interrupts;
+
+  final long[] segmentBase = state.segmentBase;
+  final X87Instructions x87 = new X87Instructions(this);
+  final SimdUnit simd = new SimdUnit(this);
+
+  /** The memory operand of a read-modify-write step between its load and its store. */
+  long operandAddress;
+
+  /** Set from other threads too; read at every block boundary. */
+  private volatile int attention;
+
+  private int startupVector;
+  private int key;
+
+  /** Linear page addresses whose translations for fetching are in {@link #fetchPages}. */
+  private final long[] fetchTags = new long[FETCH_ENTRIES];
+
+  private final @Nullable CodePage[] fetchPages = new @Nullable CodePage[FETCH_ENTRIES];
+  private boolean fetchUser;
+  private final byte[] crossingCheck = new byte[16];
+  private long interruptsTaken;
+  private long exceptionsTaken;
+
+  public InterpretedCpu(
+      int index,
+      GuestMemory memory,
+      Bus bus,
+      CodeCache codeCache,
+      CpuModel model,
+      LongSupplier timeStamp,
+      EntropySource entropy) {
+    super(memory, bus);
+    this.index = index;
+    this.codeCache = codeCache;
+    this.model = model;
+    this.timeStamp = timeStamp;
+    this.entropy = entropy;
+    this.builder = new BlockBuilder(memory);
+    Arrays.fill(fetchTags, 1);
+    setCodeTracker(codeCache);
+    codeCache.register(this);
+    reset();
+  }
+
+  /** Connects the local interrupt controller; before the first instruction. */
+  public void connect(LocalInterrupts controller) {
+    this.interrupts = controller;
+  }
+
+  /** Gives the way to stop all other processors; needed where there is more than one. */
+  public void setExclusiveSection(Consumer<Runnable> section) {
+    this.exclusiveSection = section;
+  }
+
+  // ---- VirtualCpu
+
+  @Override
+  public int index() {
+    return index;
+  }
+
+  @Override
+  public CpuState state() {
+    return state;
+  }
+
+  @Override
+  public void dropCaches() {
+    codeCache.clear();
+    flushTlb(true);
+  }
+
+  @Override
+  public void reset() {
+    CpuReset.reset(state, index == 0);
+    attention = CHECK;
+    stateReplaced();
+  }
+
+  /** The whole state was written from outside: by reset, a loader, or a restore. */
+  public void stateReplaced() {
+    flushTlb(true);
+    debugRegistersChanged();
+    modeChanged();
+    lookForInterrupts();
+  }
+
+  @Override
+  public void kick() {
+    raise(KICK);
+  }
+
+  @Override
+  public void nmi() {
+    raise(NMI);
+  }
+
+  @Override
+  public void init() {
+    raise(INIT);
+  }
+
+  @Override
+  public void startup(int vector) {
+    startupVector = vector & 0xFF;
+    raise(STARTUP);
+  }
+
+  private synchronized void raise(int bits) {
+    attention |= bits;
+  }
+
+  private synchronized void lower(int bits) {
+    attention &= ~bits;
+  }
+
+  /** Exceptions and interrupts delivered so far. */
+  public long interruptsTaken() {
+    return interruptsTaken;
+  }
+
+  public long exceptionsTaken() {
+    return exceptionsTaken;
+  }
+
+  // ---- the loop
+
+  @Override
+  public Exit run(long instructionBudget) {
+    long end = state.instructions + instructionBudget;
+    if (end < state.instructions) {
+      end = Long.MAX_VALUE;
+    }
+    raise(CHECK);
+    while (true) {
+      if (attention != 0) {
+        Exit exit = attend(end);
+        if (exit != null) {
+          return exit;
+        }
+        continue;
+      }
+      Block block = null;
+      try {
+        block = nextBlock(key);
+      } catch (GuestFault fault) {
+        deliver(fault);
+        continue;
+      }
+      if (state.instructions + block.steps.length > end) {
+        if (state.instructions >= end) {
+          return new Exit.Deadline();
+        }
+        runSingle();
+        continue;
+      }
+      runBlock(block);
+    }
+  }
+
+  private void runBlock(Block block) {
+    CpuState s = state;
+    long rip = s.rip;
+    general[CpuState.BLOCK_RIP] = rip;
+    s.rip = rip + block.length;
+    Step[] steps = block.steps;
+    int at = 0;
+    try {
+      for (; at < steps.length; at++) {
+        steps[at].run(this);
+      }
+      s.instructions += at;
+    } catch (GuestFault fault) {
+      s.instructions += at;
+      s.rip = rip + (block.offsets[at] & 0xFF);
+      if (canonicalFault && fault.vector == GuestFault.GENERAL_PROTECTION) {
+        asStackFault(fault, block, at);
+      }
+      deliver(fault);
+    } catch (Block.BlockStop stop) {
+      s.instructions += at;
+      s.rip = rip + (block.offsets[at] & 0xFF);
+    }
+  }
+
+  /** An address that is not canonical raises #SS(0) instead of #GP(0) when it is one of the stack. */
+  private void asStackFault(GuestFault fault, Block block, int at) {
+    canonicalFault = false;
+    if (StackReference.isStack(memory, codeCache, block, at, key)) {
+      fault.vector = GuestFault.STACK_FAULT;
+    }
+  }
+
+  /** Executes exactly one instruction, with the debug traps that may follow it. */
+  private void runSingle() {
+    boolean trap = (state.systemFlags & CpuState.TF) != 0;
+    CpuState s = state;
+    if (DebugRegisters.anyEnabled(s) && (s.systemFlags & CpuState.RF) == 0) {
+      long hits = DebugRegisters.matchCode(s, s.segmentBase[CS] + s.rip);
+      if (hits != 0) {
+        DebugRegisters.raise(s, hits);
+        deliver(fault(GuestFault.DEBUG, 0));
+        return;
+      }
+    }
+    Block block;
+    try {
+      block = nextBlock(key | SINGLE);
+    } catch (GuestFault fault) {
+      deliver(fault);
+      return;
+    }
+    s.systemFlags &= ~CpuState.RF;
+    s.interruptShadow = false;
+    s.stackShadow = false;
+    long before = s.instructions;
+    runBlock(block);
+    boolean retired = s.instructions != before;
+    if (retired && !s.stackShadow) {
+      long conditions = s.pendingDebug | (trap ? DebugRegisters.SINGLE_STEP : 0);
+      s.pendingDebug = 0;
+      if (conditions != 0) {
+        DebugRegisters.raise(s, conditions);
+        deliver(fault(GuestFault.DEBUG, 0));
+      }
+    }
+  }
+
+  /** Deals with everything that may come between two instructions; returns null to go on. */
+  private @Nullable Exit attend(long end) {
+    int reasons = attention;
+    if ((reasons & SHUTDOWN) != 0) {
+      lower(SHUTDOWN);
+      return new Exit.Shutdown("triple fault");
+    }
+    if ((reasons & INIT) != 0) {
+      lower(INIT);
+      enterInit();
+    }
+    if ((reasons & STARTUP) != 0) {
+      lower(STARTUP);
+      if (state.waitingForStartup) {
+        CpuReset.startup(state, startupVector);
+        stateReplaced();
+      }
+    }
+    if ((reasons & KICK) != 0) {
+      lower(KICK);
+      return new Exit.Interrupted();
+    }
+    if (state.waitingForStartup) {
+      return new Exit.Halted();
+    }
+    if (state.instructions >= end && !state.halted) {
+      return new Exit.Deadline();
+    }
+    if ((reasons & NMI) != 0) {
+      lower(NMI);
+      state.nmiPending = true;
+    }
+    if (state.nmiPending && !state.nmiBlocked && !state.stackShadow) {
+      state.nmiPending = false;
+      state.halted = false;
+      if (!InterruptDelivery.nonMaskable(this)) {
+        return new Exit.Shutdown("triple fault");
+      }
+      controlTransferred();
+      return null;
+    }
+    LocalInterrupts controller = interrupts;
+    boolean open = (state.systemFlags & CpuState.IF) != 0 && controller != null && controller.pending();
+    if (open && controller != null) {
+      if (state.interruptShadow || state.stackShadow) {
+        if (state.halted) {
+          state.interruptShadow = false;
+          return null;
+        }
+        runSingle();
+        return null;
+      }
+      int vector = controller.acknowledge();
+      if (vector >= 0) {
+        state.halted = false;
+        interruptsTaken++;
+        if (!InterruptDelivery.interrupt(this, vector)) {
+          return new Exit.Shutdown("triple fault");
+        }
+        controlTransferred();
+        return null;
+      }
+    }
+    if (state.halted) {
+      state.interruptShadow = false;
+      return new Exit.Halted();
+    }
+    if ((reasons & TRAP) != 0 || trapping()) {
+      lower(TRAP);
+      runSingle();
+      if (trapping()) {
+        raise(TRAP);
+      }
+      return null;
+    }
+    state.interruptShadow = false;
+    state.stackShadow = false;
+    lower(CHECK);
+    // What came after the reasons were read is looked at again.
+    return null;
+  }
+
+  private boolean trapping() {
+    return (state.systemFlags & CpuState.TF) != 0 || DebugRegisters.anyEnabled(state);
+  }
+
+  private void enterInit() {
+    CpuReset.init(state, index == 0);
+    LocalInterrupts controller = interrupts;
+    if (controller != null) {
+      controller.initReset();
+    }
+    stateReplaced();
+  }
+
+  private void deliver(GuestFault fault) {
+    exceptionsTaken++;
+    if (!InterruptDelivery.exception(this, fault.vector, fault.errorCode)) {
+      shutDown();
+    }
+    controlTransferred();
+  }
+
+  /** A triple fault: {@link #run} returns at the next boundary. */
+  void shutDown() {
+    raise(SHUTDOWN);
+  }
+
+  // ---- what steps call
+
+  /** A near transfer of control; the target was checked. */
+  void jump(long rip) {
+    state.rip = rip;
+  }
+
+  /** Raises #GP(0) for a near target that is not canonical, or outside the code segment. */
+  void checkTarget(long rip) {
+    if (state.code64()) {
+      if (rip << 16 >> 16 != rip) {
+        throw generalProtection(0);
+      }
+    } else if (rip > state.segmentLimit[CS]) {
+      throw generalProtection(0);
+    }
+  }
+
+  /** A far transfer, interrupt or return happened: privilege, mode and flags may be others. */
+  void controlTransferred() {
+    modeChanged();
+    lookForInterrupts();
+  }
+
+  /** Something changed that may let an interrupt in. */
+  void lookForInterrupts() {
+    if ((attention & CHECK) == 0) {
+      raise(CHECK);
+    }
+  }
+
+  boolean attentionWanted() {
+    return attention != 0;
+  }
+
+  /** SS was loaded by MOV or POP: interrupts and debug traps are held off for one instruction. */
+  void stackSegmentLoaded() {
+    state.stackShadow = true;
+    lookForInterrupts();
+  }
+
+  void setFlags(int flags) {
+    int before = state.systemFlags;
+    state.setRflags(flags);
+    if (((before ^ state.systemFlags) & (CpuState.AC | CpuState.TF | CpuState.VM)) != 0) {
+      modeChanged();
+    }
+    if ((~before & state.systemFlags & (CpuState.IF | CpuState.TF)) != 0) {
+      lookForInterrupts();
+    }
+  }
+
+  void setGeneral(int register, int size, long value) {
+    switch (size) {
+      case 8 -> general[register] = value;
+      case 4 -> general[register] = value & 0xFFFF_FFFFL;
+      case 2 -> general[register] = general[register] & ~0xFFFFL | value & 0xFFFF;
+      default -> general[register] = general[register] & ~0xFFL | value & 0xFF;
+    }
+  }
+
+  boolean singleProcessor() {
+    return codeCache.single();
+  }
+
+  @Override
+  public void exclusively(Runnable action) {
+    exclusiveSection.accept(action);
+  }
+
+  long random() {
+    byte[] bytes = new byte[8];
+    entropy.fill(bytes);
+    return java.nio.ByteBuffer.wrap(bytes).getLong();
+  }
+
+  // ---- segments outside 64-bit mode
+
+  /** A linear address through a segment, checked for an access of this kind. */
+  long linear(int segment, long offset, int size, boolean write) {
+    return SegmentAccess.linear(this, segment, offset, size, write);
+  }
+
+  /** The linear address of an implicit operand, whose segment is {@link CpuState#NO_SEGMENT} where ignored. */
+  long stringAddress(int segment, long offset, int size, boolean write, boolean code64) {
+    if (code64) {
+      int effective = segment < CpuState.FS ? CpuState.NO_SEGMENT : segment;
+      return offset + segmentBase[effective];
+    }
+    return linear(segment, offset, size, write);
+  }
+
+  /** Width of the stack pointer: 2, 4 or 8 bytes. */
+  int stackBytes() {
+    return stackBytesOf(key);
+  }
+
+  long stackAddress(long pointer, int size, boolean write) {
+    return switch (stackBytes()) {
+      case 8 -> pointer;
+      case 4 -> linear(SS, pointer & 0xFFFF_FFFFL, size, write);
+      default -> linear(SS, pointer & 0xFFFF, size, write);
+    };
+  }
+
+  // ---- ports
+
+  void checkPort(int port, int size) {
+    PortPermission.check(this, port, size);
+    if (DebugRegisters.anyEnabled(state)) {
+      state.pendingDebug |= DebugRegisters.matchPort(state, port, size);
+    }
+  }
+
+  int readPort(int port, int size) {
+    return bus.readPort(port, size);
+  }
+
+  void writePort(int port, int size, int value) {
+    bus.writePort(port, size, value);
+    lookForInterrupts();
+  }
+
+  // ---- modes
+
+  static CodeSize codeSizeOf(int key) {
+    return switch (key & 3) {
+      case 0 -> CodeSize.CODE_16;
+      case 1 -> CodeSize.CODE_32;
+      default -> CodeSize.CODE_64;
+    };
+  }
+
+  static int stackBytesOf(int key) {
+    return (key & 3) == 2 ? 8 : (key & STACK_BIG) != 0 ? 4 : 2;
+  }
+
+  @Override
+  public void modeChanged() {
+    int newKey;
+    if (state.code64()) {
+      newKey = 2;
+    } else {
+      newKey = (state.segmentAccess[CS] & ACCESS_BIG) != 0 ? 1 : 0;
+      if ((state.segmentAccess[SS] & ACCESS_BIG) != 0) {
+        newKey |= STACK_BIG;
+      }
+    }
+    key = newKey;
+    boolean user = state.privilege == 3;
+    if (user != fetchUser) {
+      // Pages fetched from as a supervisor may be forbidden to the user, and with SMEP the reverse.
+      fetchUser = user;
+    }
+    selectTlb();
+    if ((state.systemFlags & CpuState.TF) != 0) {
+      raise(TRAP);
+    }
+  }
+
+  void debugRegistersChanged() {
+    selectDataBreakpoints();
+    if (DebugRegisters.anyEnabled(state)) {
+      raise(TRAP);
+    }
+  }
+
+  @Override
+  protected void checkDataBreakpoints(long linear, int size, boolean write) {
+    state.pendingDebug |= DebugRegisters.matchData(state, linear, size, write);
+  }
+
+  @Override
+  public long timeStampCounter() {
+    return timeStamp.getAsLong() + state.tscOffset;
+  }
+
+  @Override
+  public LocalInterrupts localInterrupts() {
+    LocalInterrupts controller = interrupts;
+    if (controller == null) {
+      throw new IllegalStateException("processor " + index + " has no interrupt controller");
+    }
+    return controller;
+  }
+
+  @Override
+  public CpuModel model() {
+    return model;
+  }
+
+  // ---- fetching
+
+  private Block nextBlock(int wantedKey) {
+    long linear = (wantedKey & 3) == 2 ? state.rip : fetchAddress();
+    long tag = linear & -4096L | (fetchUser ? 2 : 0);
+    int slot = (int) (linear >>> 12) & FETCH_ENTRIES - 1;
+    CodePage page = fetchPages[slot];
+    if (fetchTags[slot] != tag || page == null) {
+      page = fetchPage(linear, tag, slot);
+    }
+    Block block = page.find((int) linear & 4095, wantedKey);
+    if (block == null) {
+      return decode(page, linear, wantedKey);
+    }
+    if (block.crossingBytes.length != 0 && !crossingMatches(block, linear)) {
+      return decode(page, linear, wantedKey);
+    }
+    return block;
+  }
+
+  /** The linear address of the next instruction outside 64-bit mode, checked against the segment. */
+  private long fetchAddress() {
+    if ((key & 3) == 0 && state.rip > 0xFFFF) {
+      state.rip &= state.segmentLimit[CS] <= 0xFFFF ? 0xFFFF_FFFFL : 0xFFFF_FFFFL;
+    }
+    state.rip &= 0xFFFF_FFFFL;
+    if (state.rip > state.segmentLimit[CS]) {
+      throw generalProtection(0);
+    }
+    return state.segmentBase[CS] + state.rip & 0xFFFF_FFFFL;
+  }
+
+  private CodePage fetchPage(long linear, long tag, int slot) {
+    long physical = translateFetch(linear);
+    CodePage page = codeCache.page(physical);
+    if (page == null) {
+      throw new FetchOutsideMemory(linear, physical);
+    }
+    fetchTags[slot] = tag;
+    fetchPages[slot] = page;
+    return page;
+  }
+
+  private Block decode(CodePage page, long linear, int wantedKey) {
+    codeCache.watch(page, this);
+    int writes = page.writes;
+    long physical = page.physical | linear & 4095;
+    Block block =
+        builder.build(
+            physical,
+            wantedKey,
+            (wantedKey & SINGLE) != 0,
+            () -> translateFetch((linear & -4096L) + 4096));
+    codeCache.insert(page, block, writes);
+    return block;
+  }
+
+  private boolean crossingMatches(Block block, long linear) {
+    long next = translateFetch((linear & -4096L) + 4096);
+    int length = block.crossingBytes.length;
+    memory.read(next, crossingCheck, 0, length);
+    return Arrays.equals(crossingCheck, 0, length, block.crossingBytes, 0, length);
+  }
+
+  @Override
+  protected void codeTranslationsDropped(boolean globalToo) {
+    Arrays.fill(fetchTags, 1);
+  }
+
+  @Override
+  protected void codeTranslationDropped(long linear) {
+    fetchTags[(int) (linear >>> 12) & FETCH_ENTRIES - 1] = 1;
+  }
+
+  /** A guest that jumped to an address where nothing answers. */
+  public static final class FetchOutsideMemory extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    FetchOutsideMemory(long linear, long physical) {
+      super(
+          "instruction fetch from linear 0x%x, guest-physical 0x%x, where there is no memory"
+              .formatted(linear, physical));
+    }
+  }
+}

@@ -1,0 +1,55 @@
+package io.anillo.vmm.x86.interpret;
+
+import io.anillo.vmm.x86.decode.CodeSize;
+import io.anillo.vmm.x86.decode.Instruction;
+import io.anillo.vmm.x86.decode.Operand;
+
+/**
+ * One instruction on its way to becoming a step, with what its place in a block adds: the mode, and where it stands.
+ *
+ * @param offset bytes from the start of the block to the instruction
+ * @param stackBytes width of the stack pointer in this mode: 2, 4 or 8
+ */
+record Operands(Instruction instruction, CodeSize codeSize, int offset, int stackBytes) {
+
+  boolean code64() {
+    return codeSize == CodeSize.CODE_64;
+  }
+
+  /** Bytes from the start of the block to the next instruction. */
+  int nextOffset() {
+    return offset + instruction.length();
+  }
+
+  /** What RIP is cut to when this instruction transfers control within its segment. */
+  long ripMask() {
+    return code64() ? -1L : instruction.operandBytes() == 2 ? 0xFFFFL : 0xFFFF_FFFFL;
+  }
+
+  Address address() {
+    return code64()
+        ? new Address.Flat(instruction, instruction.ripRelative() ? nextOffset() : 0)
+        : new Address.Segmented(instruction);
+  }
+
+  /** Operand {@code n} as an integer. */
+  Place place(int n) {
+    Operand operand = instruction.operand(n);
+    return switch (operand.kind()) {
+      case GENERAL -> new Place.Register(operand.register(), operand.sizeBytes());
+      case HIGH_BYTE -> new Place.HighByte(operand.register());
+      case IMMEDIATE -> new Place.Constant(instruction.immediate(), operand.sizeBytes());
+      case MEMORY -> new Place.Memory(address(), operand.sizeBytes());
+      case RELATIVE, FAR_POINTER, SEGMENT, CONTROL, DEBUG, MMX, XMM ->
+          throw new IllegalStateException(operand + " is not an integer operand");
+    };
+  }
+
+  Operand operand(int n) {
+    return instruction.operand(n);
+  }
+
+  int operandBytes() {
+    return instruction.operandBytes();
+  }
+}
