@@ -222,7 +222,7 @@ final class BranchSteps {
       InterpretedCpu cpu, boolean call, int size, int selector, long offset, int next) {
     long nextRip = cpu.general[CpuState.BLOCK_RIP] + next;
     if (call) {
-      FarTransfer.call(cpu, size, selector, offset, nextRip);
+      FarTransfer.call(cpu, selector, offset, size, nextRip);
     } else {
       FarTransfer.jump(cpu, selector, offset, nextRip);
     }

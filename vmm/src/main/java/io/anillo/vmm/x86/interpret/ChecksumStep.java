@@ -18,10 +18,10 @@ final class ChecksumStep extends Step {
 
   @Override
   void run(InterpretedCpu cpu) {
-    int checksum = (int) destination.get(cpu);
+    long checksum = destination.get(cpu);
     long value = source.get(cpu);
-    int result = Crc32.update(checksum, value, source.size);
-    cpu.setGeneral(cpuRegister(), 8, result & 0xFFFF_FFFFL);
+    long result = Crc32.update(checksum, value, source.size);
+    cpu.setGeneral(cpuRegister(), 8, result);
   }
 
   private int cpuRegister() {

@@ -56,6 +56,8 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   /** The memory operand of a read-modify-write step between its load and its store. */
   long operandAddress;
 
+  final int[] cpuidAnswer = new int[4];
+
   /** Set from other threads too; read at every block boundary. */
   private volatile int attention;
 
@@ -224,7 +226,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       s.instructions += at;
       s.rip = rip + (block.offsets[at] & 0xFF);
       if (canonicalFault && fault.vector == GuestFault.GENERAL_PROTECTION) {
-        asStackFault(fault, block, at);
+        asStackFault(fault);
       }
       deliver(fault);
     } catch (Block.BlockStop stop) {
@@ -234,9 +236,12 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   }
 
   /** An address that is not canonical raises #SS(0) instead of #GP(0) when it is one of the stack. */
-  private void asStackFault(GuestFault fault, Block block, int at) {
+  private void asStackFault(GuestFault fault) {
     canonicalFault = false;
-    if (StackReference.isStack(memory, codeCache, block, at, key)) {
+    int slot = (int) (state.rip >>> 12) & FETCH_ENTRIES - 1;
+    CodePage page = fetchPages[slot];
+    int offset = (int) state.rip & 4095;
+    if (page != null && StackReference.isStack(memory, page.physical | offset, 4096 - offset, key)) {
       fault.vector = GuestFault.STACK_FAULT;
     }
   }
@@ -533,11 +538,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       }
     }
     key = newKey;
-    boolean user = state.privilege == 3;
-    if (user != fetchUser) {
-      // Pages fetched from as a supervisor may be forbidden to the user, and with SMEP the reverse.
-      fetchUser = user;
-    }
+    fetchUser = state.privilege == 3;
     selectTlb();
     if ((state.systemFlags & CpuState.TF) != 0) {
       raise(TRAP);
@@ -598,7 +599,8 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   /** The linear address of the next instruction outside 64-bit mode, checked against the segment. */
   private long fetchAddress() {
     if ((key & 3) == 0 && state.rip > 0xFFFF) {
-      state.rip &= state.segmentLimit[CS] <= 0xFFFF ? 0xFFFF_FFFFL : 0xFFFF_FFFFL;
+      // Running off the end of a 64 KiB segment wraps in 16-bit code.
+      state.rip &= 0xFFFF;
     }
     state.rip &= 0xFFFF_FFFFL;
     if (state.rip > state.segmentLimit[CS]) {

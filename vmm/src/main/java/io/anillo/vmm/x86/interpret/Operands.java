@@ -49,6 +49,10 @@ record Operands(Instruction instruction, CodeSize codeSize, int offset, int stac
     return instruction.operand(n);
   }
 
+  int operandCount() {
+    return instruction.operandCount();
+  }
+
   int operandBytes() {
     return instruction.operandBytes();
   }

@@ -118,7 +118,7 @@ final class SimdSteps {
       } else {
         low = cpu.load(linear, bytes);
         if (bytes == 4 && isIntegerConversion(operation)) {
-          low = (int) low;
+          low = Alu.signExtend(low, 4);
         }
       }
       cpu.simd.execute(operation, to, low, high, immediate, form);

@@ -187,7 +187,7 @@ final class StepCompiler {
       case WRFSBASE -> SystemSteps.writeBase(operands, CpuState.FS);
       case WRGSBASE -> SystemSteps.writeBase(operands, CpuState.GS);
       case LFENCE, MFENCE, SFENCE, CLFLUSH -> new Fence();
-      case UD0, UD1, UD2, RSM, VMCALL, VMMCALL -> SystemSteps.undefined();
+      case UD0, UD1, UD2, VMCALL, VMMCALL -> SystemSteps.undefined();
 
       case X87 -> FloatingSteps.escape(operands);
       case FWAIT -> FloatingSteps.waitForUnit();

@@ -62,8 +62,15 @@ final class SystemSteps {
     return plain(
         cpu -> {
           long[] general = cpu.general;
-          int[] answer =
-              cpu.model().cpuid((int) general[CpuState.RAX], (int) general[CpuState.RCX], cpu.state, cpu.index());
+          int[] answer = cpu.cpuidAnswer;
+          cpu.model()
+              .cpuid(
+                  (int) general[CpuState.RAX],
+                  (int) general[CpuState.RCX],
+                  cpu.state,
+                  cpu.index(),
+                  cpu.localInterrupts(),
+                  answer);
           general[CpuState.RAX] = answer[0] & 0xFFFF_FFFFL;
           general[CpuState.RBX] = answer[1] & 0xFFFF_FFFFL;
           general[CpuState.RCX] = answer[2] & 0xFFFF_FFFFL;

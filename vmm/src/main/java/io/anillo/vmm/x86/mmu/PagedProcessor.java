@@ -151,6 +151,16 @@ public abstract class PagedProcessor extends Processor {
     }
   }
 
+  /** Loads what will be stored to the same place: faults as a store would. */
+  public final long loadForUpdate(long linear, int sizeBytes) {
+    long[] entries = tlb;
+    int at = Tlb.index(linear);
+    if (entries[at + 1] != (linear + sizeBytes - 1 & -4096L)) {
+      probe(linear, sizeBytes, dataMode);
+    }
+    return load(linear, sizeBytes);
+  }
+
   @Override
   public final void probeWrite(long linear, int sizeBytes) {
     probe(linear, sizeBytes, dataMode);
