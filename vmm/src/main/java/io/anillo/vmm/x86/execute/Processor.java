@@ -17,7 +17,9 @@ public abstract class Processor {
   public final long[] general = state.general;
 
   public final GuestMemory memory;
-  public final Bus bus;
+
+  /** Where accesses outside memory go; set once, before the first instruction. */
+  protected Bus bus;
   private final GuestFault fault = new GuestFault();
 
   protected Processor(GuestMemory memory, Bus bus) {

@@ -22,6 +22,8 @@ import io.anillo.vmm.x86.execute.system.PortPermission;
 import io.anillo.vmm.x86.execute.system.SegmentAccess;
 import io.anillo.vmm.x86.mmu.PagedProcessor;
 import java.util.Arrays;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -61,6 +63,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   /** Set from other threads too; read at every block boundary. */
   private volatile int attention;
 
+  private volatile @Nullable Thread waiter;
   private int startupVector;
   private int key;
 
@@ -94,8 +97,9 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     reset();
   }
 
-  /** Connects the local interrupt controller; before the first instruction. */
-  public void connect(LocalInterrupts controller) {
+  /** Connects the processor's view of the bus and its interrupt controller; before the first instruction. */
+  public void connect(Bus ownBus, LocalInterrupts controller) {
+    this.bus = ownBus;
     this.interrupts = controller;
   }
 
@@ -142,6 +146,26 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     raise(KICK);
   }
 
+  /**
+   * Parks the calling thread, the processor's own, until something is signalled to it or {@code done} holds. After
+   * {@link Exit.Halted}.
+   */
+  public void awaitSignal(BooleanSupplier done) {
+    waiter = Thread.currentThread();
+    try {
+      while ((attention & ~(CHECK | TRAP)) == 0 && !interruptWaits() && !done.getAsBoolean()) {
+        LockSupport.park(this);
+      }
+    } finally {
+      waiter = null;
+    }
+  }
+
+  private boolean interruptWaits() {
+    LocalInterrupts controller = interrupts;
+    return (state.systemFlags & CpuState.IF) != 0 && controller != null && controller.pending();
+  }
+
   @Override
   public void nmi() {
     raise(NMI);
@@ -158,8 +182,14 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     raise(STARTUP);
   }
 
-  private synchronized void raise(int bits) {
-    attention |= bits;
+  private void raise(int bits) {
+    synchronized (this) {
+      attention |= bits;
+    }
+    Thread parked = waiter;
+    if (parked != null) {
+      LockSupport.unpark(parked);
+    }
   }
 
   private synchronized void lower(int bits) {

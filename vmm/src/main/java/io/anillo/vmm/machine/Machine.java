@@ -1,0 +1,258 @@
+package io.anillo.vmm.machine;
+
+import io.anillo.vmm.boot.BootException;
+import io.anillo.vmm.boot.BootLoader;
+import io.anillo.vmm.boot.BootRequest;
+import io.anillo.vmm.boot.LoadedKernel;
+import io.anillo.vmm.boot.MemoryRegion;
+import io.anillo.vmm.cpu.CpuModel;
+import io.anillo.vmm.device.MachineRequest;
+import io.anillo.vmm.device.firmware.PhysicalMemoryMap;
+import io.anillo.vmm.memory.GuestMemory;
+import io.anillo.vmm.port.CharBackend;
+import io.anillo.vmm.x86.interpret.CodeCache;
+import io.anillo.vmm.x86.interpret.InterpretedCpu;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A virtual machine: memory, processors on their threads, and the board.
+ *
+ * <p>{@link #run} boots and returns when the guest is done. {@link #stop} ends it from another thread.
+ */
+public final class Machine implements AutoCloseable {
+  private final MachineConfig config;
+  private final GuestMemory memory;
+  private final BoardExecutor executor;
+  private final MachineBoard board;
+  private final List<InterpretedCpu> processors = new ArrayList<>();
+  private final List<ProcessorThread> threads = new ArrayList<>();
+  private final CodeCache codeCache;
+  private LoadedKernel kernel = new LoadedKernel("none", "", 0);
+  private volatile boolean stopped;
+  private volatile boolean ending;
+  private volatile @Nullable MachineRequest request;
+  private volatile @Nullable Throwable failure;
+
+  private Machine(MachineConfig config, GuestMemory memory, BoardExecutor executor) {
+    this.config = config;
+    this.memory = memory;
+    this.executor = executor;
+    this.codeCache = new CodeCache(memory);
+    CpuModel model = CpuModel.anilloV2(config.cpus());
+    List<LongSupplier> tscOffsets = new ArrayList<>();
+    for (int i = 0; i < config.cpus(); i++) {
+      var cpu =
+          new InterpretedCpu(
+              i, memory, executor.systemBus(), codeCache, model, executor::nowNanos, executor.entropy());
+      processors.add(cpu);
+      tscOffsets.add(() -> cpu.state.tscOffset);
+    }
+    this.board = new MachineBoard(executor, boardConfig(config), processors, tscOffsets);
+    executor.setInstructionCounter(() -> processors.getFirst().state.instructions);
+    for (int i = 0; i < config.cpus(); i++) {
+      InterpretedCpu cpu = processors.get(i);
+      cpu.connect(board.busOf(i), board.interruptsOf(i));
+      cpu.setExclusiveSection(executor.exclusiveSection()::run);
+      threads.add(new ProcessorThread(this, cpu, executor));
+    }
+    DeviceSet.attach(config, board);
+  }
+
+  private static BoardConfig boardConfig(MachineConfig config) {
+    BoardConfig result = BoardConfig.of(config.cpus());
+    List<CharBackend> serial = config.serial();
+    if (!serial.isEmpty()) {
+      result = result.withCom1(serial.get(0));
+    }
+    if (serial.size() > 1) {
+      result = result.withCom2(serial.get(1));
+    }
+    return config.debugExitPort().isPresent()
+        ? result.withDebugExit(config.debugExitPort().getAsInt())
+        : result;
+  }
+
+  /**
+   * Makes a machine with its kernel loaded.
+   *
+   * @throws BootException when the kernel cannot be booted
+   * @throws OutOfMemoryError when the host refuses the memory
+   */
+  public static Machine create(MachineConfig config) throws BootException {
+    return create(config, memory -> BoardExecutor.live(memory, config.clock(), config.entropy()));
+  }
+
+  /** Makes a machine on a board that is recorded or replays. */
+  public static Machine create(
+      MachineConfig config, java.util.function.Function<GuestMemory, BoardExecutor> executorMaker)
+      throws BootException {
+    GuestMemory memory = new GuestMemory(config.memoryBytes());
+    try {
+      Machine machine = new Machine(config, memory, executorMaker.apply(memory));
+      machine.load();
+      return machine;
+    } catch (BootException | RuntimeException | Error e) {
+      memory.close();
+      throw e;
+    }
+  }
+
+  /** Resets everything and puts the kernel into memory. */
+  private void load() throws BootException {
+    board.reset();
+    processors.forEach(InterpretedCpu::reset);
+    InterpretedCpu first = processors.getFirst();
+    List<MemoryRegion> regions = new ArrayList<>();
+    for (PhysicalMemoryMap.Range range : board.memoryMap().ranges()) {
+      MemoryRegion.Kind kind =
+          switch (range.kind()) {
+            case RAM -> MemoryRegion.Kind.USABLE;
+            case RESERVED -> MemoryRegion.Kind.RESERVED;
+            case ACPI_RECLAIMABLE -> MemoryRegion.Kind.ACPI_RECLAIMABLE;
+          };
+      regions.add(new MemoryRegion(range.base(), range.sizeBytes(), kind));
+    }
+    kernel =
+        BootLoader.load(
+            memory,
+            first.state,
+            new BootRequest(
+                config.kernel(),
+                config.initialRamDisk(),
+                config.commandLine(),
+                regions,
+                PhysicalMemoryMap.ACPI_ROOT_POINTER));
+    first.dropCaches();
+    first.stateReplaced();
+  }
+
+  /** What was recognised in the kernel image. */
+  public LoadedKernel kernel() {
+    return kernel;
+  }
+
+  public GuestMemory memory() {
+    return memory;
+  }
+
+  public MachineBoard board() {
+    return board;
+  }
+
+  public List<InterpretedCpu> processors() {
+    return List.copyOf(processors);
+  }
+
+  public CodeCache codeCache() {
+    return codeCache;
+  }
+
+  /** Guest instructions retired by all processors since the last boot. */
+  public long instructions() {
+    return processors.stream().mapToLong(cpu -> cpu.state.instructions).sum();
+  }
+
+  /**
+   * Runs the guest until it ends. The calling thread waits; processors have threads of their own.
+   *
+   * @throws MachineFault when the monitor itself fails
+   */
+  public MachineExit run() throws InterruptedException {
+    board.start();
+    while (true) {
+      MachineExit exit = runOnce();
+      if (exit != null) {
+        return exit;
+      }
+      board.pause();
+      try {
+        load();
+      } catch (BootException e) {
+        throw new MachineFault("the kernel that booted before does not boot again", e);
+      }
+      board.resume();
+    }
+  }
+
+  private @Nullable MachineExit runOnce() throws InterruptedException {
+    ending = false;
+    request = null;
+    List<Thread> running = new ArrayList<>();
+    for (ProcessorThread each : threads) {
+      running.add(Thread.ofPlatform().name("cpu-" + running.size()).daemon(true).start(each));
+    }
+    for (Thread each : running) {
+      each.join();
+    }
+    Throwable cause = failure;
+    if (cause != null) {
+      throw new MachineFault(String.valueOf(cause.getMessage()), cause);
+    }
+    MachineRequest asked = request;
+    if (asked == null || stopped) {
+      return new MachineExit.Stopped();
+    }
+    return switch (asked) {
+      case MachineRequest.PowerOff off -> new MachineExit.PoweredOff();
+      case MachineRequest.DebugExit exit -> new MachineExit.DebugExit(exit.value());
+      case MachineRequest.Reset reset ->
+          config.resetEnds() ? new MachineExit.Reset(reset.cause()) : null;
+    };
+  }
+
+  /** Ends the run soon, as if the power failed. From any thread. */
+  public void stop() {
+    stopped = true;
+    endThreads();
+  }
+
+  // ---- what processor threads call
+
+  boolean ending() {
+    return ending || stopped;
+  }
+
+  void end(MachineRequest reason) {
+    synchronized (this) {
+      if (request == null) {
+        request = reason;
+      }
+    }
+    endThreads();
+  }
+
+  /** Takes what a device asked for, if anything. */
+  void takeRequest() {
+    Optional<MachineRequest> asked = executor.takeRequest();
+    asked.ifPresent(this::end);
+  }
+
+  void failed(Throwable cause) {
+    failure = cause;
+    endThreads();
+  }
+
+  private void endThreads() {
+    ending = true;
+    processors.forEach(InterpretedCpu::kick);
+  }
+
+  @Override
+  public void close() {
+    board.stop();
+    memory.close();
+  }
+
+  /** The monitor failed; the guest is not to blame. */
+  public static final class MachineFault extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    MachineFault(String message, Throwable cause) {
+      super(message, cause);
+    }
+  }
+}

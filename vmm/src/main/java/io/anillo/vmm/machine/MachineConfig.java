@@ -1,0 +1,130 @@
+package io.anillo.vmm.machine;
+
+import io.anillo.vmm.cpu.CpuModel;
+import io.anillo.vmm.port.BlockBackend;
+import io.anillo.vmm.port.CharBackend;
+import io.anillo.vmm.port.Clock;
+import io.anillo.vmm.port.EntropySource;
+import io.anillo.vmm.port.NetworkBackend;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.OptionalInt;
+
+/**
+ * What a machine is made of; checked on construction.
+ *
+ * @param cpus number of processors, 1 to {@value #MAXIMUM_CPUS}
+ * @param memoryBytes size of RAM: a multiple of 1 MiB, at least {@value #MINIMUM_MEMORY} bytes
+ * @param kernel a kernel image in a format that {@code BootLoader} knows
+ * @param initialRamDisk the initial RAM disk, empty for none
+ * @param serial what COM1 and COM2 are connected to; a line that is not given leads nowhere
+ * @param disks virtio block devices, in order
+ * @param networks virtio network devices, in order
+ * @param console what a virtio console is connected to; empty for no such device
+ * @param debugExitPort the port of isa-debug-exit, if there is one
+ * @param resetEnds whether a reset by the guest ends the run instead of booting again
+ */
+public record MachineConfig(
+    int cpus,
+    long memoryBytes,
+    Engine engine,
+    ByteBuffer kernel,
+    ByteBuffer initialRamDisk,
+    String commandLine,
+    List<CharBackend> serial,
+    List<BlockBackend> disks,
+    List<NetworkBackend> networks,
+    List<CharBackend> console,
+    OptionalInt debugExitPort,
+    boolean resetEnds,
+    Clock clock,
+    EntropySource entropy) {
+  public static final int MAXIMUM_CPUS = 64;
+  public static final long MINIMUM_MEMORY = 4L << 20;
+  private static final long MEBIBYTE = 1L << 20;
+  private static final long MAXIMUM_MEMORY = 1L << CpuModel.PHYSICAL_ADDRESS_BITS - 1;
+
+  /** How guest instructions are carried out. */
+  public enum Engine {
+    INTERPRET
+  }
+
+  public MachineConfig {
+    if (cpus < 1 || cpus > MAXIMUM_CPUS) {
+      throw new IllegalArgumentException(cpus + " processors: 1 to " + MAXIMUM_CPUS + " are possible");
+    }
+    if (memoryBytes < MINIMUM_MEMORY || memoryBytes % MEBIBYTE != 0) {
+      throw new IllegalArgumentException(
+          memoryBytes + " bytes of memory: a multiple of 1 MiB is needed, at least 4 MiB");
+    }
+    if (memoryBytes > MAXIMUM_MEMORY) {
+      throw new IllegalArgumentException(
+          memoryBytes + " bytes of memory: the processor reaches " + MAXIMUM_MEMORY);
+    }
+    if (serial.size() > 2) {
+      throw new IllegalArgumentException("there are two serial lines, not " + serial.size());
+    }
+    if (console.size() > 1) {
+      throw new IllegalArgumentException("there is one virtio console, not " + console.size());
+    }
+    serial = List.copyOf(serial);
+    disks = List.copyOf(disks);
+    networks = List.copyOf(networks);
+    console = List.copyOf(console);
+  }
+
+  /** A machine with one processor, nothing connected, that ends at a reset. */
+  public static MachineConfig of(long memoryBytes, ByteBuffer kernel, ByteBuffer initialRamDisk, String commandLine) {
+    return new MachineConfig(
+        1,
+        memoryBytes,
+        Engine.INTERPRET,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        List.of(),
+        List.of(),
+        List.of(),
+        List.of(),
+        OptionalInt.empty(),
+        true,
+        Clock.system(),
+        EntropySource.system());
+  }
+
+  public MachineConfig withCpus(int count) {
+    return new MachineConfig(
+        count, memoryBytes, engine, kernel, initialRamDisk, commandLine, serial, disks, networks, console,
+        debugExitPort, resetEnds, clock, entropy);
+  }
+
+  public MachineConfig withSerial(List<CharBackend> lines) {
+    return new MachineConfig(
+        cpus, memoryBytes, engine, kernel, initialRamDisk, commandLine, lines, disks, networks, console,
+        debugExitPort, resetEnds, clock, entropy);
+  }
+
+  public MachineConfig withDisks(List<BlockBackend> backends) {
+    return new MachineConfig(
+        cpus, memoryBytes, engine, kernel, initialRamDisk, commandLine, serial, backends, networks, console,
+        debugExitPort, resetEnds, clock, entropy);
+  }
+
+  public MachineConfig withNetworks(List<NetworkBackend> backends) {
+    return new MachineConfig(
+        cpus, memoryBytes, engine, kernel, initialRamDisk, commandLine, serial, disks, backends, console,
+        debugExitPort, resetEnds, clock, entropy);
+  }
+
+  public MachineConfig withDebugExit(int port) {
+    return new MachineConfig(
+        cpus, memoryBytes, engine, kernel, initialRamDisk, commandLine, serial, disks, networks, console,
+        OptionalInt.of(port), resetEnds, clock, entropy);
+  }
+
+  public MachineConfig withResetEnds(boolean ends) {
+    return new MachineConfig(
+        cpus, memoryBytes, engine, kernel, initialRamDisk, commandLine, serial, disks, networks, console,
+        debugExitPort, ends, clock, entropy);
+  }
+}

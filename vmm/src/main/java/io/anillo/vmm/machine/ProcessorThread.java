@@ -1,0 +1,64 @@
+package io.anillo.vmm.machine;
+
+import io.anillo.vmm.cpu.Exit;
+import io.anillo.vmm.device.MachineRequest;
+import io.anillo.vmm.x86.interpret.InterpretedCpu;
+
+/** The thread of one processor: guest code, then the board's work, in turn, until the machine ends. */
+final class ProcessorThread implements Runnable {
+  private final Machine machine;
+  private final InterpretedCpu cpu;
+  private final BoardExecutor executor;
+  private final ExclusiveSection.Participant participant;
+
+  ProcessorThread(Machine machine, InterpretedCpu cpu, BoardExecutor executor) {
+    this.machine = machine;
+    this.cpu = cpu;
+    this.executor = executor;
+    this.participant = executor.exclusiveSection().register(cpu::kick);
+  }
+
+  @Override
+  public void run() {
+    try {
+      while (!machine.ending()) {
+        executor.runPending();
+        if (executor.requestPending()) {
+          machine.takeRequest();
+          continue;
+        }
+        Exit exit = runGuest();
+        switch (exit) {
+          case Exit.Interrupted interrupted -> {}
+          case Exit.Deadline deadline -> {}
+          case Exit.Shutdown shutdown -> machine.end(new MachineRequest.Reset(shutdown.cause()));
+          case Exit.Halted halted -> idle();
+        }
+      }
+    } catch (Throwable cause) {
+      // The thread's last act: whoever waits in Machine.run is told, and throws.
+      machine.failed(cause);
+    }
+  }
+
+  private Exit runGuest() {
+    long budget = executor.nextEventInstruction();
+    if (budget != Long.MAX_VALUE) {
+      budget = Math.max(0, budget - cpu.state.instructions);
+    }
+    participant.enter();
+    try {
+      return cpu.run(budget);
+    } finally {
+      participant.leave();
+    }
+  }
+
+  /** Waits in HLT until the board or another processor has something. */
+  private void idle() {
+    if (executor.replaying()) {
+      return;
+    }
+    cpu.awaitSignal(() -> machine.ending() || cpu.index() == 0 && executor.hasPending());
+  }
+}
