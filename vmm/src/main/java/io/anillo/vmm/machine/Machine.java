@@ -21,7 +21,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A virtual machine: memory, processors on their threads, and the board.
  *
- * <p>{@link #run} boots and returns when the guest is done. {@link #stop} ends it from another thread.
+ * <p>{@link #run} boots and returns when the guest is done. {@link #stop} ends it from another
+ * thread.
  */
 public final class Machine implements AutoCloseable {
   private final MachineConfig config;
@@ -47,7 +48,13 @@ public final class Machine implements AutoCloseable {
     for (int i = 0; i < config.cpus(); i++) {
       var cpu =
           new InterpretedCpu(
-              i, memory, executor.systemBus(), codeCache, model, executor::nowNanos, executor.entropy());
+              i,
+              memory,
+              executor.systemBus(),
+              codeCache,
+              model,
+              executor::nowNanos,
+              executor.entropy());
       processors.add(cpu);
       tscOffsets.add(() -> cpu.state.tscOffset);
     }

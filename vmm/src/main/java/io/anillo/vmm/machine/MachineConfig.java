@@ -51,7 +51,8 @@ public record MachineConfig(
 
   public MachineConfig {
     if (cpus < 1 || cpus > MAXIMUM_CPUS) {
-      throw new IllegalArgumentException(cpus + " processors: 1 to " + MAXIMUM_CPUS + " are possible");
+      throw new IllegalArgumentException(
+          cpus + " processors: 1 to " + MAXIMUM_CPUS + " are possible");
     }
     if (memoryBytes < MINIMUM_MEMORY || memoryBytes % MEBIBYTE != 0) {
       throw new IllegalArgumentException(
@@ -74,7 +75,8 @@ public record MachineConfig(
   }
 
   /** A machine with one processor, nothing connected, that ends at a reset. */
-  public static MachineConfig of(long memoryBytes, ByteBuffer kernel, ByteBuffer initialRamDisk, String commandLine) {
+  public static MachineConfig of(
+      long memoryBytes, ByteBuffer kernel, ByteBuffer initialRamDisk, String commandLine) {
     return new MachineConfig(
         1,
         memoryBytes,
@@ -94,37 +96,109 @@ public record MachineConfig(
 
   public MachineConfig withCpus(int count) {
     return new MachineConfig(
-        count, memoryBytes, engine, kernel, initialRamDisk, commandLine, serial, disks, networks, console,
-        debugExitPort, resetEnds, clock, entropy);
+        count,
+        memoryBytes,
+        engine,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        serial,
+        disks,
+        networks,
+        console,
+        debugExitPort,
+        resetEnds,
+        clock,
+        entropy);
   }
 
   public MachineConfig withSerial(List<CharBackend> lines) {
     return new MachineConfig(
-        cpus, memoryBytes, engine, kernel, initialRamDisk, commandLine, lines, disks, networks, console,
-        debugExitPort, resetEnds, clock, entropy);
+        cpus,
+        memoryBytes,
+        engine,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        lines,
+        disks,
+        networks,
+        console,
+        debugExitPort,
+        resetEnds,
+        clock,
+        entropy);
   }
 
   public MachineConfig withDisks(List<BlockBackend> backends) {
     return new MachineConfig(
-        cpus, memoryBytes, engine, kernel, initialRamDisk, commandLine, serial, backends, networks, console,
-        debugExitPort, resetEnds, clock, entropy);
+        cpus,
+        memoryBytes,
+        engine,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        serial,
+        backends,
+        networks,
+        console,
+        debugExitPort,
+        resetEnds,
+        clock,
+        entropy);
   }
 
   public MachineConfig withNetworks(List<NetworkBackend> backends) {
     return new MachineConfig(
-        cpus, memoryBytes, engine, kernel, initialRamDisk, commandLine, serial, disks, backends, console,
-        debugExitPort, resetEnds, clock, entropy);
+        cpus,
+        memoryBytes,
+        engine,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        serial,
+        disks,
+        backends,
+        console,
+        debugExitPort,
+        resetEnds,
+        clock,
+        entropy);
   }
 
   public MachineConfig withDebugExit(int port) {
     return new MachineConfig(
-        cpus, memoryBytes, engine, kernel, initialRamDisk, commandLine, serial, disks, networks, console,
-        OptionalInt.of(port), resetEnds, clock, entropy);
+        cpus,
+        memoryBytes,
+        engine,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        serial,
+        disks,
+        networks,
+        console,
+        OptionalInt.of(port),
+        resetEnds,
+        clock,
+        entropy);
   }
 
   public MachineConfig withResetEnds(boolean ends) {
     return new MachineConfig(
-        cpus, memoryBytes, engine, kernel, initialRamDisk, commandLine, serial, disks, networks, console,
-        debugExitPort, ends, clock, entropy);
+        cpus,
+        memoryBytes,
+        engine,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        serial,
+        disks,
+        networks,
+        console,
+        debugExitPort,
+        ends,
+        clock,
+        entropy);
   }
 }

@@ -4,7 +4,9 @@ import io.anillo.vmm.cpu.Exit;
 import io.anillo.vmm.device.MachineRequest;
 import io.anillo.vmm.x86.interpret.InterpretedCpu;
 
-/** The thread of one processor: guest code, then the board's work, in turn, until the machine ends. */
+/**
+ * The thread of one processor: guest code, then the board's work, in turn, until the machine ends.
+ */
 final class ProcessorThread implements Runnable {
   private final Machine machine;
   private final InterpretedCpu cpu;

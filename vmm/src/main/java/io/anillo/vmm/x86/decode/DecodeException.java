@@ -11,7 +11,8 @@ public final class DecodeException extends RuntimeException {
   public static final DecodeException UNDEFINED = new DecodeException("undefined opcode");
 
   /** Longer than 15 bytes: #GP(0). */
-  public static final DecodeException TOO_LONG = new DecodeException("instruction longer than 15 bytes");
+  public static final DecodeException TOO_LONG =
+      new DecodeException("instruction longer than 15 bytes");
 
   private DecodeException(String message) {
     super(message, null, false, false);

@@ -6,8 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Bytes to {@link Instruction}s, led by the table in {@code instructions.txt} (Intel SDM vol. 2, chapter 2 and appendix
- * A). One instance per thread; decoding is not hot, since its results are cached.
+ * Bytes to {@link Instruction}s, led by the table in {@code instructions.txt} (Intel SDM vol. 2,
+ * chapter 2 and appendix A). One instance per thread; decoding is not hot, since its results are
+ * cached.
  */
 public final class Decoder {
   private static final int MAXIMUM_LENGTH = 15;
@@ -111,7 +112,8 @@ public final class Decoder {
       decodeAddress(instruction, code64);
     }
     decodeOperands(instruction, form, code64);
-    if ((prefixes & Instruction.PREFIX_LOCK) != 0 && !(form.lockable() && instruction.operand(0).isMemory())) {
+    if ((prefixes & Instruction.PREFIX_LOCK) != 0
+        && !(form.lockable() && instruction.operand(0).isMemory())) {
       throw DecodeException.UNDEFINED;
     }
     instruction.length = position - start;
@@ -119,7 +121,8 @@ public final class Decoder {
   }
 
   private static boolean usesRm(InstructionForm form) {
-    // MOV to and from control and debug registers take ModRM.rm as a register whatever ModRM.mod says.
+    // MOV to and from control and debug registers take ModRM.rm as a register whatever ModRM.mod
+    // says.
     return switch (form.operation()) {
       case MOV_FROM_CONTROL, MOV_TO_CONTROL, MOV_FROM_DEBUG, MOV_TO_DEBUG -> false;
       default -> true;
@@ -127,7 +130,12 @@ public final class Decoder {
   }
 
   private InstructionForm select(
-      int map, int opcode, boolean code64, boolean operandSizePrefix, int lastRepeat, Instruction instruction) {
+      int map,
+      int opcode,
+      boolean code64,
+      boolean operandSizePrefix,
+      int lastRepeat,
+      Instruction instruction) {
     int mandatory = lastRepeat != 0 ? lastRepeat : operandSizePrefix ? 0x66 : 1;
     InstructionForm withoutPrefix = null;
     for (InstructionForm form : InstructionTable.INSTANCE.forms(map, opcode)) {
@@ -159,7 +167,8 @@ public final class Decoder {
     return withoutPrefix;
   }
 
-  private static int operandBytes(InstructionForm form, CodeSize codeSize, boolean prefix66, int rex) {
+  private static int operandBytes(
+      InstructionForm form, CodeSize codeSize, boolean prefix66, int rex) {
     if (!form.operands().isEmpty() && form.operands().getFirst().equals("b")) {
       return 1;
     }
@@ -177,7 +186,8 @@ public final class Decoder {
     };
   }
 
-  // ---- operands -----------------------------------------------------------------------------------------------------
+  // ---- operands
+  // -----------------------------------------------------------------------------------------------------
 
   private void decodeOperands(Instruction instruction, InstructionForm form, boolean code64) {
     List<Operand> operands = new ArrayList<>(3);
@@ -190,7 +200,8 @@ public final class Decoder {
     instruction.operands = operands;
   }
 
-  private @org.jspecify.annotations.Nullable Operand operand(Instruction instruction, String code, boolean code64) {
+  private @org.jspecify.annotations.Nullable Operand operand(
+      Instruction instruction, String code, boolean code64) {
     int v = instruction.operandBytes;
     switch (code) {
       case "b", "v" -> {
@@ -220,7 +231,8 @@ public final class Decoder {
         return new Operand(Kind.IMMEDIATE, 0, 1);
       }
       case "ES", "CS", "SS", "DS", "FS", "GS" -> {
-        return new Operand(Kind.SEGMENT, List.of("ES", "CS", "SS", "DS", "FS", "GS").indexOf(code), 2);
+        return new Operand(
+            Kind.SEGMENT, List.of("ES", "CS", "SS", "DS", "FS", "GS").indexOf(code), 2);
       }
       default -> {}
     }
@@ -239,7 +251,11 @@ public final class Decoder {
         yield new Operand(Kind.MEMORY, 0, size);
       }
       case 'G' -> general(reg, size, rex);
-      case 'R' -> general(rm, code.charAt(1) == 'y' && usesFullRegister(instruction) ? (code64 ? 8 : 4) : size, rex);
+      case 'R' ->
+          general(
+              rm,
+              code.charAt(1) == 'y' && usesFullRegister(instruction) ? (code64 ? 8 : 4) : size,
+              rex);
       case 'Z' -> general((instruction.opcode & 7) | (rex & 1) << 3, size, rex);
       case 'S' -> segmentRegister(reg & 7);
       case 'C' -> new Operand(Kind.CONTROL, controlRegister(reg, instruction), 8);
@@ -247,10 +263,12 @@ public final class Decoder {
       case 'V' -> new Operand(Kind.XMM, reg, 16);
       case 'W' -> register ? new Operand(Kind.XMM, rm, size) : new Operand(Kind.MEMORY, 0, size);
       case 'P' -> new Operand(Kind.MMX, reg & 7, 8);
-      case 'Q' -> register ? new Operand(Kind.MMX, rm & 7, size) : new Operand(Kind.MEMORY, 0, size);
+      case 'Q' ->
+          register ? new Operand(Kind.MMX, rm & 7, size) : new Operand(Kind.MEMORY, 0, size);
       case 'I' -> immediate(instruction, code.charAt(1), size);
       case 'J' -> {
-        instruction.immediate = code.charAt(1) == 'b' ? (byte) next() : v == 2 ? (short) number(2) : (int) number(4);
+        instruction.immediate =
+            code.charAt(1) == 'b' ? (byte) next() : v == 2 ? (short) number(2) : (int) number(4);
         yield new Operand(Kind.RELATIVE, 0, v);
       }
       case 'O' -> {
@@ -336,7 +354,8 @@ public final class Decoder {
     return new Operand(Kind.IMMEDIATE, 0, size);
   }
 
-  // ---- addresses ----------------------------------------------------------------------------------------------------
+  // ---- addresses
+  // ----------------------------------------------------------------------------------------------------
 
   private void decodeAddress(Instruction instruction, boolean code64) {
     int mod = instruction.modrm >> 6;
@@ -411,7 +430,8 @@ public final class Decoder {
     }
   }
 
-  // ---- bytes --------------------------------------------------------------------------------------------------------
+  // ---- bytes
+  // --------------------------------------------------------------------------------------------------------
 
   private int next() {
     if (position - start >= MAXIMUM_LENGTH) {

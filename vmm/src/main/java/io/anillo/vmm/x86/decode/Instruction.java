@@ -4,14 +4,18 @@ import io.anillo.vmm.cpu.CpuState;
 import java.util.List;
 
 /**
- * One decoded instruction: data only. Made by {@link Decoder}; the interpreter and the translator compile it.
+ * One decoded instruction: data only. Made by {@link Decoder}; the interpreter and the translator
+ * compile it.
  *
- * <p>The effective address of a memory operand is {@code ((general[base] + (general[index] << scaleShift) +
- * displacement) & addressMask) + segmentBase[segment]}, where an absent base or index is {@link
- * CpuState#ZERO_REGISTER}. {@link #ripRelative} adds the address of the next instruction.
+ * <p>The effective address of a memory operand is {@code ((general[base] + (general[index] <<
+ * scaleShift) + displacement) & addressMask) + segmentBase[segment]}, where an absent base or index
+ * is {@link CpuState#ZERO_REGISTER}. {@link #ripRelative} adds the address of the next instruction.
  */
 public final class Instruction {
-  public static final int PREFIX_LOCK = 1, PREFIX_REPNE = 2, PREFIX_REP = 4, PREFIX_OPERAND_SIZE = 8;
+  public static final int PREFIX_LOCK = 1,
+      PREFIX_REPNE = 2,
+      PREFIX_REP = 4,
+      PREFIX_OPERAND_SIZE = 8;
 
   private static final Operand NO_OPERAND = new Operand(Operand.Kind.IMMEDIATE, 0, 0);
 
@@ -68,7 +72,10 @@ public final class Instruction {
     return (prefixes & PREFIX_REPNE) != 0;
   }
 
-  /** Width of operands whose size follows the mode and prefixes: 1 for the byte forms, else 2, 4 or 8. */
+  /**
+   * Width of operands whose size follows the mode and prefixes: 1 for the byte forms, else 2, 4 or
+   * 8.
+   */
   public int operandBytes() {
     return operandBytes;
   }

@@ -44,7 +44,10 @@ final class InstructionTable {
     return FIXED_REGISTERS.contains(operand);
   }
 
-  /** The forms of an opcode, in the order in which they are to be tried; empty when the opcode is undefined. */
+  /**
+   * The forms of an opcode, in the order in which they are to be tried; empty when the opcode is
+   * undefined.
+   */
   InstructionForm[] forms(int map, int opcode) {
     return forms[map << 8 | opcode];
   }

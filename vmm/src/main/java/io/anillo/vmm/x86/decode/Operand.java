@@ -4,7 +4,8 @@ package io.anillo.vmm.x86.decode;
  * One operand of a decoded instruction.
  *
  * @param kind where the value is
- * @param register the register's number; for {@link Kind#HIGH_BYTE} the register whose bits 8-15 it is
+ * @param register the register's number; for {@link Kind#HIGH_BYTE} the register whose bits 8-15 it
+ *     is
  * @param sizeBytes width of the value: 1, 2, 4, 8, 16; 0 where the operation decides
  */
 public record Operand(Kind kind, int register, int sizeBytes) {
@@ -21,7 +22,9 @@ public record Operand(Kind kind, int register, int sizeBytes) {
     IMMEDIATE,
     /** A branch target, {@link Instruction#immediate} bytes behind the instruction's end. */
     RELATIVE,
-    /** A selector in {@link Instruction#immediate2} and an offset in {@link Instruction#immediate}. */
+    /**
+     * A selector in {@link Instruction#immediate2} and an offset in {@link Instruction#immediate}.
+     */
     FAR_POINTER,
     SEGMENT,
     CONTROL,

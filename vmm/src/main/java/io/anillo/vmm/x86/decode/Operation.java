@@ -1,8 +1,9 @@
 package io.anillo.vmm.x86.decode;
 
 /**
- * What an instruction does, apart from its operands: the mnemonics of {@code instructions.txt}, in its order. Names are
- * Intel's; a suffix tells apart what the manual calls by one name (IMUL1, MOVSD_SSE, CALL_FAR).
+ * What an instruction does, apart from its operands: the mnemonics of {@code instructions.txt}, in
+ * its order. Names are Intel's; a suffix tells apart what the manual calls by one name (IMUL1,
+ * MOVSD_SSE, CALL_FAR).
  */
 public enum Operation {
   ADD,

@@ -1,9 +1,10 @@
 package io.anillo.vmm.x86.execute;
 
 /**
- * Integer arithmetic as pure functions. Values of width {@code size} bytes come in longs; results are sign-extended to
- * 64 bits, which is what {@code CpuState.flagResult} wants. The {@code …Carries} functions give the value of {@code
- * CpuState.flagCarries} (its Javadoc explains the format).
+ * Integer arithmetic as pure functions. Values of width {@code size} bytes come in longs; results
+ * are sign-extended to 64 bits, which is what {@code CpuState.flagResult} wants. The {@code
+ * …Carries} functions give the value of {@code CpuState.flagCarries} (its Javadoc explains the
+ * format).
  *
  * <p>Hot class: called by the interpreter and by translated code, inlined by HotSpot.
  */

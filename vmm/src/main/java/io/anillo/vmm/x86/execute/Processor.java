@@ -20,6 +20,7 @@ public abstract class Processor {
 
   /** Where accesses outside memory go; set once, before the first instruction. */
   protected Bus bus;
+
   private final GuestFault fault = new GuestFault();
 
   protected Processor(GuestMemory memory, Bus bus) {

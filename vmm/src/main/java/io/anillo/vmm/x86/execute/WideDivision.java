@@ -4,7 +4,10 @@ package io.anillo.vmm.x86.execute;
 public final class WideDivision {
   private WideDivision() {}
 
-  /** Whether the unsigned quotient of {@code high:anything} by the divisor fits 64 bits; false for a divisor of 0. */
+  /**
+   * Whether the unsigned quotient of {@code high:anything} by the divisor fits 64 bits; false for a
+   * divisor of 0.
+   */
   public static boolean unsignedFits(long high, long divisor) {
     return Long.compareUnsigned(high, divisor) < 0;
   }

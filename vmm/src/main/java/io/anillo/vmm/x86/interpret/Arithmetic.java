@@ -3,7 +3,10 @@ package io.anillo.vmm.x86.interpret;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.execute.Alu;
 
-/** The eight two-operand operations of the arithmetic unit, on values, with the flags going into the state. */
+/**
+ * The eight two-operand operations of the arithmetic unit, on values, with the flags going into the
+ * state.
+ */
 final class Arithmetic {
   /** In the order of their opcodes. */
   static final int ADD = 0, OR = 1, ADC = 2, SBB = 3, AND = 4, SUB = 5, XOR = 6, CMP = 7;

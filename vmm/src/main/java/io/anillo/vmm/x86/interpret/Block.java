@@ -2,7 +2,10 @@ package io.anillo.vmm.x86.interpret;
 
 import java.util.Arrays;
 
-/** A run of decoded instructions in one page, ended by a transfer of control, the page's end, or a length limit. */
+/**
+ * A run of decoded instructions in one page, ended by a transfer of control, the page's end, or a
+ * length limit.
+ */
 final class Block {
   /** Stands in every step of a block whose code was overwritten. */
   private static final Step STOP =
@@ -35,7 +38,9 @@ final class Block {
     this.crossingBytes = crossingBytes;
   }
 
-  /** The code was overwritten: a processor inside the block leaves it before its next instruction. */
+  /**
+   * The code was overwritten: a processor inside the block leaves it before its next instruction.
+   */
   void invalidate() {
     Arrays.fill(steps, STOP);
   }

@@ -25,7 +25,10 @@ final class BlockBuilder {
 
   /** Gives the bytes behind the page's end, in the order in which they are executed. */
   interface NextPage {
-    /** Guest-physical address of the first byte of the next page; may fault as a fetch from there does. */
+    /**
+     * Guest-physical address of the first byte of the next page; may fault as a fetch from there
+     * does.
+     */
     long physical();
   }
 
@@ -67,8 +70,7 @@ final class BlockBuilder {
         break;
       }
     }
-    return new Block(
-        pageOffset, key, steps.toArray(Step[]::new), offsets, offset, NO_BYTES);
+    return new Block(pageOffset, key, steps.toArray(Step[]::new), offsets, offset, NO_BYTES);
   }
 
   private Block buildCrossing(

@@ -191,7 +191,9 @@ final class BranchSteps {
   /** CALL and JMP with a far pointer in the instruction. */
   static Step farDirect(Operands operands, boolean call) {
     int selector = operands.instruction().immediate2();
-    long offset = operands.instruction().immediate() & (operands.operandBytes() == 2 ? 0xFFFFL : 0xFFFF_FFFFL);
+    long offset =
+        operands.instruction().immediate()
+            & (operands.operandBytes() == 2 ? 0xFFFFL : 0xFFFF_FFFFL);
     int size = operands.operandBytes();
     int next = operands.nextOffset();
     return new Step.Last() {

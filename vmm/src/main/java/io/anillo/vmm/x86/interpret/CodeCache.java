@@ -7,8 +7,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decoded code of one machine, by physical page, shared by its processors. Only a cache: clearing it at any
- * instruction boundary is invisible.
+ * Decoded code of one machine, by physical page, shared by its processors. Only a cache: clearing
+ * it at any instruction boundary is invisible.
  */
 public final class CodeCache implements CodeTracker {
   /** Above this many decoded instructions everything is dropped: about 100 bytes each. */
@@ -54,8 +54,8 @@ public final class CodeCache implements CodeTracker {
   }
 
   /**
-   * Sees to it that from now on every write to the page is noticed. To be called before the page's bytes are read for
-   * decoding, at an instruction boundary of {@code caller}.
+   * Sees to it that from now on every write to the page is noticed. To be called before the page's
+   * bytes are read for decoding, at an instruction boundary of {@code caller}.
    */
   void watch(CodePage page, InterpretedCpu caller) {
     if ((memory.attributes(page.physical) & GuestMemory.CODE) != 0) {
@@ -78,8 +78,8 @@ public final class CodeCache implements CodeTracker {
   /**
    * Remembers a block.
    *
-   * @param writes {@link CodePage#writes} from before its bytes were read; when it has changed since, the block runs
-   *     once and is forgotten
+   * @param writes {@link CodePage#writes} from before its bytes were read; when it has changed
+   *     since, the block runs once and is forgotten
    */
   synchronized void insert(CodePage page, Block block, int writes) {
     if ((memory.attributes(page.physical) & GuestMemory.CODE) == 0 || page.writes != writes) {

@@ -3,8 +3,8 @@ package io.anillo.vmm.x86.interpret;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The blocks decoded from one page of guest memory. Read without a lock by every processor; changed under the lock of
- * the {@link CodeCache}.
+ * The blocks decoded from one page of guest memory. Read without a lock by every processor; changed
+ * under the lock of the {@link CodeCache}.
  */
 final class CodePage {
   private static final int INITIAL_SLOTS = 16;
@@ -16,7 +16,10 @@ final class CodePage {
 
   private int count;
 
-  /** Grows with every write to the page while it is watched, so that a decoder can tell that bytes changed. */
+  /**
+   * Grows with every write to the page while it is watched, so that a decoder can tell that bytes
+   * changed.
+   */
   volatile int writes;
 
   /** A bit for each 64 bytes of the page that hold decoded code. */
@@ -84,7 +87,10 @@ final class CodePage {
     }
   }
 
-  /** Drops all blocks and makes processors inside them leave. Returns how many instructions were dropped. */
+  /**
+   * Drops all blocks and makes processors inside them leave. Returns how many instructions were
+   * dropped.
+   */
   int clear() {
     int dropped = 0;
     @Nullable Block[] old = slots;

@@ -22,7 +22,8 @@ final class FloatingSteps {
       return new Step() {
         @Override
         void run(InterpretedCpu cpu) {
-          cpu.x87.execute(opcode, modrm, 0, 0, 0, cpu.general[CpuState.BLOCK_RIP] + start, operand32);
+          cpu.x87.execute(
+              opcode, modrm, 0, 0, 0, cpu.general[CpuState.BLOCK_RIP] + start, operand32);
         }
       };
     }
@@ -36,7 +37,13 @@ final class FloatingSteps {
         long linear = address.linear(cpu, 1, false);
         int selector = code64 ? 0 : cpu.state.segmentSelector[segment];
         cpu.x87.execute(
-            opcode, modrm, linear, offset, selector, cpu.general[CpuState.BLOCK_RIP] + start, operand32);
+            opcode,
+            modrm,
+            linear,
+            offset,
+            selector,
+            cpu.general[CpuState.BLOCK_RIP] + start,
+            operand32);
       }
     };
   }

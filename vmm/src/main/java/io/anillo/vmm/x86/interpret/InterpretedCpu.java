@@ -31,12 +31,18 @@ import org.jspecify.annotations.Nullable;
 /**
  * A processor that runs decoded blocks, step by step.
  *
- * <p>Hot class: {@link #run} and {@link #runBlock} are the interpreter's loop; watched by {@code ./anillo bench
- * guest}.
+ * <p>Hot class: {@link #run} and {@link #runBlock} are the interpreter's loop; watched by {@code
+ * ./anillo bench guest}.
  */
 public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   /** Reasons to leave the fast loop, bits of {@link #attention}. */
-  private static final int KICK = 1, CHECK = 2, NMI = 4, INIT = 8, STARTUP = 16, TRAP = 32, SHUTDOWN = 64;
+  private static final int KICK = 1,
+      CHECK = 2,
+      NMI = 4,
+      INIT = 8,
+      STARTUP = 16,
+      TRAP = 32,
+      SHUTDOWN = 64;
 
   private static final int FETCH_ENTRIES = 512;
   private static final int STACK_BIG = 4;
@@ -97,7 +103,10 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     reset();
   }
 
-  /** Connects the processor's view of the bus and its interrupt controller; before the first instruction. */
+  /**
+   * Connects the processor's view of the bus and its interrupt controller; before the first
+   * instruction.
+   */
   public void connect(Bus ownBus, LocalInterrupts controller) {
     this.bus = ownBus;
     this.interrupts = controller;
@@ -147,8 +156,8 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   }
 
   /**
-   * Parks the calling thread, the processor's own, until something is signalled to it or {@code done} holds. After
-   * {@link Exit.Halted}.
+   * Parks the calling thread, the processor's own, until something is signalled to it or {@code
+   * done} holds. After {@link Exit.Halted}.
    */
   public void awaitSignal(BooleanSupplier done) {
     waiter = Thread.currentThread();
@@ -265,13 +274,16 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     }
   }
 
-  /** An address that is not canonical raises #SS(0) instead of #GP(0) when it is one of the stack. */
+  /**
+   * An address that is not canonical raises #SS(0) instead of #GP(0) when it is one of the stack.
+   */
   private void asStackFault(GuestFault fault) {
     canonicalFault = false;
     int slot = (int) (state.rip >>> 12) & FETCH_ENTRIES - 1;
     CodePage page = fetchPages[slot];
     int offset = (int) state.rip & 4095;
-    if (page != null && StackReference.isStack(memory, page.physical | offset, 4096 - offset, key)) {
+    if (page != null
+        && StackReference.isStack(memory, page.physical | offset, 4096 - offset, key)) {
       fault.vector = GuestFault.STACK_FAULT;
     }
   }
@@ -353,7 +365,8 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       return null;
     }
     LocalInterrupts controller = interrupts;
-    boolean open = (state.systemFlags & CpuState.IF) != 0 && controller != null && controller.pending();
+    boolean open =
+        (state.systemFlags & CpuState.IF) != 0 && controller != null && controller.pending();
     if (open && controller != null) {
       if (state.interruptShadow || state.stackShadow) {
         if (state.halted) {
@@ -502,7 +515,10 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     return SegmentAccess.linear(this, segment, offset, size, write);
   }
 
-  /** The linear address of an implicit operand, whose segment is {@link CpuState#NO_SEGMENT} where ignored. */
+  /**
+   * The linear address of an implicit operand, whose segment is {@link CpuState#NO_SEGMENT} where
+   * ignored.
+   */
   long stringAddress(int segment, long offset, int size, boolean write, boolean code64) {
     if (code64) {
       int effective = segment < CpuState.FS ? CpuState.NO_SEGMENT : segment;
@@ -626,7 +642,9 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     return block;
   }
 
-  /** The linear address of the next instruction outside 64-bit mode, checked against the segment. */
+  /**
+   * The linear address of the next instruction outside 64-bit mode, checked against the segment.
+   */
   private long fetchAddress() {
     if ((key & 3) == 0 && state.rip > 0xFFFF) {
       // Running off the end of a 64 KiB segment wraps in 16-bit code.

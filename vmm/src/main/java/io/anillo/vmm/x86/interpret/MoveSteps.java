@@ -4,7 +4,10 @@ import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.Operand;
 import io.anillo.vmm.x86.execute.Alu;
 
-/** What moves integers without computing: MOV, LEA, MOVZX, MOVSX, CMOVcc, SETcc, BSWAP, CBW, CWD, XLAT. */
+/**
+ * What moves integers without computing: MOV, LEA, MOVZX, MOVSX, CMOVcc, SETcc, BSWAP, CBW, CWD,
+ * XLAT.
+ */
 final class MoveSteps {
   private MoveSteps() {}
 
@@ -27,7 +30,8 @@ final class MoveSteps {
     };
   }
 
-  private static @org.jspecify.annotations.Nullable Step hotMove(Operands operands, Operand to, Operand from) {
+  private static @org.jspecify.annotations.Nullable Step hotMove(
+      Operands operands, Operand to, Operand from) {
     int size = to.sizeBytes();
     if (to.isGeneral() && from.isGeneral()) {
       return size == 8
@@ -107,7 +111,8 @@ final class MoveSteps {
     return new Step() {
       @Override
       void run(InterpretedCpu cpu) {
-        // The source is read, and a 32-bit destination zero-extended, whether or not the condition holds.
+        // The source is read, and a 32-bit destination zero-extended, whether or not the condition
+        // holds.
         long value = source.get(cpu);
         boolean moves = Alu.condition(condition, cpu.state.flagResult, cpu.state.flagCarries);
         destination.set(cpu, moves ? value : destination.get(cpu));
@@ -212,7 +217,8 @@ final class MoveSteps {
       @Override
       void run(InterpretedCpu cpu) {
         long offset = cpu.general[CpuState.RBX] + (cpu.general[CpuState.RAX] & 0xFF) & mask;
-        cpu.setGeneral(CpuState.RAX, 1, cpu.load8(cpu.stringAddress(segment, offset, 1, false, code64)));
+        cpu.setGeneral(
+            CpuState.RAX, 1, cpu.load8(cpu.stringAddress(segment, offset, 1, false, code64)));
       }
     };
   }

@@ -112,7 +112,8 @@ final class MultiplySteps {
           long dividend = Alu.signExtend(high, size) << bits | low;
           quotient = dividend / divisor;
           remainder = dividend % divisor;
-          if (quotient != Alu.signExtend(quotient, size) || (dividend == Long.MIN_VALUE && divisor == -1)) {
+          if (quotient != Alu.signExtend(quotient, size)
+              || (dividend == Long.MIN_VALUE && divisor == -1)) {
             throw cpu.fault(GuestFault.DIVIDE, 0);
           }
         } else {

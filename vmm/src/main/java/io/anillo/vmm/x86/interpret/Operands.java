@@ -5,7 +5,8 @@ import io.anillo.vmm.x86.decode.Instruction;
 import io.anillo.vmm.x86.decode.Operand;
 
 /**
- * One instruction on its way to becoming a step, with what its place in a block adds: the mode, and where it stands.
+ * One instruction on its way to becoming a step, with what its place in a block adds: the mode, and
+ * where it stands.
  *
  * @param offset bytes from the start of the block to the instruction
  * @param stackBytes width of the stack pointer in this mode: 2, 4 or 8

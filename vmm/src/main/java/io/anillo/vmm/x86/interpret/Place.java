@@ -3,8 +3,9 @@ package io.anillo.vmm.x86.interpret;
 import io.anillo.vmm.cpu.CpuState;
 
 /**
- * An integer operand that can be read and, unless it is immediate, written. The general way to operands, for forms that
- * are not hot enough for a step class of their own. Values are zero-extended.
+ * An integer operand that can be read and, unless it is immediate, written. The general way to
+ * operands, for forms that are not hot enough for a step class of their own. Values are
+ * zero-extended.
  */
 abstract class Place {
   final int size;
@@ -15,7 +16,9 @@ abstract class Place {
 
   abstract long get(InterpretedCpu cpu);
 
-  /** Reads an operand that will be written: a memory operand's address is kept for {@link #update}. */
+  /**
+   * Reads an operand that will be written: a memory operand's address is kept for {@link #update}.
+   */
   long getForUpdate(InterpretedCpu cpu) {
     return get(cpu);
   }

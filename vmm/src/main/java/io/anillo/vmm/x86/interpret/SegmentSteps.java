@@ -161,7 +161,9 @@ final class SegmentSteps {
         SegmentQueries.requireProtectedMode(cpu);
         int selector = (int) source.get(cpu);
         long answer =
-            limit ? SegmentQueries.limit(cpu, selector) : SegmentQueries.accessRights(cpu, selector);
+            limit
+                ? SegmentQueries.limit(cpu, selector)
+                : SegmentQueries.accessRights(cpu, selector);
         boolean visible = answer != SegmentQueries.NOT_VISIBLE;
         if (visible) {
           destination.set(cpu, answer);

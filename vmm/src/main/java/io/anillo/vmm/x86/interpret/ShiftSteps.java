@@ -116,8 +116,7 @@ final class ShiftSteps {
         }
         long b = source.get(cpu);
         int size = place.size;
-        long r =
-            left ? Alu.doubleShiftLeft(a, b, n, size) : Alu.doubleShiftRight(a, b, n, size);
+        long r = left ? Alu.doubleShiftLeft(a, b, n, size) : Alu.doubleShiftRight(a, b, n, size);
         place.update(cpu, r);
         boolean carry =
             left

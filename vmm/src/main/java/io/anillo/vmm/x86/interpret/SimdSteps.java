@@ -141,7 +141,10 @@ final class SimdSteps {
     void run(InterpretedCpu cpu) {
       cpu.simd.checkAvailable(operation, form);
       long value = cpu.general[from];
-      value = isIntegerConversion(operation) ? Alu.signExtend(value, size) : Alu.zeroExtend(value, size);
+      value =
+          isIntegerConversion(operation)
+              ? Alu.signExtend(value, size)
+              : Alu.zeroExtend(value, size);
       cpu.simd.execute(operation, to, value, 0, immediate, form);
     }
   }

@@ -155,7 +155,10 @@ final class StackSteps {
           cpu.probeWrite(cpu.stackAddress(pointer - i * size, size, true), size);
         }
         for (int i = 0; i < 8; i++) {
-          cpu.store(cpu.stackAddress(pointer - (i + 1) * size, size, true), size, cpu.general[i == 4 ? CpuState.RSP : i]);
+          cpu.store(
+              cpu.stackAddress(pointer - (i + 1) * size, size, true),
+              size,
+              cpu.general[i == 4 ? CpuState.RSP : i]);
         }
         cpu.setGeneral(CpuState.RSP, cpu.stackBytes(), pointer - 8 * size);
       }
@@ -205,7 +208,12 @@ final class StackSteps {
         }
         int popped = (int) pop(cpu, size);
         int changeable =
-            CpuState.ARITHMETIC_FLAGS | CpuState.TF | CpuState.DF | CpuState.NT | CpuState.AC | CpuState.ID;
+            CpuState.ARITHMETIC_FLAGS
+                | CpuState.TF
+                | CpuState.DF
+                | CpuState.NT
+                | CpuState.AC
+                | CpuState.ID;
         int ioPrivilege = (state.systemFlags & CpuState.IOPL) >> 12;
         if (state.privilege == 0) {
           changeable |= CpuState.IOPL;

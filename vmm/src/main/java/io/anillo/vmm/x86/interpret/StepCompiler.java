@@ -35,11 +35,39 @@ final class StepCompiler {
       case CWD -> MoveSteps.signToData(operands);
       case XLAT -> MoveSteps.translate(operands);
       case MOVNTI -> MoveSteps.move(operands);
-      case CMOVO, CMOVNO, CMOVB, CMOVAE, CMOVE, CMOVNE, CMOVBE, CMOVA,
-          CMOVS, CMOVNS, CMOVP, CMOVNP, CMOVL, CMOVGE, CMOVLE, CMOVG ->
+      case CMOVO,
+          CMOVNO,
+          CMOVB,
+          CMOVAE,
+          CMOVE,
+          CMOVNE,
+          CMOVBE,
+          CMOVA,
+          CMOVS,
+          CMOVNS,
+          CMOVP,
+          CMOVNP,
+          CMOVL,
+          CMOVGE,
+          CMOVLE,
+          CMOVG ->
           MoveSteps.conditionalMove(operands, condition(operands));
-      case SETO, SETNO, SETB, SETAE, SETE, SETNE, SETBE, SETA,
-          SETS, SETNS, SETP, SETNP, SETL, SETGE, SETLE, SETG ->
+      case SETO,
+          SETNO,
+          SETB,
+          SETAE,
+          SETE,
+          SETNE,
+          SETBE,
+          SETA,
+          SETS,
+          SETNS,
+          SETP,
+          SETNP,
+          SETL,
+          SETGE,
+          SETLE,
+          SETG ->
           MoveSteps.setCondition(operands, condition(operands));
       case NOP -> new Nothing();
 

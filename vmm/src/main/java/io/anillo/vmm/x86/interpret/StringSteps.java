@@ -4,9 +4,10 @@ import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.execute.Alu;
 
 /**
- * String instructions. Without a prefix one element; with REP a step does one piece: up to the end of a page, at most
- * {@link #PIECE_BYTES}. An unfinished instruction leaves RIP at itself, so that interrupts come in between, as on a
- * processor. Every element is complete before the next begins, so a fault in the middle leaves exact counts.
+ * String instructions. Without a prefix one element; with REP a step does one piece: up to the end
+ * of a page, at most {@link #PIECE_BYTES}. An unfinished instruction leaves RIP at itself, so that
+ * interrupts come in between, as on a processor. Every element is complete before the next begins,
+ * so a fault in the middle leaves exact counts.
  */
 final class StringSteps {
   private static final int PIECE_BYTES = 4096;
@@ -30,7 +31,8 @@ final class StringSteps {
       this.addressBytes = operands.instruction().addressBytes();
       this.addressMask = operands.instruction().addressMask();
       int segment = operands.instruction().segment();
-      this.sourceSegment = operands.code64() && segment < CpuState.FS ? CpuState.NO_SEGMENT : segment;
+      this.sourceSegment =
+          operands.code64() && segment < CpuState.FS ? CpuState.NO_SEGMENT : segment;
       this.code64 = operands.code64();
       this.rep = operands.instruction().rep();
       this.repne = operands.instruction().repne();
@@ -89,7 +91,9 @@ final class StringSteps {
 
     final long source(InterpretedCpu cpu) {
       long at = cpu.general[CpuState.RSI] & addressMask;
-      return code64 ? at + cpu.segmentBase[sourceSegment] : cpu.linear(sourceSegment, at, size, false);
+      return code64
+          ? at + cpu.segmentBase[sourceSegment]
+          : cpu.linear(sourceSegment, at, size, false);
     }
 
     final long destination(InterpretedCpu cpu, boolean write) {
@@ -105,7 +109,9 @@ final class StringSteps {
       cpu.setGeneral(register, addressBytes, cpu.general[register] + bytes);
     }
 
-    /** Whether the simple case holds in which pieces may be done at once: upwards, in 64-bit mode. */
+    /**
+     * Whether the simple case holds in which pieces may be done at once: upwards, in 64-bit mode.
+     */
     final boolean upwards64(InterpretedCpu cpu) {
       return addressBytes == 8 && (cpu.state.systemFlags & CpuState.DF) == 0;
     }
@@ -172,7 +178,8 @@ final class StringSteps {
           return 0;
         }
         long to = destination(cpu, true);
-        int bytes = (int) Math.min(count * size < 0 ? PIECE_BYTES : count * size, pageRest(to)) & -size;
+        int bytes =
+            (int) Math.min(count * size < 0 ? PIECE_BYTES : count * size, pageRest(to)) & -size;
         if (bytes <= 0) {
           return 0;
         }

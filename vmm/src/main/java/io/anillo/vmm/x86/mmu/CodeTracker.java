@@ -1,6 +1,8 @@
 package io.anillo.vmm.x86.mmu;
 
-/** Told of every write by a processor to a page that holds cached code ({@code GuestMemory.CODE}). */
+/**
+ * Told of every write by a processor to a page that holds cached code ({@code GuestMemory.CODE}).
+ */
 public interface CodeTracker {
 
   /**

@@ -4,16 +4,27 @@ import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.memory.GuestMemory;
 
 /**
- * Walks the guest's page tables in all paging modes (Intel SDM vol. 3A chapter 4): 32-bit with 4 MiB pages, PAE, and
- * 4-level with 2 MiB and 1 GiB pages. Sets accessed and dirty bits. The result of the last walk stays in the fields.
+ * Walks the guest's page tables in all paging modes (Intel SDM vol. 3A chapter 4): 32-bit with 4
+ * MiB pages, PAE, and 4-level with 2 MiB and 1 GiB pages. Sets accessed and dirty bits. The result
+ * of the last walk stays in the fields.
  */
 final class PageTableWalker {
   /** Bits of a page-fault error code (Intel SDM vol. 3A §4.7). */
-  static final int ERROR_PRESENT = 1, ERROR_WRITE = 2, ERROR_USER = 4, ERROR_RESERVED = 8, ERROR_FETCH = 16;
+  static final int ERROR_PRESENT = 1,
+      ERROR_WRITE = 2,
+      ERROR_USER = 4,
+      ERROR_RESERVED = 8,
+      ERROR_FETCH = 16;
 
   static final int PHYSICAL_BITS = 40;
 
-  private static final long PRESENT = 1, WRITABLE = 2, USER = 4, ACCESSED = 32, DIRTY = 64, LARGE = 128, GLOBAL = 256;
+  private static final long PRESENT = 1,
+      WRITABLE = 2,
+      USER = 4,
+      ACCESSED = 32,
+      DIRTY = 64,
+      LARGE = 128,
+      GLOBAL = 256;
   private static final long NO_EXECUTE = 1L << 63;
   private static final long ADDRESS = ((1L << PHYSICAL_BITS) - 1) & ~0xFFFL;
   private static final long RESERVED_HIGH = ((1L << 52) - 1) & ~((1L << PHYSICAL_BITS) - 1);
@@ -100,7 +111,8 @@ final class PageTableWalker {
         level--;
         continue;
       }
-      if (!allowed(mayWrite, mayUser, mayExecute || !noExecuteEnabled, write, fetch, asUser, smap)) {
+      if (!allowed(
+          mayWrite, mayUser, mayExecute || !noExecuteEnabled, write, fetch, asUser, smap)) {
         return error | ERROR_PRESENT;
       }
       long wanted = entry | ACCESSED | (write ? DIRTY : 0);
@@ -108,12 +120,20 @@ final class PageTableWalker {
         continue;
       }
       long bytes = 1L << shift;
-      found(entry & ADDRESS & -bytes, linear, bytes, wanted, mayWrite, mayUser, mayExecute || !noExecuteEnabled);
+      found(
+          entry & ADDRESS & -bytes,
+          linear,
+          bytes,
+          wanted,
+          mayWrite,
+          mayUser,
+          mayExecute || !noExecuteEnabled);
       return -1;
     }
   }
 
-  private static long reserved(long entry, int level, boolean leaf, boolean longMode, boolean noExecuteEnabled) {
+  private static long reserved(
+      long entry, int level, boolean leaf, boolean longMode, boolean noExecuteEnabled) {
     long mask = RESERVED_HIGH;
     if (!noExecuteEnabled) {
       mask |= NO_EXECUTE;
@@ -129,7 +149,8 @@ final class PageTableWalker {
     return mask;
   }
 
-  private int walk32(long linear, boolean write, boolean fetch, boolean asUser, boolean smap, int error) {
+  private int walk32(
+      long linear, boolean write, boolean fetch, boolean asUser, boolean smap, int error) {
     while (true) {
       long directoryAddress = (state.cr3 & 0xFFFF_F000L) + ((linear >>> 22 & 1023) << 2);
       int directory = read32(directoryAddress);
@@ -178,7 +199,13 @@ final class PageTableWalker {
   }
 
   private boolean allowed(
-      boolean mayWrite, boolean mayUser, boolean mayExecute, boolean write, boolean fetch, boolean asUser, boolean smap) {
+      boolean mayWrite,
+      boolean mayUser,
+      boolean mayExecute,
+      boolean write,
+      boolean fetch,
+      boolean asUser,
+      boolean smap) {
     if (asUser) {
       return mayUser && (!write || mayWrite) && (!fetch || mayExecute);
     }
@@ -192,7 +219,13 @@ final class PageTableWalker {
   }
 
   private void found(
-      long frame, long linear, long bytes, long entry, boolean mayWrite, boolean mayUser, boolean mayExecute) {
+      long frame,
+      long linear,
+      long bytes,
+      long entry,
+      boolean mayWrite,
+      boolean mayUser,
+      boolean mayExecute) {
     physicalPage = (frame + (linear & (bytes - 1))) & ~0xFFFL;
     pageBytes = bytes;
     writable = mayWrite;
@@ -202,7 +235,8 @@ final class PageTableWalker {
     dirty = (entry & DIRTY) != 0;
   }
 
-  // Page tables outside RAM read as ones on the bus; ones have reserved bits set, which is the fault a guest deserves.
+  // Page tables outside RAM read as ones on the bus; ones have reserved bits set, which is the
+  // fault a guest deserves.
 
   private long read64(long address) {
     return memory.attributes(address) != 0 ? memory.getLong(address) : -1L;

@@ -7,7 +7,8 @@ import io.anillo.vmm.x86.execute.GuestFault;
 import io.anillo.vmm.x86.execute.Processor;
 
 /**
- * A processor whose linear addresses go through TLBs and page tables to guest memory and to the bus.
+ * A processor whose linear addresses go through TLBs and page tables to guest memory and to the
+ * bus.
  *
  * <p>Hot class: {@code load8..64} and {@code store8..64} are inlined everywhere; watched by {@code
  * ./anillo bench guest}. The fast path is one comparison: the tag of a page equals the page of the
@@ -37,7 +38,9 @@ public abstract class PagedProcessor extends Processor {
 
   private long largeHigh = Long.MIN_VALUE;
 
-  /** Set by a failed translation: the address was not canonical, which is #SS for stack accesses. */
+  /**
+   * Set by a failed translation: the address was not canonical, which is #SS for stack accesses.
+   */
   protected boolean canonicalFault;
 
   protected PagedProcessor(GuestMemory memory, Bus bus) {
@@ -206,8 +209,8 @@ public abstract class PagedProcessor extends Processor {
   // ---- string instructions: whole pieces of pages
 
   /**
-   * Where {@code length} bytes at a linear address lie in guest memory, if they lie in one page that
-   * may be accessed without anyone being told.
+   * Where {@code length} bytes at a linear address lie in guest memory, if they lie in one page
+   * that may be accessed without anyone being told.
    *
    * @return the offset, or -1 when the fast path cannot be used
    */
@@ -277,13 +280,12 @@ public abstract class PagedProcessor extends Processor {
   private boolean compareAndSetExclusively(long linear, int size, long expected, long value) {
     probeWrite(linear, size);
     boolean[] done = {false};
-    exclusively(
-        () -> {
-          if (load(linear, size) == (expected & mask(size))) {
-            store(linear, size, value);
-            done[0] = true;
-          }
-        });
+    exclusively(() -> {
+      if (load(linear, size) == (expected & mask(size))) {
+        store(linear, size, value);
+        done[0] = true;
+      }
+    });
     return done[0];
   }
 
@@ -361,7 +363,9 @@ public abstract class PagedProcessor extends Processor {
     return (state.cr0 & CpuState.CR0_AM) != 0 && (state.systemFlags & CpuState.AC) != 0;
   }
 
-  /** Records a debug trap in {@link CpuState#pendingDebug} when a data breakpoint covers the bytes. */
+  /**
+   * Records a debug trap in {@link CpuState#pendingDebug} when a data breakpoint covers the bytes.
+   */
   protected abstract void checkDataBreakpoints(long linear, int size, boolean write);
 
   /** Reads guest-physical memory or a device, up to 8 bytes inside one page. */
@@ -468,8 +472,7 @@ public abstract class PagedProcessor extends Processor {
     }
     if (!fetch) {
       boolean mayWrite =
-          walker.dirty
-              && (walker.writable || (mode != USER && (state.cr0 & CpuState.CR0_WP) == 0));
+          walker.dirty && (walker.writable || (mode != USER && (state.cr0 & CpuState.CR0_WP) == 0));
       insert(page, walker.physicalPage, mayWrite, walker.global, mode);
     }
     return walker.physicalPage | linear & 4095;
@@ -501,7 +504,9 @@ public abstract class PagedProcessor extends Processor {
     return (state.systemFlags & CpuState.AC) != 0 ? SUPERVISOR : systemMode();
   }
 
-  /** Chooses the TLBs for the current privilege and flags. Cheap; called at every change of them. */
+  /**
+   * Chooses the TLBs for the current privilege and flags. Cheap; called at every change of them.
+   */
   protected final void selectTlb() {
     int mode = plainMode();
     if (dataBreakpoints || (state.privilege == 3 && alignmentChecks())) {

@@ -3,12 +3,13 @@ package io.anillo.vmm.x86.mmu;
 import java.util.Arrays;
 
 /**
- * Translations of one kind of access (user, supervisor, supervisor under SMAP): direct-mapped, in one array so that a
- * lookup touches one cache line.
+ * Translations of one kind of access (user, supervisor, supervisor under SMAP): direct-mapped, in
+ * one array so that a lookup touches one cache line.
  *
- * <p>An entry is four longs: the page's linear address if it may be read (else {@link #INVALID}), the same if it may be
- * written without anyone being told, what to add to a linear address to get an offset into guest memory, and unused. A
- * write tag can only ever be missing, not wrong: pages that hold code or are logged have none.
+ * <p>An entry is four longs: the page's linear address if it may be read (else {@link #INVALID}),
+ * the same if it may be written without anyone being told, what to add to a linear address to get
+ * an offset into guest memory, and unused. A write tag can only ever be missing, not wrong: pages
+ * that hold code or are logged have none.
  *
  * <p>Hot class: read by the fast paths of {@link PagedProcessor}.
  */
@@ -26,7 +27,10 @@ final class Tlb {
 
   final long[] entries = new long[ENTRIES * STRIDE];
 
-  /** Indexes of entries filled with non-global translations since the last flush of such; -1 counts as too many. */
+  /**
+   * Indexes of entries filled with non-global translations since the last flush of such; -1 counts
+   * as too many.
+   */
   private final int[] nonGlobal = new int[LIST_LIMIT];
 
   private int nonGlobalCount;
@@ -76,7 +80,9 @@ final class Tlb {
     nonGlobalCount = 0;
   }
 
-  /** Takes away the right to write a page of guest memory unnoticed, under whatever linear address. */
+  /**
+   * Takes away the right to write a page of guest memory unnoticed, under whatever linear address.
+   */
   void removeWrite(long physicalPage) {
     for (int at = 0; at < entries.length; at += STRIDE) {
       long tag = entries[at + 1];

@@ -3,7 +3,10 @@ package io.anillo.vmm.x86.execute.system;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.execute.Processor;
 
-/** Whether IN, OUT, INS and OUTS may touch a port: IOPL, then the bitmap in the TSS (Intel SDM vol. 1 §19.5). */
+/**
+ * Whether IN, OUT, INS and OUTS may touch a port: IOPL, then the bitmap in the TSS (Intel SDM vol.
+ * 1 §19.5).
+ */
 public final class PortPermission {
   private static final int BITMAP_BASE_OFFSET = 102;
   private static final int TSS32_TYPE_BIT = 8;
