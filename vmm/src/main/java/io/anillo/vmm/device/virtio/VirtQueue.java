@@ -371,20 +371,30 @@ public final class VirtQueue {
    * @return false when a request has arrived meanwhile, for which no notification need come
    */
   public boolean requestNotifications() {
+    return requestNotificationsBeyond(0);
+  }
+
+  /**
+   * Asks the driver to notify when more than {@code known} requests wait, which are too few to go
+   * on with.
+   *
+   * @return false when that is so already
+   */
+  public boolean requestNotificationsBeyond(int known) {
     if (broken || !enabled) {
       return true;
     }
     if (eventIndex) {
       long event = deviceArea + 4 + 8L * size;
       if (memory.isRam(event)) {
-        memory.putShort(event, (short) lastAvailable);
+        memory.putShort(event, (short) (lastAvailable + known));
         memory.announceWrite(event, 2);
       }
     } else {
       setUsedFlags(0);
     }
     VarHandle.fullFence();
-    return waiting() == 0;
+    return waiting() <= known;
   }
 
   private void setUsedFlags(int flags) {

@@ -26,6 +26,9 @@ final class ReceiveQueue {
   /** The buffers of the packet at hand; grown as needed up to the queue's size. */
   private DescriptorChain[] chains = {new DescriptorChain()};
 
+  /** How many buffers there were when they did not suffice. */
+  private int tooFew;
+
   ReceiveQueue(VirtQueue queue, GuestMemory memory) {
     this.queue = queue;
     this.memory = memory;
@@ -37,6 +40,11 @@ final class ReceiveQueue {
 
   ArrayDeque<byte[]> backlog() {
     return backlog;
+  }
+
+  /** After {@code NO_BUFFER}: asks to be told of more; false when more are there already. */
+  boolean awaitBuffers() {
+    return queue.requestNotificationsBeyond(tooFew);
   }
 
   /** Puts a packet into the guest's buffers; not yet published. */
@@ -56,6 +64,7 @@ final class ReceiveQueue {
       }
       if (!queue.poll(chains[count])) {
         giveBack(count);
+        tooFew = count;
         return Outcome.NO_BUFFER;
       }
       room += chains[count].writableBytes();

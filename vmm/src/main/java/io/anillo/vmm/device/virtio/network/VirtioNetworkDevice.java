@@ -286,7 +286,7 @@ public final class VirtioNetworkDevice extends VirtioDevice {
           metrics.refusedFrames++;
           consumed(backlog.removeFirst());
         }
-        case NO_BUFFER -> waiting = running() && !queue.requestNotifications();
+        case NO_BUFFER -> waiting = running() && !receiver.awaitBuffers();
         case BROKEN -> fail("queue " + queue.index() + ": receive buffer too small for a header");
       }
     }

@@ -271,6 +271,11 @@ public final class GuestDriver {
     return at;
   }
 
+  /** Lets the memory be allocated anew: for a guest that starts over. */
+  public void forgetMemory() {
+    heap = HEAP;
+  }
+
   public GuestQueue.Buffer buffer(byte[] content) {
     long at = allocate(content.length);
     memory.write(at, content, 0, content.length);
