@@ -1,8 +1,9 @@
 package io.anillo.vmm.x86.execute.fpu;
 
 /**
- * The double-extended format: a 16-bit word of sign and biased exponent, and a 64-bit significand whose integer bit is
- * explicit (Intel SDM vol. 1 §4.2.2 and §8.2). A number is always passed as these two values, never as an object.
+ * The double-extended format: a 16-bit word of sign and biased exponent, and a 64-bit significand
+ * whose integer bit is explicit (Intel SDM vol. 1 §4.2.2 and §8.2). A number is always passed as
+ * these two values, never as an object.
  */
 public final class Float80 {
   public static final int SIGN = 0x8000;

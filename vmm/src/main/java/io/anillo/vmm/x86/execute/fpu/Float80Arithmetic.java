@@ -5,15 +5,19 @@ import static io.anillo.vmm.x86.execute.fpu.Float80.INTEGER_BIT;
 import static io.anillo.vmm.x86.execute.fpu.Float80.SIGN;
 
 /**
- * Sum, difference, product, quotient and square root, rounded as the control word of the context asks (Intel SDM vol. 1
- * §8.3.5). Hot class; the figures of {@code X87Benchmark} watch it.
+ * Sum, difference, product, quotient and square root, rounded as the control word of the context
+ * asks (Intel SDM vol. 1 §8.3.5). Hot class; the figures of {@code X87Benchmark} watch it.
  */
 public final class Float80Arithmetic {
   private Float80Arithmetic() {}
 
   /** a + b. */
   public static void add(
-      Float80Context context, int aSignExponent, long aSignificand, int bSignExponent, long bSignificand) {
+      Float80Context context,
+      int aSignExponent,
+      long aSignificand,
+      int bSignExponent,
+      long bSignificand) {
     if (Float80.isNormal(aSignExponent, aSignificand)
         && Float80.isNormal(bSignExponent, bSignificand)) {
       sumFinite(
@@ -31,7 +35,11 @@ public final class Float80Arithmetic {
 
   /** a − b. */
   public static void subtract(
-      Float80Context context, int aSignExponent, long aSignificand, int bSignExponent, long bSignificand) {
+      Float80Context context,
+      int aSignExponent,
+      long aSignificand,
+      int bSignExponent,
+      long bSignificand) {
     if (Float80.isNormal(aSignExponent, aSignificand)
         && Float80.isNormal(bSignExponent, bSignificand)) {
       sumFinite(
@@ -104,10 +112,7 @@ public final class Float80Arithmetic {
   static void roundOperand(Float80Context context, int signExponent, long significand) {
     int shift = Long.numberOfLeadingZeros(significand);
     context.round(
-        signExponent & SIGN,
-        Math.max(signExponent & EXPONENT, 1) - shift,
-        significand << shift,
-        0);
+        signExponent & SIGN, Math.max(signExponent & EXPONENT, 1) - shift, significand << shift, 0);
   }
 
   private static void sumFinite(
@@ -142,7 +147,7 @@ public final class Float80Arithmetic {
     if (aSign == bSign) {
       long sum = a + high;
       if (Long.compareUnsigned(sum, a) < 0) {
-        low = sum << 63 | low >>> 1 | low & 1;
+        low = sum << 63 | low >>> 1 | (low & 1);
         sum = sum >>> 1 | INTEGER_BIT;
         aExponent++;
       }
@@ -185,7 +190,11 @@ public final class Float80Arithmetic {
 
   /** a · b. */
   public static void multiply(
-      Float80Context context, int aSignExponent, long aSignificand, int bSignExponent, long bSignificand) {
+      Float80Context context,
+      int aSignExponent,
+      long aSignificand,
+      int bSignExponent,
+      long bSignificand) {
     int aExponent = aSignExponent & EXPONENT;
     int bExponent = bSignExponent & EXPONENT;
     int sign = (aSignExponent ^ bSignExponent) & SIGN;
@@ -233,7 +242,11 @@ public final class Float80Arithmetic {
 
   /** a / b. */
   public static void divide(
-      Float80Context context, int aSignExponent, long aSignificand, int bSignExponent, long bSignificand) {
+      Float80Context context,
+      int aSignExponent,
+      long aSignificand,
+      int bSignExponent,
+      long bSignificand) {
     int aExponent = aSignExponent & EXPONENT;
     int bExponent = bSignExponent & EXPONENT;
     int sign = (aSignExponent ^ bSignExponent) & SIGN;
@@ -290,7 +303,10 @@ public final class Float80Arithmetic {
     context.round(sign, exponent, quotient, fraction(remainder, bSignificand));
   }
 
-  /** remainder / divisor as a 64-bit fraction of which only the order against 0 and one half is right. */
+  /**
+   * remainder / divisor as a 64-bit fraction of which only the order against 0 and one half is
+   * right.
+   */
   private static long fraction(long remainder, long divisor) {
     if (remainder == 0) {
       return 0;
@@ -301,8 +317,9 @@ public final class Float80Arithmetic {
   }
 
   /**
-   * The quotient of the 128-bit number {@code high:low} and a divisor that has its top bit set and is above {@code
-   * high}: two digits of 32 bits, each guessed by a 64-bit division and corrected (Knuth, volume 2, 4.3.1 D).
+   * The quotient of the 128-bit number {@code high:low} and a divisor that has its top bit set and
+   * is above {@code high}: two digits of 32 bits, each guessed by a 64-bit division and corrected
+   * (Knuth, volume 2, 4.3.1 D).
    */
   static long divide(long high, long low, long divisor) {
     long divisorHigh = divisor >>> 32;
@@ -310,8 +327,7 @@ public final class Float80Arithmetic {
     long first = Long.divideUnsigned(high, divisorHigh);
     long rest = high - first * divisorHigh;
     long next = low >>> 32;
-    while (first >>> 32 != 0
-        || Long.compareUnsigned(first * divisorLow, rest << 32 | next) > 0) {
+    while (first >>> 32 != 0 || Long.compareUnsigned(first * divisorLow, rest << 32 | next) > 0) {
       first--;
       rest += divisorHigh;
       if (rest >>> 32 != 0) {
@@ -322,8 +338,7 @@ public final class Float80Arithmetic {
     long second = Long.divideUnsigned(middle, divisorHigh);
     rest = middle - second * divisorHigh;
     next = low & 0xFFFF_FFFFL;
-    while (second >>> 32 != 0
-        || Long.compareUnsigned(second * divisorLow, rest << 32 | next) > 0) {
+    while (second >>> 32 != 0 || Long.compareUnsigned(second * divisorLow, rest << 32 | next) > 0) {
       second--;
       rest += divisorHigh;
       if (rest >>> 32 != 0) {
@@ -384,7 +399,8 @@ public final class Float80Arithmetic {
   /** The integer square root of {@code high:low}, which is at least 2^126. */
   private static long root(long high, long low) {
     double estimate = Math.sqrt((high >>> 1) * 0x1p65) * (1 + 0x1p-50);
-    // Slightly too large, so that the quotient below fits in 64 bits and Newton's step comes from above.
+    // Slightly too large, so that the quotient below fits in 64 bits and Newton's step comes from
+    // above.
     long root = estimate >= 0x1p64 ? -1L : (long) (estimate * 0.5) << 1;
     if (root >= 0) {
       root = Long.MIN_VALUE;

@@ -3,7 +3,10 @@ package io.anillo.vmm.x86.execute.fpu;
 import static io.anillo.vmm.x86.execute.fpu.Float80.EXPONENT;
 import static io.anillo.vmm.x86.execute.fpu.Float80.SIGN;
 
-/** Comparison and examination of numbers, answered as condition codes (Intel SDM vol. 1 §8.1.4 and §8.3.6). */
+/**
+ * Comparison and examination of numbers, answered as condition codes (Intel SDM vol. 1 §8.1.4 and
+ * §8.3.6).
+ */
 public final class Float80Comparison {
   /** Condition codes in their places in the status word. */
   public static final int C0 = 0x100, C1 = 0x200, C2 = 0x400, C3 = 0x4000;
@@ -59,8 +62,7 @@ public final class Float80Comparison {
   }
 
   /** The order of |a| and |b|, neither a NaN nor unsupported. */
-  static int magnitude(
-      int aSignExponent, long aSignificand, int bSignExponent, long bSignificand) {
+  static int magnitude(int aSignExponent, long aSignificand, int bSignExponent, long bSignificand) {
     // A zero counts as a denormal here; a denormal's exponent means what 1 means.
     int aExponent = Math.max(aSignExponent & EXPONENT, 1);
     int bExponent = Math.max(bSignExponent & EXPONENT, 1);
@@ -69,7 +71,10 @@ public final class Float80Comparison {
         : Long.compareUnsigned(aSignificand, bSignificand);
   }
 
-  /** The class of a number as FXAM reports it, its sign in C1; an empty register is the caller's matter. */
+  /**
+   * The class of a number as FXAM reports it, its sign in C1; an empty register is the caller's
+   * matter.
+   */
   public static int examine(int signExponent, long significand) {
     int sign = (signExponent & SIGN) != 0 ? C1 : 0;
     if (Float80.isUnsupported(signExponent, significand)) {

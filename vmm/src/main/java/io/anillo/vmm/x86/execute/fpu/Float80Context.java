@@ -1,13 +1,14 @@
 package io.anillo.vmm.x86.execute.fpu;
 
 /**
- * What one x87 operation needs besides its operands and what it returns: the control word it obeys, the number it makes
- * and the exceptions it found. One instance for each processor, reused for every operation, so that nothing is
- * allocated.
+ * What one x87 operation needs besides its operands and what it returns: the control word it obeys,
+ * the number it makes and the exceptions it found. One instance for each processor, reused for
+ * every operation, so that nothing is allocated.
  *
- * <p>An operation calls {@link #begin}, then leaves its result in {@link #signExponent} and {@link #significand} and
- * the status word bits it raised in {@link #exceptions}. When {@link #aborted} says so, an unmasked exception forbids
- * the result and both fields mean nothing (Intel SDM vol. 1 §8.5 and §8.6).
+ * <p>An operation calls {@link #begin}, then leaves its result in {@link #signExponent} and {@link
+ * #significand} and the status word bits it raised in {@link #exceptions}. When {@link #aborted}
+ * says so, an unmasked exception forbids the result and both fields mean nothing (Intel SDM vol. 1
+ * §8.5 and §8.6).
  *
  * <p>Hot class; the figures of {@code X87Benchmark} watch it.
  */
@@ -20,7 +21,9 @@ public final class Float80Context {
       UNDERFLOW = 16,
       PRECISION = 32;
 
-  /** Status word bit: the invalid operation was a stack overflow (C1 set) or underflow (C1 clear). */
+  /**
+   * Status word bit: the invalid operation was a stack overflow (C1 set) or underflow (C1 clear).
+   */
   public static final int STACK_FAULT = 64;
 
   /** Condition code 1: the result was rounded away from zero. */
@@ -52,13 +55,20 @@ public final class Float80Context {
   /** Condition codes of the status word, from remainders and from arguments out of range. */
   public int conditions;
 
+  /** Whether a remainder got as far as to have a quotient, so that {@link #conditions} count. */
+  public boolean reduced;
+
   /** Starts an operation. */
   public void begin() {
     exceptions = 0;
     conditions = 0;
+    reduced = false;
   }
 
-  /** Whether an unmasked invalid operation, zero divide or denormal operand forbids to store the result. */
+  /**
+   * Whether an unmasked invalid operation, zero divide or denormal operand forbids to store the
+   * result.
+   */
   public boolean aborted() {
     return (exceptions & ~control & (INVALID | ZERO_DIVIDE | DENORMAL)) != 0;
   }
@@ -79,7 +89,9 @@ public final class Float80Context {
     set(Float80.INDEFINITE_SIGN_EXPONENT, Float80.INDEFINITE_SIGNIFICAND);
   }
 
-  /** Raises the denormal-operand exception; true when it is unmasked and the operation must stop. */
+  /**
+   * Raises the denormal-operand exception; true when it is unmasked and the operation must stop.
+   */
   boolean denormal() {
     exceptions |= DENORMAL;
     return (control & DENORMAL) == 0;
@@ -102,8 +114,8 @@ public final class Float80Context {
   }
 
   /**
-   * Handles two operands of which one may be a NaN or of unsupported format; true when one was, and the result is set
-   * (Intel SDM vol. 1 table 4-7).
+   * Handles two operands of which one may be a NaN or of unsupported format; true when one was, and
+   * the result is set (Intel SDM vol. 1 table 4-7).
    */
   boolean propagate(int aSignExponent, long aSignificand, int bSignExponent, long bSignificand) {
     if (Float80.isUnsupported(aSignExponent, aSignificand)
@@ -171,7 +183,8 @@ public final class Float80Context {
   }
 
   /**
-   * Rounds a number that is not zero to the format and raises overflow, underflow and precision as due.
+   * Rounds a number that is not zero to the format and raises overflow, underflow and precision as
+   * due.
    *
    * @param sign 0 or {@link Float80#SIGN}
    * @param exponent the biased exponent, of any size
@@ -187,6 +200,8 @@ public final class Float80Context {
         exceptions |= UNDERFLOW;
         exponent += EXPONENT_WRAP;
         if (exponent <= 0) {
+          // Out of range even so, as only FSCALE can be.
+          exceptions |= PRECISION;
           set(sign, 0);
           return;
         }
@@ -224,6 +239,7 @@ public final class Float80Context {
     if ((control & OVERFLOW) == 0) {
       exponent -= EXPONENT_WRAP;
       if (exponent >= Float80.EXPONENT) {
+        exceptions |= PRECISION | C1;
         set(sign | Float80.EXPONENT, Float80.INTEGER_BIT);
       } else {
         set(sign | exponent, high);

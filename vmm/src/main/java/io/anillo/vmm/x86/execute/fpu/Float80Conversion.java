@@ -6,7 +6,10 @@ import static io.anillo.vmm.x86.execute.fpu.Float80.INTEGER_BIT;
 import static io.anillo.vmm.x86.execute.fpu.Float80.QUIET_BIT;
 import static io.anillo.vmm.x86.execute.fpu.Float80.SIGN;
 
-/** Conversion between double-extended numbers and the other formats of memory (Intel SDM vol. 1 §8.2). */
+/**
+ * Conversion between double-extended numbers and the other formats of memory (Intel SDM vol. 1
+ * §8.2).
+ */
 public final class Float80Conversion {
   /** The largest magnitude that packed BCD holds: 18 nines. */
   private static final long PACKED_MAXIMUM = 999_999_999_999_999_999L;
@@ -16,11 +19,11 @@ public final class Float80Conversion {
   /** A single-precision number; denormals and signaling NaNs raise exceptions. */
   public static void fromFloat32(Float80Context context, int bits) {
     int exponent = bits >>> 23 & 0xFF;
-    long fraction = (long) bits << 41 & Long.MAX_VALUE & -1L << 40;
+    long fraction = (bits & 0x7F_FFFFL) << 40;
     if (exponent != 0 && exponent != 0xFF) {
-      context.set(bits >>> 16 & SIGN | exponent - 127 + BIAS, fraction >>> 1 | INTEGER_BIT);
+      context.set((bits >>> 16 & SIGN) | exponent - 127 + BIAS, fraction | INTEGER_BIT);
     } else {
-      fromSpecial(context, bits >>> 16 & SIGN, exponent != 0, fraction >>> 1, 127);
+      fromSpecial(context, bits >>> 16 & SIGN, exponent != 0, fraction, 127);
     }
   }
 
@@ -29,7 +32,7 @@ public final class Float80Conversion {
     int exponent = (int) (bits >>> 52) & 0x7FF;
     long fraction = bits << 11 & Long.MAX_VALUE;
     if (exponent != 0 && exponent != 0x7FF) {
-      context.set((int) (bits >>> 48) & SIGN | exponent - 1023 + BIAS, fraction | INTEGER_BIT);
+      context.set(((int) (bits >>> 48) & SIGN) | exponent - 1023 + BIAS, fraction | INTEGER_BIT);
     } else {
       fromSpecial(context, (int) (bits >>> 48) & SIGN, exponent != 0, fraction, 1023);
     }
@@ -92,7 +95,8 @@ public final class Float80Conversion {
         return sign | (long) largest << fractionBits;
       }
       if (context.propagate(signExponent, significand)) {
-        long resultSign = (context.signExponent & SIGN) != 0 ? 1L << (precision == 24 ? 31 : 63) : 0;
+        long resultSign =
+            (context.signExponent & SIGN) != 0 ? 1L << (precision == 24 ? 31 : 63) : 0;
         return resultSign
             | (long) largest << fractionBits
             | (context.significand & Long.MAX_VALUE) >>> discarded;
@@ -102,9 +106,9 @@ public final class Float80Conversion {
     long unit = 1L << discarded;
     long kept = significand & -unit;
     long rest = significand << precision;
-    boolean denormal = false;
     if (exponent <= 0) {
-      boolean tiny = exponent < 0 || kept != -unit || !context.roundsUp(signExponent & SIGN, 1, rest);
+      boolean tiny =
+          exponent < 0 || kept != -unit || !context.roundsUp(signExponent & SIGN, 1, rest);
       if (tiny && (context.control & Float80Context.UNDERFLOW) == 0) {
         context.exceptions |= Float80Context.UNDERFLOW;
         return 0;
@@ -117,7 +121,6 @@ public final class Float80Conversion {
       if (tiny && rest != 0) {
         context.exceptions |= Float80Context.UNDERFLOW;
       }
-      denormal = true;
       exponent = 1;
     }
     if (rest != 0) {
@@ -134,6 +137,8 @@ public final class Float80Conversion {
     if (exponent >= largest) {
       context.exceptions |= Float80Context.OVERFLOW;
       if ((context.control & Float80Context.OVERFLOW) == 0) {
+        // Nothing is stored, so nothing was inexact.
+        context.exceptions &= ~(Float80Context.PRECISION | Float80Context.C1);
         return 0;
       }
       context.exceptions |= Float80Context.PRECISION;
@@ -149,7 +154,8 @@ public final class Float80Conversion {
   }
 
   /**
-   * Rounds to a signed integer of 16, 32 or 64 bits; out of range, the integer indefinite and an invalid operation.
+   * Rounds to a signed integer of 16, 32 or 64 bits; out of range, the integer indefinite and an
+   * invalid operation.
    *
    * @param truncate whether to round toward zero whatever the control word says (FISTTP)
    */
@@ -209,15 +215,16 @@ public final class Float80Conversion {
   }
 
   /**
-   * Rounds to an integer and packs it into decimal: the first eight bytes in {@link Float80Context#significand}, the
-   * last two in {@link Float80Context#signExponent}.
+   * Rounds to an integer and packs it into decimal: the first eight bytes in {@link
+   * Float80Context#significand}, the last two in {@link Float80Context#signExponent}.
    */
   public static void toPacked(Float80Context context, int signExponent, long significand) {
     long value = toInteger(context, signExponent, significand, 64, false);
     long magnitude = Math.abs(value);
     if ((context.exceptions & Float80Context.INVALID) != 0
         || Long.compareUnsigned(magnitude, PACKED_MAXIMUM) > 0) {
-      context.exceptions = context.exceptions & ~(Float80Context.PRECISION | Float80Context.C1)
+      context.exceptions =
+          (context.exceptions & ~(Float80Context.PRECISION | Float80Context.C1))
               | Float80Context.INVALID;
       context.set(0xFFFF, Float80.INDEFINITE_SIGNIFICAND);
       return;
@@ -227,7 +234,7 @@ public final class Float80Conversion {
       low |= magnitude % 10 << shift;
       magnitude /= 10;
     }
-    int high = (int) (magnitude % 10 | magnitude / 10 << 4);
-    context.set(signExponent & SIGN | high, low);
+    int high = (int) (magnitude % 10 | (magnitude / 10) << 4);
+    context.set((signExponent & SIGN) | high, low);
   }
 }

@@ -45,7 +45,11 @@ public final class Float80Scaling {
 
   /** FSCALE: a · 2^trunc(b). */
   public static void scale(
-      Float80Context context, int aSignExponent, long aSignificand, int bSignExponent, long bSignificand) {
+      Float80Context context,
+      int aSignExponent,
+      long aSignificand,
+      int bSignExponent,
+      long bSignificand) {
     if (context.propagate(aSignExponent, aSignificand, bSignExponent, bSignificand)) {
       return;
     }
@@ -83,13 +87,12 @@ public final class Float80Scaling {
             : places > BIAS + 17 ? 1 << 17 : (int) (bSignificand >>> (BIAS + 63 - places));
     int shift = Long.numberOfLeadingZeros(aSignificand);
     int exponent = Math.max(aSignExponent & EXPONENT, 1) - shift;
-    context.round(
-        sign, exponent + (negative ? -amount : amount), aSignificand << shift, 0, 64);
+    context.round(sign, exponent + (negative ? -amount : amount), aSignificand << shift, 0, 64);
   }
 
   /**
-   * FXTRACT: the significand, between 1 and 2 with the number's sign, as the result; the exponent, unbiased, as the
-   * second result.
+   * FXTRACT: the significand, between 1 and 2 with the number's sign, as the result; the exponent,
+   * unbiased, as the second result.
    */
   public static void extract(Float80Context context, int signExponent, long significand) {
     if (context.propagate(signExponent, significand)) {
@@ -118,14 +121,16 @@ public final class Float80Scaling {
     Float80Conversion.fromInteger(context, Math.max(exponent, 1) - shift - BIAS);
     context.secondSignExponent = context.signExponent;
     context.secondSignificand = context.significand;
-    context.set(signExponent & SIGN | BIAS, significand << shift);
+    context.set((signExponent & SIGN) | BIAS, significand << shift);
   }
 
   /**
-   * FPREM and FPREM1: the remainder of a / b, exact. The three lowest bits of the quotient go to C0, C3 and C1; C2 says
-   * that only a part of the reduction was done, because the exponents differ by 64 or more.
+   * FPREM and FPREM1: the remainder of a / b, exact. The three lowest bits of the quotient go to
+   * C0, C3 and C1; C2 says that only a part of the reduction was done, because the exponents differ
+   * by 64 or more.
    *
-   * @param nearest whether the quotient is rounded to the nearest integer (FPREM1) instead of toward zero (FPREM)
+   * @param nearest whether the quotient is rounded to the nearest integer (FPREM1) instead of
+   *     toward zero (FPREM)
    */
   public static void remainder(
       Float80Context context,
@@ -147,6 +152,7 @@ public final class Float80Scaling {
         && context.denormal()) {
       return;
     }
+    context.reduced = true;
     if (aSignificand == 0) {
       context.set(aSignExponent, aSignificand);
       return;
@@ -168,7 +174,8 @@ public final class Float80Scaling {
       return;
     }
     if (distance < 0) {
-      // |a| is from b/4 to b: the nearest quotient is 1 when |a| is above b/2, which is b's significand here.
+      // |a| is from b/4 to b: the nearest quotient is 1 when |a| is above b/2, which is b's
+      // significand here.
       if (Long.compareUnsigned(a, b) <= 0) {
         context.round(sign, aExponent, a, 0, 64);
         return;

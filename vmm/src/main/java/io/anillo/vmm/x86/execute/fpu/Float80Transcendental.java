@@ -6,10 +6,11 @@ import static io.anillo.vmm.x86.execute.fpu.Float80.INTEGER_BIT;
 import static io.anillo.vmm.x86.execute.fpu.Float80.SIGN;
 
 /**
- * The transcendental functions (Intel SDM vol. 1 §8.3.7 to §8.3.10). One method throughout: the argument is reduced
- * exactly or in 128 bits, a power series is summed in 128-bit fixed point, and the result is rounded once, so that it
- * is the correctly rounded value but for cases too close to a tie to tell. Trigonometric arguments are reduced by the
- * 66-bit π that the manual names, as processors do. Precision control has no say.
+ * The transcendental functions (Intel SDM vol. 1 §8.3.7 to §8.3.10). One method throughout: the
+ * argument is reduced exactly or in 128 bits, a power series is summed in 128-bit fixed point, and
+ * the result is rounded once, so that it is the correctly rounded value but for cases too close to
+ * a tie to tell. Trigonometric arguments are reduced by the 66-bit π that the manual names, as
+ * processors do. Precision control has no say.
  *
  * <p>One instance for each processor, for its working numbers; nothing is allocated by a call.
  */
@@ -56,9 +57,13 @@ public final class Float80Transcendental {
     context.exceptions = 0;
   }
 
-  private static void finish(Float80Context context, WideFloat value, boolean exact) {
-    context.round(
-        value.sign, value.exponent + BIAS, value.high, exact ? value.low : value.low | 1, 64);
+  /** Rounds the result. Processors flag it as inexact even where it happens not to be. */
+  private static void finish(Float80Context context, WideFloat value) {
+    context.round(value.sign, value.exponent + BIAS, value.high, value.low, 64);
+    context.exceptions |= Float80Context.PRECISION;
+    if ((context.signExponent & EXPONENT) == 0) {
+      context.exceptions |= Float80Context.UNDERFLOW;
+    }
   }
 
   /** FSIN. */
@@ -84,7 +89,7 @@ public final class Float80Transcendental {
     if (trigonometricSpecial(context, signExponent, significand, false)) {
       context.secondSignExponent = context.signExponent;
       context.secondSignificand = context.significand;
-      if (significand == 0) {
+      if (Float80.isZero(signExponent, significand)) {
         context.secondSignExponent = BIAS;
         context.secondSignificand = INTEGER_BIT;
       }
@@ -95,11 +100,11 @@ public final class Float80Transcendental {
     int sineSignExponent = context.signExponent;
     long sineSignificand = context.significand;
     int exceptions = context.exceptions;
-    context.exceptions &= ~Float80Context.C1;
     cosine(context);
     context.secondSignExponent = context.signExponent;
     context.secondSignificand = context.significand;
-    context.exceptions |= exceptions & ~Float80Context.C1;
+    // C1 tells of the sine's rounding.
+    context.exceptions = (context.exceptions & ~Float80Context.C1) | exceptions;
     context.set(sineSignExponent, sineSignificand);
   }
 
@@ -109,16 +114,19 @@ public final class Float80Transcendental {
       return;
     }
     reduce(signExponent, significand);
-    sineOfReduced();
+    // Of a tiny argument the sine is the argument here and only the cosine below 1: the tangent
+    // lies above.
+    c.polynomial(TranscendentalConstants.SINE, b, true).multiply(a);
     cosineOfReduced();
     if ((quadrant & 1) == 0) {
       c.divide(d);
       c.sign ^= signExponent & SIGN;
-      finish(context, c, false);
+      c.low |= 1;
+      finish(context, c);
     } else {
       d.divide(c);
       d.sign ^= ~signExponent & SIGN;
-      finish(context, d, false);
+      finish(context, d);
     }
   }
 
@@ -149,14 +157,15 @@ public final class Float80Transcendental {
   }
 
   /**
-   * Leaves in {@link #a} the argument's magnitude less a multiple of π/2, from −π/4 to π/4, in {@link #b} its square,
-   * and in {@link #quadrant} the multiple's lowest bits.
+   * Leaves in {@link #a} the argument's magnitude less a multiple of π/2, from −π/4 to π/4, in
+   * {@link #b} its square, and in {@link #quadrant} the multiple's lowest bits.
    */
   private void reduce(int signExponent, long significand) {
     a.set(signExponent & EXPONENT, significand);
     quadrant = 0;
     if (a.exponent >= -1) {
-      // In units of 2^-65 the argument is an integer below 2^128 and π/2 one of 66 bits. Both are taken 2^62 times.
+      // In units of 2^-65 the argument is an integer below 2^128 and π/2 one of 66 bits. Both are
+      // taken 2^62 times.
       int shift = a.exponent + 2 + 62;
       long n2;
       long n1;
@@ -167,7 +176,7 @@ public final class Float80Transcendental {
         n0 = 0;
       } else {
         n2 = 0;
-        n1 = significand >>> 64 - shift;
+        n1 = significand >>> (64 - shift);
         n0 = shift == 64 ? 0 : significand << shift;
       }
       long quotient = a.digit(n2, n1, n0, HALF_PI_HIGH, HALF_PI_LOW);
@@ -176,8 +185,7 @@ public final class Float80Transcendental {
       if (Long.compareUnsigned(a.high, half) > 0
           || (a.high == half && Long.compareUnsigned(a.low, HALF_PI_LOW >>> 1) > 0)) {
         long low = HALF_PI_LOW - a.low;
-        a.high =
-            HALF_PI_HIGH - a.high - (Long.compareUnsigned(HALF_PI_LOW, a.low) < 0 ? 1 : 0);
+        a.high = HALF_PI_HIGH - a.high - (Long.compareUnsigned(HALF_PI_LOW, a.low) < 0 ? 1 : 0);
         a.low = low;
         a.sign ^= SIGN;
         quotient++;
@@ -197,7 +205,7 @@ public final class Float80Transcendental {
       c.set(d);
     }
     c.sign ^= argumentSign ^ (quadrant & 2) << 14;
-    finish(context, c, false);
+    finish(context, c);
   }
 
   private void cosine(Float80Context context) {
@@ -209,7 +217,7 @@ public final class Float80Transcendental {
       d.sign ^= SIGN;
     }
     d.sign ^= (quadrant & 2) << 14;
-    finish(context, d, false);
+    finish(context, d);
   }
 
   /** c = sin a. */
@@ -255,7 +263,9 @@ public final class Float80Transcendental {
       return;
     }
     if (exponent >= BIAS) {
-      // Exact at 1 and −1; beyond, the manual leaves the result undefined and processors keep the operand.
+      // Exact at 1 and −1; beyond, the manual leaves the result undefined and processors keep the
+      // operand.
+      context.exceptions |= Float80Context.PRECISION;
       if (exponent == BIAS && significand == INTEGER_BIT && sign != 0) {
         context.set(SIGN | BIAS - 1, INTEGER_BIT);
       } else {
@@ -265,12 +275,16 @@ public final class Float80Transcendental {
     }
     a.set(signExponent, significand).multiply(TranscendentalConstants.LN_2);
     b.polynomial(TranscendentalConstants.EXPONENTIAL, a, sign != 0).multiply(a);
-    finish(context, b, false);
+    finish(context, b);
   }
 
   /** FPATAN: the angle of the point (x, y), from −π to π. */
   public void arctangent(
-      Float80Context context, int ySignExponent, long ySignificand, int xSignExponent, long xSignificand) {
+      Float80Context context,
+      int ySignExponent,
+      long ySignificand,
+      int xSignExponent,
+      long xSignificand) {
     if (context.propagate(ySignExponent, ySignificand, xSignExponent, xSignificand)) {
       return;
     }
@@ -287,7 +301,7 @@ public final class Float80Transcendental {
       if (left) {
         c.set(TranscendentalConstants.PI);
         c.sign = sign;
-        finish(context, c, false);
+        finish(context, c);
       } else {
         context.set(sign, 0);
       }
@@ -302,7 +316,7 @@ public final class Float80Transcendental {
         c.add(d);
       }
       c.sign = sign;
-      finish(context, c, false);
+      finish(context, c);
       return;
     }
     a.set(ySignExponent & EXPONENT, ySignificand);
@@ -327,13 +341,13 @@ public final class Float80Transcendental {
       c.add(TranscendentalConstants.PI);
     }
     c.sign = sign;
-    finish(context, c, false);
+    finish(context, c);
   }
 
   /** c = arctan a, for a from above 0 to 1. */
   private void arctangentOfRatio() {
     // To the nearest step; a below 1/32 needs none.
-    int step = a.exponent < -5 ? 0 : (int) ((a.high >>> (58 - a.exponent)) + 1 >> 1);
+    int step = a.exponent < -5 ? 0 : (int) (((a.high >>> (58 - a.exponent)) + 1) >> 1);
     if (step != 0) {
       // (a − k/16) / (1 + a · k/16)
       b.setInteger(step);
@@ -357,7 +371,11 @@ public final class Float80Transcendental {
 
   /** FYL2X: y · log2 x. */
   public void logarithm(
-      Float80Context context, int ySignExponent, long ySignificand, int xSignExponent, long xSignificand) {
+      Float80Context context,
+      int ySignExponent,
+      long ySignificand,
+      int xSignExponent,
+      long xSignificand) {
     if (context.propagate(ySignExponent, ySignificand, xSignExponent, xSignificand)) {
       return;
     }
@@ -371,7 +389,7 @@ public final class Float80Transcendental {
       if (!yInfinite) {
         context.exceptions |= Float80Context.ZERO_DIVIDE;
       }
-      context.set(sign ^ SIGN | EXPONENT, INTEGER_BIT);
+      context.set((sign ^ SIGN) | EXPONENT, INTEGER_BIT);
       return;
     }
     if ((xSignExponent & SIGN) != 0) {
@@ -391,7 +409,7 @@ public final class Float80Transcendental {
     }
     int logarithmSign = xSignExponent < BIAS ? SIGN : 0;
     if (xInfinite || yInfinite) {
-      context.set(sign ^ logarithmSign | EXPONENT, INTEGER_BIT);
+      context.set((sign ^ logarithmSign) | EXPONENT, INTEGER_BIT);
       return;
     }
     if (ySignificand == 0 || one) {
@@ -399,21 +417,22 @@ public final class Float80Transcendental {
       return;
     }
     a.set(xSignExponent, xSignificand);
-    boolean exact = logarithmOf();
+    logarithmOf();
     b.set(ySignExponent, ySignificand);
     c.multiply(b);
-    finish(context, c, exact);
+    finish(context, c);
   }
 
-  /** c = log2 a; true when that is exact because a is a power of two. */
-  private boolean logarithmOf() {
+  /** c = log2 a. */
+  private void logarithmOf() {
     int power = a.exponent;
     if (a.high == INTEGER_BIT && a.low == 0) {
       c.setInteger(power);
-      return true;
+      return;
     }
     a.exponent = 0;
-    // Above √2, halve: the mantissa is then from √½ to √2 and its logarithm cannot cancel the power.
+    // Above √2, halve: the mantissa is then from √½ to √2 and its logarithm cannot cancel the
+    // power.
     if (Long.compareUnsigned(a.high, 0xB504F333F9DE6484L) > 0) {
       a.exponent = -1;
       power++;
@@ -428,7 +447,6 @@ public final class Float80Transcendental {
       b.setInteger(power);
       c.add(b);
     }
-    return false;
   }
 
   /** c = log2((1 + a) / (1 − a)), for |a| up to 0.18. */
@@ -441,7 +459,11 @@ public final class Float80Transcendental {
 
   /** FYL2XP1: y · log2(x + 1), for x above −1; the manual promises it from √½ − 1 to √2 − 1. */
   public void logarithmPlusOne(
-      Float80Context context, int ySignExponent, long ySignificand, int xSignExponent, long xSignificand) {
+      Float80Context context,
+      int ySignExponent,
+      long ySignificand,
+      int xSignExponent,
+      long xSignificand) {
     if (context.propagate(ySignExponent, ySignificand, xSignExponent, xSignificand)) {
       return;
     }
@@ -460,7 +482,7 @@ public final class Float80Transcendental {
     }
     int logarithmSign = negative ? SIGN : 0;
     if (xInfinite || yInfinite) {
-      context.set(sign ^ logarithmSign | EXPONENT, INTEGER_BIT);
+      context.set((sign ^ logarithmSign) | EXPONENT, INTEGER_BIT);
       return;
     }
     if (ySignificand == 0 || xSignificand == 0) {
@@ -468,11 +490,11 @@ public final class Float80Transcendental {
       return;
     }
     if (negative && (xSignExponent & EXPONENT) >= BIAS) {
-      // x ≤ −1 has no logarithm; the manual leaves the result undefined and processors keep y.
-      context.set(ySignExponent, ySignificand);
+      // x ≤ −1 has no logarithm; the manual leaves the result undefined and processors return x.
+      context.exceptions |= Float80Context.PRECISION;
+      context.set(xSignExponent, xSignificand);
       return;
     }
-    boolean exact = false;
     a.set(xSignExponent, xSignificand);
     if (a.exponent < -2) {
       // x / (2 + x)
@@ -482,10 +504,10 @@ public final class Float80Transcendental {
     } else {
       d.setInteger(1);
       a.add(d);
-      exact = logarithmOf();
+      logarithmOf();
     }
     b.set(ySignExponent, ySignificand);
     c.multiply(b);
-    finish(context, c, exact);
+    finish(context, c);
   }
 }

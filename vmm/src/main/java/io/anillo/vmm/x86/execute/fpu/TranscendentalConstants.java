@@ -3,8 +3,8 @@ package io.anillo.vmm.x86.execute.fpu;
 import java.math.BigInteger;
 
 /**
- * The constants of the transcendental functions, worked out to 192 bits from their series when the class is loaded, so
- * that no digit has to be trusted.
+ * The constants of the transcendental functions, worked out to 192 bits from their series when the
+ * class is loaded, so that no digit has to be trusted.
  */
 final class TranscendentalConstants {
   private static final int FRACTION_BITS = 192;
@@ -50,20 +50,22 @@ final class TranscendentalConstants {
     PI = wide(angle.shiftLeft(2));
     HALF_PI = wide(angle.shiftLeft(1));
     BigInteger ln2 = inverseSeries(1, 3, false).shiftLeft(1);
-    BigInteger ln10 = ln2.multiply(BigInteger.valueOf(3)).add(inverseSeries(1, 9, false).shiftLeft(1));
+    BigInteger ln10 =
+        ln2.multiply(BigInteger.valueOf(3)).add(inverseSeries(1, 9, false).shiftLeft(1));
     LN_2 = wide(ln2);
     LOG2_E = wide(ONE.shiftLeft(FRACTION_BITS).divide(ln2));
     LOG2_10 = wide(ln10.shiftLeft(FRACTION_BITS).divide(ln2));
     LOG10_2 = wide(ln2.shiftLeft(FRACTION_BITS).divide(ln10));
     BigInteger reciprocal = ONE;
     for (int k = 0; k < EXPONENTIAL.length / 2; k++) {
-      put(EXPONENTIAL, k, reciprocal = reciprocal.divide(BigInteger.valueOf(k + 1)));
+      reciprocal = reciprocal.divide(BigInteger.valueOf(k + 1));
+      put(EXPONENTIAL, k, reciprocal);
     }
     reciprocal = ONE;
     for (int k = 0; k < SINE.length / 2; k++) {
       put(COSINE, k, reciprocal);
       put(SINE, k, reciprocal.divide(BigInteger.valueOf(2 * k + 1)));
-      reciprocal = reciprocal.divide(BigInteger.valueOf((2 * k + 1) * (2 * k + 2)));
+      reciprocal = reciprocal.divide(BigInteger.valueOf((2L * k + 1) * (2L * k + 2)));
     }
     for (int k = 0; k < ODD_RECIPROCALS.length / 2; k++) {
       put(ODD_RECIPROCALS, k, ONE.divide(BigInteger.valueOf(2 * k + 1)));
@@ -77,7 +79,8 @@ final class TranscendentalConstants {
   private static BigInteger inverseSeries(int numerator, int denominator, boolean alternating) {
     BigInteger square = BigInteger.valueOf((long) numerator * numerator);
     BigInteger divisor = BigInteger.valueOf((long) denominator * denominator);
-    BigInteger power = ONE.multiply(BigInteger.valueOf(numerator)).divide(BigInteger.valueOf(denominator));
+    BigInteger power =
+        ONE.multiply(BigInteger.valueOf(numerator)).divide(BigInteger.valueOf(denominator));
     BigInteger sum = BigInteger.ZERO;
     for (int k = 0; power.signum() != 0; k++) {
       BigInteger term = power.divide(BigInteger.valueOf(2 * k + 1));

@@ -1,9 +1,10 @@
 package io.anillo.vmm.x86.execute.fpu;
 
 /**
- * A mutable number with a 128-bit significand, in which the transcendental functions are evaluated so that only their
- * last rounding, to 64 bits, counts: value = ± {@code high:low} / 2^127 · 2^{@code exponent}, the top bit of {@code
- * high} set, or zero when {@code high} is zero. Operations cut off below the last bit.
+ * A mutable number with a 128-bit significand, in which the transcendental functions are evaluated
+ * so that only their last rounding, to 64 bits, counts: value = ± {@code high:low} / 2^127 ·
+ * 2^{@code exponent}, the top bit of {@code high} set, or zero when {@code high} is zero.
+ * Operations cut off below the last bit.
  */
 final class WideFloat {
   /** 0 or {@link Float80#SIGN}. */
@@ -71,7 +72,10 @@ final class WideFloat {
     return normalize();
   }
 
-  /** high:low = the upper half of the product of two 128-bit fractions, but for a unit or two in its last place. */
+  /**
+   * high:low = the upper half of the product of two 128-bit fractions, but for a unit or two in its
+   * last place.
+   */
   private void multiplyFraction(long aHigh, long aLow, long bHigh, long bLow) {
     long top = Math.unsignedMultiplyHigh(aHigh, bHigh);
     long bottom = aHigh * bHigh;
@@ -112,8 +116,8 @@ final class WideFloat {
   }
 
   /**
-   * One digit of 64 bits of n2:n1:n0 / dHigh:dLow, where n2:n1 is below the divisor and dHigh has its top bit set. The
-   * remainder is left in {@code high:low}.
+   * One digit of 64 bits of n2:n1:n0 / dHigh:dLow, where n2:n1 is below the divisor and dHigh has
+   * its top bit set. The remainder is left in {@code high:low}.
    */
   long digit(long n2, long n1, long n0, long dHigh, long dLow) {
     long quotient = n2 == dHigh ? -1L : Float80Arithmetic.divide(n2, n1, dHigh);
@@ -129,8 +133,7 @@ final class WideFloat {
     long r0 = n0 - p0;
     long borrow = Long.compareUnsigned(n0, p0) < 0 ? 1 : 0;
     long r1 = n1 - p1 - borrow;
-    long borrow1 =
-        Long.compareUnsigned(n1, p1) < 0 || (borrow != 0 && n1 == p1) ? 1 : 0;
+    long borrow1 = Long.compareUnsigned(n1, p1) < 0 || (borrow != 0 && n1 == p1) ? 1 : 0;
     long r2 = n2 - p2 - borrow1;
     while (r2 < 0) {
       quotient--;
@@ -211,8 +214,9 @@ final class WideFloat {
   }
 
   /**
-   * this = the polynomial with these coefficients at {@code argument}, from 0 to below 1; its sign is taken from {@code
-   * alternating}. Coefficients and sums are below 2, in pairs of words: units of 2^-127.
+   * this = the polynomial with these coefficients at {@code argument}, from 0 to below 1; its sign
+   * is taken from {@code alternating}. Coefficients and sums are below 2, in pairs of words: units
+   * of 2^-127.
    *
    * @param alternating whether odd powers are subtracted
    */
@@ -242,11 +246,12 @@ final class WideFloat {
       if (alternating) {
         low = coefficientLow - termLow;
         high =
-            coefficients[index] - high - (Long.compareUnsigned(coefficientLow, termLow) < 0 ? 1 : 0);
+            coefficients[index]
+                - high
+                - (Long.compareUnsigned(coefficientLow, termLow) < 0 ? 1 : 0);
       } else {
         low = coefficientLow + termLow;
-        high =
-            coefficients[index] + high + (Long.compareUnsigned(low, termLow) < 0 ? 1 : 0);
+        high = coefficients[index] + high + (Long.compareUnsigned(low, termLow) < 0 ? 1 : 0);
       }
     }
     sign = 0;

@@ -3,11 +3,13 @@ package io.anillo.vmm.x86.execute.fpu;
 import io.anillo.vmm.cpu.CpuState;
 
 /**
- * The x87 unit of one processor: the stack of registers in {@link CpuState}, and how an instruction's exceptions become
- * the status word and decide whether its result is stored (Intel SDM vol. 1 §8.1, §8.5).
+ * The x87 unit of one processor: the stack of registers in {@link CpuState}, and how an
+ * instruction's exceptions become the status word and decide whether its result is stored (Intel
+ * SDM vol. 1 §8.1, §8.5).
  *
- * <p>Registers are named by their place in the stack, 0 for ST(0). An instruction is: {@link #begin}, check the
- * registers it reads and pushes, compute in {@link #context}, {@link #commit}, write and pop if that allows it.
+ * <p>Registers are named by their place in the stack, 0 for ST(0). An instruction is: {@link
+ * #begin}, check the registers it reads and pushes, compute in {@link #context}, {@link #commit},
+ * write and pop if that allows it.
  */
 public final class X87 {
   public static final int C0 = 0x100, C1 = 0x200, C2 = 0x400, C3 = 0x4000;
@@ -36,7 +38,7 @@ public final class X87 {
     context.begin();
   }
 
-  // ---- registers ----------------------------------------------------------------------------------------------------
+  // ---- registers ----
 
   int physical(int index) {
     return state.x87Top + index & 7;
@@ -79,7 +81,7 @@ public final class X87 {
     state.x87Top = state.x87Top + 1 & 7;
   }
 
-  // ---- exceptions ---------------------------------------------------------------------------------------------------
+  // ---- exceptions ----
 
   /**
    * Puts the operation's exceptions and C1 into the status word.
@@ -88,7 +90,7 @@ public final class X87 {
    */
   boolean commit() {
     int exceptions = context.exceptions;
-    state.x87Status = state.x87Status & ~C1 | exceptions;
+    state.x87Status = (state.x87Status & ~C1) | exceptions;
     if ((exceptions & ~context.control & EXCEPTIONS) == 0) {
       return true;
     }
@@ -96,7 +98,10 @@ public final class X87 {
     return !context.aborted();
   }
 
-  /** Raises a stack underflow; true when it is masked, so that the indefinite number takes the result's place. */
+  /**
+   * Raises a stack underflow; true when it is masked, so that the indefinite number takes the
+   * result's place.
+   */
   boolean underflow() {
     context.exceptions = Float80Context.INVALID | Float80Context.STACK_FAULT;
     return commit();
@@ -104,8 +109,7 @@ public final class X87 {
 
   /** Raises a stack overflow; true when it is masked. */
   boolean overflow() {
-    context.exceptions =
-        Float80Context.INVALID | Float80Context.STACK_FAULT | Float80Context.C1;
+    context.exceptions = Float80Context.INVALID | Float80Context.STACK_FAULT | Float80Context.C1;
     return commit();
   }
 
@@ -115,13 +119,14 @@ public final class X87 {
       if (overflow()) {
         push(Float80.INDEFINITE_SIGN_EXPONENT, Float80.INDEFINITE_SIGNIFICAND);
       }
-    } else if (commit()) {
+    } else if (commit() || (context.exceptions & ~context.control & Float80Context.INVALID) == 0) {
+      // An unmasked denormal operand is flagged, but the number is loaded.
       push(context.signExponent, context.significand);
     }
   }
 
   void setConditions(int conditions) {
-    state.x87Status = state.x87Status & ~CONDITIONS | conditions;
+    state.x87Status = (state.x87Status & ~CONDITIONS) | conditions;
   }
 
   /** Makes error summary and busy agree with the flags and the masks, after either was loaded. */
@@ -140,7 +145,7 @@ public final class X87 {
 
   /** The status word with TOP in place. */
   public int statusWord() {
-    return state.x87Status & ~0x3800 | state.x87Top << 11;
+    return (state.x87Status & ~0x3800) | state.x87Top << 11;
   }
 
   void setStatusWord(int word) {
@@ -149,7 +154,7 @@ public final class X87 {
     summarize();
   }
 
-  // ---- control ------------------------------------------------------------------------------------------------------
+  // ---- control ----
 
   /** FNINIT. */
   public void initialize() {
@@ -166,7 +171,7 @@ public final class X87 {
 
   /** FLDCW: bit 6 always reads as set, bits 7 and 13 to 15 as clear. */
   public void loadControl(int word) {
-    state.x87Control = word & 0x1F3F | 0x40;
+    state.x87Control = (word & 0x1F3F) | 0x40;
     summarize();
   }
 
@@ -183,6 +188,7 @@ public final class X87 {
 
   /** FFREE. */
   public void free(int index) {
+    state.x87Status &= ~C1;
     state.x87Valid &= ~(1 << physical(index));
   }
 
@@ -192,9 +198,12 @@ public final class X87 {
     pop();
   }
 
-  // ---- MMX ----------------------------------------------------------------------------------------------------------
+  // ---- MMX ----
 
-  /** What every MMX instruction but EMMS does besides its work: TOP is 0 and all registers are valid. */
+  /**
+   * What every MMX instruction but EMMS does besides its work: TOP is 0 and all registers are
+   * valid.
+   */
   public static void enterMmx(CpuState state) {
     state.x87Top = 0;
     state.x87Valid = 0xFF;

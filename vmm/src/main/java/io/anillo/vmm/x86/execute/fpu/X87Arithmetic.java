@@ -7,8 +7,9 @@ import static io.anillo.vmm.x86.execute.fpu.Float80Context.ZERO_DIVIDE;
 import io.anillo.vmm.cpu.CpuState;
 
 /**
- * The arithmetic and comparison instructions over the stack. Operations are numbered as the reg field of D8, DC and DE
- * numbers them, with a = ST(0) and b the other operand whichever way the result goes.
+ * The arithmetic and comparison instructions over the stack. Operations are numbered as the reg
+ * field of D8, DC and DE numbers them, with a = ST(0) and b the other operand whichever way the
+ * result goes.
  */
 public final class X87Arithmetic {
   /** a + b, a · b, a − b, b − a, a / b, b / a. */
@@ -99,7 +100,10 @@ public final class X87Arithmetic {
     memory(operation, context.signExponent, context.significand, false);
   }
 
-  /** The operand as it is, signaling NaNs left signaling, for the operation to judge; its fraction ends at bit 62. */
+  /**
+   * The operand as it is, signaling NaNs left signaling, for the operation to judge; its fraction
+   * ends at bit 62.
+   */
   private void narrow(
       int operation, int sign, boolean largest, int exponent, long fraction, int bias) {
     unit.begin();
@@ -178,14 +182,20 @@ public final class X87Arithmetic {
 
   /** FCOMI and FUCOMI: the result in ZF, PF and CF; OF, SF and AF are cleared. */
   public void compareToFlags(int index, boolean quiet, boolean pop) {
+    // C1 stays as it is, but for a stack underflow; the flags are set even when the exception is
+    // unmasked.
+    int kept = state.x87Status & X87.C1;
     boolean stored = order(index, quiet);
-    if (stored) {
-      int conditions = context.conditions;
-      state.setArithmeticFlags(
-          ((conditions & X87.C0) != 0 ? CpuState.CF : 0)
-              | ((conditions & X87.C2) != 0 ? CpuState.PF : 0)
-              | ((conditions & X87.C3) != 0 ? CpuState.ZF : 0));
-      popTimes(pop ? 1 : 0);
+    if ((context.exceptions & Float80Context.STACK_FAULT) == 0) {
+      state.x87Status |= kept;
+    }
+    int conditions = context.conditions;
+    state.setArithmeticFlags(
+        ((conditions & X87.C0) != 0 ? CpuState.CF : 0)
+            | ((conditions & X87.C2) != 0 ? CpuState.PF : 0)
+            | ((conditions & X87.C3) != 0 ? CpuState.ZF : 0));
+    if (stored && pop) {
+      unit.pop();
     }
   }
 
@@ -198,8 +208,7 @@ public final class X87Arithmetic {
       return;
     }
     int order =
-        Float80Comparison.compare(
-            context, unit.signExponent(0), unit.significand(0), 0, 0, false);
+        Float80Comparison.compare(context, unit.signExponent(0), unit.significand(0), 0, 0, false);
     unit.commit();
     unit.setConditions(order);
   }
@@ -230,10 +239,9 @@ public final class X87Arithmetic {
 
   /** FXAM. */
   public void examine() {
-    int conditions =
-        Float80Comparison.examine(unit.signExponent(0), unit.significand(0));
+    int conditions = Float80Comparison.examine(unit.signExponent(0), unit.significand(0));
     if (unit.empty(0)) {
-      conditions = conditions & X87.C1 | X87.C3 | X87.C0;
+      conditions = (conditions & X87.C1) | X87.C3 | X87.C0;
     }
     unit.setConditions(conditions);
   }
@@ -291,6 +299,7 @@ public final class X87Arithmetic {
 
   /** FPREM and FPREM1. */
   public void remainder(boolean nearest) {
+    state.x87Status &= ~X87.C2;
     if (binary()) {
       Float80Scaling.remainder(
           context,
@@ -300,7 +309,9 @@ public final class X87Arithmetic {
           unit.significand(1),
           nearest);
       boolean stored = unit.commit();
-      unit.setConditions(context.conditions);
+      if (context.reduced) {
+        unit.setConditions(context.conditions);
+      }
       if (stored) {
         unit.writeResult(0);
       }

@@ -4,12 +4,16 @@ import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.execute.Processor;
 
 /**
- * The images of the unit in memory: the environment of FNSTENV and FLDENV in its four formats, the state of FNSAVE and
- * FRSTOR (Intel SDM vol. 1 §8.1.10), and the x87 part of the FXSAVE image (§10.5.1). A write is probed whole before its
- * first byte is stored, and a load reads all before it changes the unit.
+ * The images of the unit in memory: the environment of FNSTENV and FLDENV in its four formats, the
+ * state of FNSAVE and FRSTOR (Intel SDM vol. 1 §8.1.10), and the x87 part of the FXSAVE image
+ * (§10.5.1). A write is probed whole before its first byte is stored, and a load reads all before
+ * it changes the unit.
  */
 public final class X87Environment {
-  /** Bytes from the start of an FXSAVE image to the end of its x87 registers; MXCSR at 24 to 31 is not of this part. */
+  /**
+   * Bytes from the start of an FXSAVE image to the end of its x87 registers; MXCSR at 24 to 31 is
+   * not of this part.
+   */
   public static final int EXTENDED_SIZE = 160;
 
   private final Processor processor;
@@ -24,7 +28,9 @@ public final class X87Environment {
     this.state = unit.state;
   }
 
-  /** The full tag word, two bits for each physical register: 0 valid, 1 zero, 2 special, 3 empty. */
+  /**
+   * The full tag word, two bits for each physical register: 0 valid, 1 zero, 2 special, 3 empty.
+   */
   public int tagWord() {
     int tags = 0;
     for (int register = 7; register >= 0; register--) {
@@ -49,7 +55,7 @@ public final class X87Environment {
   public static int abridge(int tagWord) {
     int valid = 0;
     for (int register = 0; register < 8; register++) {
-      if ((tagWord >>> 2 * register & 3) != 3) {
+      if ((tagWord >>> (2 * register) & 3) != 3) {
         valid |= 1 << register;
       }
     }
@@ -128,9 +134,9 @@ public final class X87Environment {
       data += (long) state.x87DataSelector << 4;
       long instructionHigh = operand32 ? instruction >>> 16 & 0xFFFF : instruction >>> 16 & 0xF;
       long dataHigh = operand32 ? data >>> 16 & 0xFFFF : data >>> 16 & 0xF;
-      processor.store(linear + 3L * size, size, instruction & 0xFFFF | filler);
+      processor.store(linear + 3L * size, size, (instruction & 0xFFFF) | filler);
       processor.store(linear + 4L * size, size, instructionHigh << 12 | opcode);
-      processor.store(linear + 5L * size, size, data & 0xFFFF | filler);
+      processor.store(linear + 5L * size, size, (data & 0xFFFF) | filler);
       processor.store(linear + 6L * size, size, dataHigh << 12);
       return;
     }
@@ -139,7 +145,7 @@ public final class X87Environment {
     processor.store(
         linear + 4L * size, size, operand32 ? selector | (long) opcode << 16 : selector);
     processor.store(linear + 5L * size, size, data);
-    processor.store(linear + 6L * size, size, state.x87DataSelector & 0xFFFF | filler);
+    processor.store(linear + 6L * size, size, (state.x87DataSelector & 0xFFFF) | filler);
   }
 
   private void readEnvironment(long linear, boolean operand32) {
@@ -153,8 +159,8 @@ public final class X87Environment {
     long fifth = processor.load(linear + 6L * size, size);
     if (realFormat()) {
       long mask = operand32 ? 0xFFFF : 0xF;
-      state.x87InstructionPointer = instruction & 0xFFFF | (third >>> 12 & mask) << 16;
-      state.x87DataPointer = data & 0xFFFF | (fifth >>> 12 & mask) << 16;
+      state.x87InstructionPointer = (instruction & 0xFFFF) | (third >>> 12 & mask) << 16;
+      state.x87DataPointer = (data & 0xFFFF) | (fifth >>> 12 & mask) << 16;
       state.x87InstructionSelector = 0;
       state.x87DataSelector = 0;
       state.x87Opcode = (int) third & 0x7FF;
@@ -190,8 +196,8 @@ public final class X87Environment {
       long instructionSelector = state.x87InstructionSelector & 0xFFFFL;
       long dataSelector = state.x87DataSelector & 0xFFFFL;
       processor.store(
-          linear + 8, 8, state.x87InstructionPointer & 0xFFFF_FFFFL | instructionSelector << 32);
-      processor.store(linear + 16, 8, state.x87DataPointer & 0xFFFF_FFFFL | dataSelector << 32);
+          linear + 8, 8, (state.x87InstructionPointer & 0xFFFF_FFFFL) | instructionSelector << 32);
+      processor.store(linear + 16, 8, (state.x87DataPointer & 0xFFFF_FFFFL) | dataSelector << 32);
     }
     for (int index = 0; index < 8; index++) {
       long address = linear + 32 + 16 * index;

@@ -10,9 +10,9 @@ import io.anillo.vmm.x86.execute.GuestFault;
 import io.anillo.vmm.x86.execute.Processor;
 
 /**
- * Performs the escape instructions D8 to DF and FWAIT completely (Intel SDM vol. 2 appendix A.5, tables A-7 to A-22).
- * Encodings without a meaning are #UD; the aliases that processors have without documenting them (FCOM2, FXCH4, FSTP8,
- * FFREEP …) work.
+ * Performs the escape instructions D8 to DF and FWAIT completely (Intel SDM vol. 2 appendix A.5,
+ * tables A-7 to A-22). Encodings without a meaning are #UD; the aliases that processors have
+ * without documenting them (FCOM2, FXCH4, FSTP8, FFREEP …) work.
  *
  * <p>One instance for each processor.
  */
@@ -140,7 +140,7 @@ public final class X87Instructions {
     state.x87InstructionSelector = state.segmentSelector[CpuState.CS];
   }
 
-  // ---- memory forms: true for those that leave their traces in the pointers -----------------------------------------
+  // ---- memory forms: true for those that leave their traces in the pointers ----
 
   private boolean memory(int opcode, int operation, long linear, boolean operand32) {
     switch (opcode) {
@@ -230,7 +230,8 @@ public final class X87Instructions {
     checkPending();
     long value = transfers.prepareInteger(sizeBytes * 8, operation == 1);
     if (transfers.storeAllowed()) {
-      processor.store(linear, sizeBytes, sizeBytes == 8 ? value : value & (1L << sizeBytes * 8) - 1);
+      processor.store(
+          linear, sizeBytes, sizeBytes == 8 ? value : value & (1L << (sizeBytes * 8)) - 1);
     }
     transfers.finishStore(operation != 2);
   }
@@ -301,7 +302,7 @@ public final class X87Instructions {
     }
   }
 
-  // ---- register forms -----------------------------------------------------------------------------------------------
+  // ---- register forms ----
 
   private boolean register(int opcode, int modrm) {
     int index = modrm & 7;
@@ -339,8 +340,14 @@ public final class X87Instructions {
   }
 
   private void registerD9(int operation, int index) {
-    if (operation == 2 && index != 0 || operation == 4 && index != 0 && index != 1
-        && index != 4 && index != 5 || operation == 5 && index == 7) {
+    boolean defined =
+        switch (operation) {
+          case 2 -> index == 0;
+          case 4 -> index == 0 || index == 1 || index == 4 || index == 5;
+          case 5 -> index != 7;
+          default -> true;
+        };
+    if (!defined) {
       throw processor.invalidOpcode();
     }
     checkPending();
@@ -350,7 +357,7 @@ public final class X87Instructions {
       case 2 -> {
         // FNOP, which all the same waited.
       }
-      case 3 -> transfers.storeRegister(index, true);
+      case 3 -> transfers.storeRegisterUnchecked(index);
       case 4 -> {
         switch (index) {
           case 0 -> arithmetic.changeSign();
@@ -462,12 +469,12 @@ public final class X87Instructions {
   }
 
   private boolean registerDF(int operation, int index) {
-    if (operation == 7 || operation == 4 && index != 0) {
+    if (operation == 7 || (operation == 4 && index != 0)) {
       throw processor.invalidOpcode();
     }
     if (operation == 4) {
       processor.general[CpuState.RAX] =
-          processor.general[CpuState.RAX] & ~0xFFFFL | unit.statusWord();
+          (processor.general[CpuState.RAX] & ~0xFFFFL) | unit.statusWord();
       return false;
     }
     checkPending();

@@ -29,6 +29,7 @@ public final class X87Transcendentals {
 
   /** FSIN. */
   public void sine() {
+    inRange();
     if (unary()) {
       functions.sine(context, unit.signExponent(0), unit.significand(0));
       storeWithRange();
@@ -37,6 +38,7 @@ public final class X87Transcendentals {
 
   /** FCOS. */
   public void cosine() {
+    inRange();
     if (unary()) {
       functions.cosine(context, unit.signExponent(0), unit.significand(0));
       storeWithRange();
@@ -51,13 +53,18 @@ public final class X87Transcendentals {
     }
   }
 
+  private void inRange() {
+    unit.state.x87Status &= ~X87.C2;
+  }
+
   /** C2: the argument was out of range and is unchanged. */
   private void setRange() {
-    unit.state.x87Status = unit.state.x87Status & ~X87.C2 | context.conditions;
+    unit.state.x87Status |= context.conditions;
   }
 
   /** FSINCOS: the sine takes the argument's place, the cosine is pushed. */
   public void sineAndCosine() {
+    inRange();
     if (pushing()) {
       functions.sineAndCosine(context, unit.signExponent(0), unit.significand(0));
       boolean stored = unit.commit();
@@ -71,6 +78,7 @@ public final class X87Transcendentals {
 
   /** FPTAN: the tangent takes the argument's place, 1 is pushed; for a NaN, the NaN. */
   public void tangent() {
+    inRange();
     if (pushing()) {
       functions.tangent(context, unit.signExponent(0), unit.significand(0));
       boolean stored = unit.commit();

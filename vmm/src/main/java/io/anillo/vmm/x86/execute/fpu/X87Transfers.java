@@ -3,9 +3,10 @@ package io.anillo.vmm.x86.execute.fpu;
 import io.anillo.vmm.cpu.CpuState;
 
 /**
- * Loads, stores, exchanges and conditional moves. A store to memory is in two parts, so that a fault of the memory
- * leaves the unit as it was: {@code prepare…} computes what to store and changes nothing, the caller stores it if
- * {@link #storeAllowed} says so, and {@link #finishStore} then sets the flags and pops.
+ * Loads, stores, exchanges and conditional moves. A store to memory is in two parts, so that a
+ * fault of the memory leaves the unit as it was: {@code prepare…} computes what to store and
+ * changes nothing, the caller stores it if {@link #storeAllowed} says so, and {@link #finishStore}
+ * then sets the flags and pops.
  */
 public final class X87Transfers {
   private final X87 unit;
@@ -57,11 +58,8 @@ public final class X87Transfers {
   public void loadRegister(int index) {
     unit.begin();
     if (unit.empty(index)) {
-      if (!unit.empty(-1)) {
-        // Both at once, as FLD of an empty register onto a full stack: the overflow is what is reported.
-        context.set(Float80.INDEFINITE_SIGN_EXPONENT, Float80.INDEFINITE_SIGNIFICAND);
-        unit.pushResult();
-      } else if (unit.underflow()) {
+      // Onto a full stack as well, the underflow is what processors report.
+      if (unit.underflow()) {
         unit.push(Float80.INDEFINITE_SIGN_EXPONENT, Float80.INDEFINITE_SIGNIFICAND);
       }
       return;
@@ -84,6 +82,16 @@ public final class X87Transfers {
     }
     if (pop) {
       unit.pop();
+    }
+  }
+
+  /** The undocumented D9 D8 to DF: FSTP that finds nothing wrong with an empty ST(0). */
+  public void storeRegisterUnchecked(int index) {
+    if (unit.empty(0)) {
+      state.x87Status &= ~X87.C1;
+      unit.pop();
+    } else {
+      storeRegister(index, true);
     }
   }
 
@@ -118,13 +126,12 @@ public final class X87Transfers {
       }
       return;
     }
-    state.x87Status &= ~X87.C1;
     if (condition) {
       unit.write(0, unit.signExponent(index), unit.significand(index));
     }
   }
 
-  // ---- stores to memory ---------------------------------------------------------------------------------------------
+  // ---- stores to memory ----
 
   private boolean prepare() {
     unit.begin();
@@ -166,7 +173,10 @@ public final class X87Transfers {
         : -1L << (sizeBits - 1);
   }
 
-  /** FBSTP: the first eight bytes in the context's significand, the last two in its sign and exponent. */
+  /**
+   * FBSTP: the first eight bytes in the context's significand, the last two in its sign and
+   * exponent.
+   */
   public void preparePacked() {
     if (prepare()) {
       Float80Conversion.toPacked(context, unit.signExponent(0), unit.significand(0));
