@@ -25,7 +25,10 @@ import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.execute.GuestFault;
 import io.anillo.vmm.x86.execute.Processor;
 
-/** RETF and IRET in every mode (Intel SDM vol. 2 RET, IRET). */
+/**
+ * RETF and IRET in every mode (Intel SDM vol. 2 RET, IRET; AMD APM vol. 3). As on AMD's processors,
+ * the instruction pointer is checked before the stack segment is read.
+ */
 public final class FarReturn {
   private static final int ALWAYS_RETURNED = ARITHMETIC_FLAGS | TF | DF | NT;
   private static final int WIDE_FLAGS = RF | AC | ID;
@@ -61,8 +64,8 @@ public final class FarReturn {
     }
     long outerPointer = stack.peek(2L * operandBytes + released, operandBytes);
     int outerSelector = (int) stack.peek(3L * operandBytes + released, operandBytes) & 0xFFFF;
-    long outer = readOuterStack(processor, outerSelector, code, newPrivilege);
     CodeSegment.checkOffset(processor, code, offset, 0);
+    long outer = readOuterStack(processor, outerSelector, code, newPrivilege);
     CodeSegment.enter(processor, selector, code, newPrivilege, offset);
     loadOuterStack(processor, outerSelector, outer, outerPointer, operandBytes, released);
     SegmentLoader.dropInaccessible(state);
@@ -160,8 +163,8 @@ public final class FarReturn {
     long newPointer = stack.peek(3L * operandBytes, operandBytes);
     int newSelector = (int) stack.peek(4L * operandBytes, operandBytes) & 0xFFFF;
     boolean outer = newPrivilege != state.privilege;
-    long newStack = readOuterStack(processor, newSelector, code, newPrivilege);
     CodeSegment.checkOffset(processor, code, offset, 0);
+    long newStack = readOuterStack(processor, newSelector, code, newPrivilege);
     CodeSegment.enter(processor, selector, code, newPrivilege, offset);
     loadOuterStack(processor, newSelector, newStack, newPointer, operandBytes, 0);
     if (outer) {
