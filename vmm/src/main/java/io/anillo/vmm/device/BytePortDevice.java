@@ -1,8 +1,9 @@
 package io.anillo.vmm.device;
 
 /**
- * A device with ports of one byte, as on the ISA bus: a wider access is split into bytes at ascending ports. Bytes that
- * fall behind the device's last port are to read as 0xFF and to be ignored when written.
+ * A device with ports of one byte, as on the ISA bus: a wider access is split into bytes at
+ * ascending ports. Bytes that fall behind the device's last port are to read as 0xFF and to be
+ * ignored when written.
  */
 public interface BytePortDevice extends PortDevice {
 

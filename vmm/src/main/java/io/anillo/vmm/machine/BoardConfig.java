@@ -9,8 +9,8 @@ import java.util.OptionalInt;
  * What a board is made of.
  *
  * @param cpus number of processors, 1 to 254
- * @param physicalBits width of guest-physical addresses as the processors announce it; at least 40 for the standard PCI
- *     windows
+ * @param physicalBits width of guest-physical addresses as the processors announce it; at least 40
+ *     for the standard PCI windows
  * @param com1 what COM1 is connected to
  * @param com2 what COM2 is connected to
  * @param debugConsole where ports 0xE9 and 0x402 lead
@@ -30,10 +30,13 @@ public record BoardConfig(
       throw new IllegalArgumentException(cpus + " processors: 1 to 254 are possible");
     }
     if (physicalBits < 36 || physicalBits > 52) {
-      throw new IllegalArgumentException(physicalBits + " bits of physical address: 36 to 52 are possible");
+      throw new IllegalArgumentException(
+          physicalBits + " bits of physical address: 36 to 52 are possible");
     }
-    if (debugExitPort.isPresent() && (debugExitPort.getAsInt() < 0 || debugExitPort.getAsInt() > 0xFFFC)) {
-      throw new IllegalArgumentException("port " + debugExitPort.getAsInt() + " cannot be that of debug-exit");
+    if (debugExitPort.isPresent()
+        && (debugExitPort.getAsInt() < 0 || debugExitPort.getAsInt() > 0xFFFC)) {
+      throw new IllegalArgumentException(
+          "port " + debugExitPort.getAsInt() + " cannot be that of debug-exit");
     }
   }
 
@@ -63,6 +66,7 @@ public record BoardConfig(
 
   /** Adds isa-debug-exit; {@link DebugExit#DEFAULT_PORT} is customary. */
   public BoardConfig withDebugExit(int port) {
-    return new BoardConfig(cpus, physicalBits, windows, com1, com2, debugConsole, OptionalInt.of(port));
+    return new BoardConfig(
+        cpus, physicalBits, windows, com1, com2, debugConsole, OptionalInt.of(port));
   }
 }

@@ -16,13 +16,14 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The board: the one place where what happens outside becomes visible to the guest. Payloads are posted from any
- * thread and timers fall due, but both only kick a processor; its thread applies them in {@link #runPending}, at an
- * instruction boundary and under the board's lock.
+ * The board: the one place where what happens outside becomes visible to the guest. Payloads are
+ * posted from any thread and timers fall due, but both only kick a processor; its thread applies
+ * them in {@link #runPending}, at an instruction boundary and under the board's lock.
  *
- * <p>With an {@link EventRecorder} everything applied is written down with its instruction count, and so is every
- * reading of the clock and of entropy. With an {@link EventReplayer} nothing enters from outside: the recording is
- * applied instead, and {@link #nextEventInstruction} tells how far the processor may run before it has to ask.
+ * <p>With an {@link EventRecorder} everything applied is written down with its instruction count,
+ * and so is every reading of the clock and of entropy. With an {@link EventReplayer} nothing enters
+ * from outside: the recording is applied instead, and {@link #nextEventInstruction} tells how far
+ * the processor may run before it has to ask.
  */
 public final class BoardExecutor implements Board, AutoCloseable {
   private final ExclusiveSection section = new ExclusiveSection();
@@ -87,7 +88,8 @@ public final class BoardExecutor implements Board, AutoCloseable {
     }
   }
 
-  // ---- the machine's side -------------------------------------------------------------------------------------------
+  // ---- the machine's side
+  // -------------------------------------------------------------------------------------------
 
   /** Names the processor to be kicked when there is work for the board. */
   public void setKick(Runnable newKick) {
@@ -142,8 +144,8 @@ public final class BoardExecutor implements Board, AutoCloseable {
   }
 
   /**
-   * Applies what was posted and expires what is due. Called by a processor's thread at an instruction boundary; with
-   * several processors, by any of them.
+   * Applies what was posted and expires what is due. Called by a processor's thread at an
+   * instruction boundary; with several processors, by any of them.
    *
    * @return whether anything was applied
    */
@@ -211,7 +213,10 @@ public final class BoardExecutor implements Board, AutoCloseable {
       while (!source.finished() && source.nextInstruction() <= now) {
         if (source.nextInstruction() < now) {
           throw new EventReplayer.Divergence(
-              "instruction " + now + " is reached, but an event belongs to " + source.nextInstruction());
+              "instruction "
+                  + now
+                  + " is reached, but an event belongs to "
+                  + source.nextInstruction());
         }
         EventReplayer.Event event = source.peek();
         source.take();
@@ -219,7 +224,8 @@ public final class BoardExecutor implements Board, AutoCloseable {
           case EventReplayer.Event.Payload payload -> {
             Channel channel = channels.get(payload.channel());
             if (channel == null) {
-              throw new EventReplayer.Divergence("this machine has no channel '" + payload.channel() + "'");
+              throw new EventReplayer.Divergence(
+                  "this machine has no channel '" + payload.channel() + "'");
             }
             apply(new Posted(channel, payload.bytes()));
           }
@@ -241,9 +247,9 @@ public final class BoardExecutor implements Board, AutoCloseable {
   }
 
   /**
-   * During a replay, the instruction count at which the next recorded event is to be applied: the processor runs up to
-   * there and then calls {@link #runPending}. At the recording's end it is the count where the recording stopped.
-   * Otherwise Long.MAX_VALUE.
+   * During a replay, the instruction count at which the next recorded event is to be applied: the
+   * processor runs up to there and then calls {@link #runPending}. At the recording's end it is the
+   * count where the recording stopped. Otherwise Long.MAX_VALUE.
    */
   public long nextEventInstruction() {
     return replayer == null ? Long.MAX_VALUE : replayer.nextInstruction();
@@ -254,7 +260,10 @@ public final class BoardExecutor implements Board, AutoCloseable {
     return replayer != null && replayer.finished();
   }
 
-  /** Virtual nanoseconds until the next timer falls due: 0 when one is due, Long.MAX_VALUE when none is armed. */
+  /**
+   * Virtual nanoseconds until the next timer falls due: 0 when one is due, Long.MAX_VALUE when none
+   * is armed.
+   */
   public long nanosUntilNextDeadline() {
     long earliest = earliestDeadline;
     return earliest == HostTimer.NEVER ? Long.MAX_VALUE : Math.max(0, earliest - clock.nanos());
@@ -273,8 +282,8 @@ public final class BoardExecutor implements Board, AutoCloseable {
   }
 
   /**
-   * Waits until no external work is under way and all it posted is applied. To be called with all processors stopped,
-   * before devices are saved.
+   * Waits until no external work is under way and all it posted is applied. To be called with all
+   * processors stopped, before devices are saved.
    */
   public void quiesce() {
     do {
@@ -293,7 +302,8 @@ public final class BoardExecutor implements Board, AutoCloseable {
     }
   }
 
-  // ---- the devices' side --------------------------------------------------------------------------------------------
+  // ---- the devices' side
+  // --------------------------------------------------------------------------------------------
 
   @Override
   public long nowNanos() {
@@ -390,9 +400,13 @@ public final class BoardExecutor implements Board, AutoCloseable {
     }
   }
 
-  // ---- timers -------------------------------------------------------------------------------------------------------
+  // ---- timers
+  // -------------------------------------------------------------------------------------------------------
 
-  /** Timers are few (about ten): the earliest is found by looking at all of them. Ties go to the older timer. */
+  /**
+   * Timers are few (about ten): the earliest is found by looking at all of them. Ties go to the
+   * older timer.
+   */
   private @Nullable Timer earliest() {
     Timer found = null;
     for (int i = 0; i < timers.size(); i++) {

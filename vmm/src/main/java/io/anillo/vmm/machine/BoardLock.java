@@ -3,8 +3,9 @@ package io.anillo.vmm.machine;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * The board's one lock: every device access, posted event and timer expiry runs under it. A processor that has to wait
- * for it counts as stopped for the exclusive section, so that a device may ask for the section while it holds the lock.
+ * The board's one lock: every device access, posted event and timer expiry runs under it. A
+ * processor that has to wait for it counts as stopped for the exclusive section, so that a device
+ * may ask for the section while it holds the lock.
  */
 public final class BoardLock {
   private final ReentrantLock lock = new ReentrantLock();

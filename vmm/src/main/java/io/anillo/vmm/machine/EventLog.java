@@ -6,12 +6,13 @@ import java.io.InputStream;
 import java.io.OutputStream;
 
 /**
- * The format of a recording: everything that entered a machine with one processor from outside, each with the number of
- * instructions after which it was applied.
+ * The format of a recording: everything that entered a machine with one processor from outside,
+ * each with the number of instructions after which it was applied.
  *
- * <p>A recording begins with {@link #MAGIC}, the version and the wall-clock origin. Entries follow: a kind byte, the
- * instruction count as the difference from the entry before, and what the kind needs. All numbers are variable-length:
- * seven bits a byte, least significant first, signed ones zigzag-coded.
+ * <p>A recording begins with {@link #MAGIC}, the version and the wall-clock origin. Entries follow:
+ * a kind byte, the instruction count as the difference from the entry before, and what the kind
+ * needs. All numbers are variable-length: seven bits a byte, least significant first, signed ones
+ * zigzag-coded.
  */
 final class EventLog {
   static final int MAGIC = 0x414E4C52;

@@ -21,7 +21,8 @@ public final class EventRecorder implements AutoCloseable {
   /**
    * Begins a recording.
    *
-   * @param instructions instructions that processor 0 has retired, exact whenever the board is entered
+   * @param instructions instructions that processor 0 has retired, exact whenever the board is
+   *     entered
    */
   public EventRecorder(OutputStream out, LongSupplier instructions) {
     this.out = new BufferedOutputStream(out, 1 << 16);
@@ -41,12 +42,11 @@ public final class EventRecorder implements AutoCloseable {
   }
 
   void begin(long wallOriginNanos) {
-    write(
-        () -> {
-          EventLog.writeUnsigned(out, EventLog.MAGIC);
-          EventLog.writeUnsigned(out, EventLog.VERSION);
-          EventLog.writeSigned(out, wallOriginNanos);
-        });
+    write(() -> {
+      EventLog.writeUnsigned(out, EventLog.MAGIC);
+      EventLog.writeUnsigned(out, EventLog.VERSION);
+      EventLog.writeSigned(out, wallOriginNanos);
+    });
   }
 
   private void entry(int kind) throws IOException {
@@ -73,22 +73,20 @@ public final class EventRecorder implements AutoCloseable {
   }
 
   void payload(String channel, byte[] payload) {
-    write(
-        () -> {
-          int number = number(channel);
-          entry(EventLog.PAYLOAD);
-          EventLog.writeUnsigned(out, number);
-          bytes(payload);
-        });
+    write(() -> {
+      int number = number(channel);
+      entry(EventLog.PAYLOAD);
+      EventLog.writeUnsigned(out, number);
+      bytes(payload);
+    });
   }
 
   void expiry(String timer) {
-    write(
-        () -> {
-          int number = number(timer);
-          entry(EventLog.EXPIRY);
-          EventLog.writeUnsigned(out, number);
-        });
+    write(() -> {
+      int number = number(timer);
+      entry(EventLog.EXPIRY);
+      EventLog.writeUnsigned(out, number);
+    });
   }
 
   /** The most frequent entry: no lambda, nothing allocated. */
@@ -103,11 +101,10 @@ public final class EventRecorder implements AutoCloseable {
   }
 
   void entropy(byte[] bytes) {
-    write(
-        () -> {
-          entry(EventLog.ENTROPY);
-          bytes(bytes);
-        });
+    write(() -> {
+      entry(EventLog.ENTROPY);
+      bytes(bytes);
+    });
   }
 
   /** Notes where the recording ends and closes it. */
@@ -115,11 +112,10 @@ public final class EventRecorder implements AutoCloseable {
   public void close() {
     if (!closed) {
       closed = true;
-      write(
-          () -> {
-            entry(EventLog.END);
-            out.close();
-          });
+      write(() -> {
+        entry(EventLog.END);
+        out.close();
+      });
     }
   }
 }

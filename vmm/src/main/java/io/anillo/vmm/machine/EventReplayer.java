@@ -12,8 +12,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads a recording and feeds it back. Readings of the clock and of entropy are handed out in their order; payloads and
- * expiries wait for their instruction count.
+ * Reads a recording and feeds it back. Readings of the clock and of entropy are handed out in their
+ * order; payloads and expiries wait for their instruction count.
  */
 public final class EventReplayer implements AutoCloseable {
   private static final int MAXIMUM_BYTES = 1 << 26;
@@ -59,7 +59,8 @@ public final class EventReplayer implements AutoCloseable {
     }
     long version = EventLog.readUnsigned(this.in);
     if (version != EventLog.VERSION) {
-      throw new IOException("the recording has version " + version + "; this program reads " + EventLog.VERSION);
+      throw new IOException(
+          "the recording has version " + version + "; this program reads " + EventLog.VERSION);
     }
     wallOriginNanos = EventLog.readSigned(this.in);
   }
@@ -98,7 +99,8 @@ public final class EventReplayer implements AutoCloseable {
   long nextClock() {
     while (clockCount == 0) {
       if (next != null) {
-        throw new Divergence("the clock is read once more than recorded before instruction " + nextInstruction);
+        throw new Divergence(
+            "the clock is read once more than recorded before instruction " + nextInstruction);
       }
       next = readEntry();
     }
@@ -111,13 +113,15 @@ public final class EventReplayer implements AutoCloseable {
   void fillEntropy(byte[] destination) {
     while (entropy.isEmpty()) {
       if (next != null) {
-        throw new Divergence("entropy is taken once more than recorded before instruction " + nextInstruction);
+        throw new Divergence(
+            "entropy is taken once more than recorded before instruction " + nextInstruction);
       }
       next = readEntry();
     }
     byte[] recorded = entropy.remove();
     if (recorded.length != destination.length) {
-      throw new Divergence(destination.length + " bytes of entropy are taken where " + recorded.length + " were");
+      throw new Divergence(
+          destination.length + " bytes of entropy are taken where " + recorded.length + " were");
     }
     System.arraycopy(recorded, 0, destination, 0, recorded.length);
   }

@@ -7,16 +7,18 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Stops all processors, runs an action, and lets them go on. What changes behind the processors' backs (code
- * invalidation, the dirty log, memory maps, atomics wider than the host's) happens here.
+ * Stops all processors, runs an action, and lets them go on. What changes behind the processors'
+ * backs (code invalidation, the dirty log, memory maps, atomics wider than the host's) happens
+ * here.
  *
- * <p>A processor's thread brackets each stretch of guest code with {@link Participant#enter} and {@link
- * Participant#leave}. A processor may itself ask for the section in the middle of an instruction, with the board's lock
- * or without. Others that wait for the board's lock in the middle of theirs count as stopped: they run no guest code.
- * {@link #runAtBoundary} is the stronger form for savers of state: there every processor has left guest code.
+ * <p>A processor's thread brackets each stretch of guest code with {@link Participant#enter} and
+ * {@link Participant#leave}. A processor may itself ask for the section in the middle of an
+ * instruction, with the board's lock or without. Others that wait for the board's lock in the
+ * middle of theirs count as stopped: they run no guest code. {@link #runAtBoundary} is the stronger
+ * form for savers of state: there every processor has left guest code.
  *
- * <p>Invariant: whoever has the section holds the board's lock. The lock is taken first, so the two cannot be waited
- * for crosswise.
+ * <p>Invariant: whoever has the section holds the board's lock. The lock is taken first, so the two
+ * cannot be waited for crosswise.
  */
 public final class ExclusiveSection {
   private final ReentrantLock monitor = new ReentrantLock();
@@ -85,8 +87,8 @@ public final class ExclusiveSection {
   }
 
   /**
-   * Runs the action, with the board's lock held, while no other processor executes guest code. Any thread may call it;
-   * nested calls run at once.
+   * Runs the action, with the board's lock held, while no other processor executes guest code. Any
+   * thread may call it; nested calls run at once.
    */
   public void run(Runnable action) {
     boolean fromGuest = inGuestCode();
@@ -122,13 +124,14 @@ public final class ExclusiveSection {
   }
 
   /**
-   * Runs the action, with the board's lock held, while every processor is at an instruction boundary. Not for
-   * processors' threads in guest code, nor for holders of the board's lock, which a processor may need to reach its
-   * boundary.
+   * Runs the action, with the board's lock held, while every processor is at an instruction
+   * boundary. Not for processors' threads in guest code, nor for holders of the board's lock, which
+   * a processor may need to reach its boundary.
    */
   public void runAtBoundary(Runnable action) {
     if (inGuestCode() || lock.heldByCurrentThread()) {
-      throw new IllegalStateException("a thread in guest code or with the board's lock cannot wait for all boundaries");
+      throw new IllegalStateException(
+          "a thread in guest code or with the board's lock cannot wait for all boundaries");
     }
     monitor.lock();
     try {
@@ -184,7 +187,9 @@ public final class ExclusiveSection {
     return current.get() != null;
   }
 
-  /** The calling processor is about to wait for the board's lock: it counts as stopped from here. */
+  /**
+   * The calling processor is about to wait for the board's lock: it counts as stopped from here.
+   */
   void beginBlocking() {
     monitor.lock();
     try {

@@ -2,7 +2,10 @@ package io.anillo.vmm.machine;
 
 import org.jspecify.annotations.Nullable;
 
-/** Work of devices that reaches outside, on virtual threads that may block. Keeps count of what is under way. */
+/**
+ * Work of devices that reaches outside, on virtual threads that may block. Keeps count of what is
+ * under way.
+ */
 final class ExternalWork implements AutoCloseable {
   private int underWay;
   private boolean closed;
@@ -18,17 +21,16 @@ final class ExternalWork implements AutoCloseable {
     }
     Thread.ofVirtual()
         .name("board-external")
-        .start(
-            () -> {
-              try {
-                work.run();
-              } catch (RuntimeException | Error e) {
-                failure = e;
-                kick.run();
-              } finally {
-                finished();
-              }
-            });
+        .start(() -> {
+          try {
+            work.run();
+          } catch (RuntimeException | Error e) {
+            failure = e;
+            kick.run();
+          } finally {
+            finished();
+          }
+        });
   }
 
   private synchronized void finished() {
@@ -62,7 +64,8 @@ final class ExternalWork implements AutoCloseable {
     Throwable cause = failure;
     if (cause != null) {
       failure = null;
-      throw new IllegalStateException("a device's work outside the machine failed: " + cause, cause);
+      throw new IllegalStateException(
+          "a device's work outside the machine failed: " + cause, cause);
     }
   }
 

@@ -5,8 +5,9 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The one host thread that waits for the board's earliest deadline and then kicks a processor. It applies nothing and
- * never polls: it sleeps until the deadline or until it is told of an earlier one.
+ * The one host thread that waits for the board's earliest deadline and then kicks a processor. It
+ * applies nothing and never polls: it sleeps until the deadline or until it is told of an earlier
+ * one.
  */
 final class HostTimer implements AutoCloseable {
   static final long NEVER = Long.MAX_VALUE;

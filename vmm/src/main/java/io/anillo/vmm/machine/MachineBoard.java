@@ -34,8 +34,9 @@ import java.util.stream.Collectors;
 /**
  * The PC: chipset devices on a {@link BoardExecutor}, wired for some processors.
  *
- * <p>Order of use: construct; {@link #attach} PCI devices; {@link #reset}; load a guest; {@link #start}; run the
- * processors, calling {@link BoardExecutor#runPending} between stretches of guest code; {@link #stop}.
+ * <p>Order of use: construct; {@link #attach} PCI devices; {@link #reset}; load a guest; {@link
+ * #start}; run the processors, calling {@link BoardExecutor#runPending} between stretches of guest
+ * code; {@link #stop}.
  */
 public final class MachineBoard {
   /** Interrupt inputs of the first and second 8259A that PCI's four shared lines lead to. */
@@ -64,13 +65,17 @@ public final class MachineBoard {
    * @param tscOffsets what each processor adds to the board's clock for its time stamp counter
    */
   public MachineBoard(
-      BoardExecutor executor, BoardConfig config, List<? extends CpuSignals> signals, List<? extends LongSupplier> tscOffsets) {
+      BoardExecutor executor,
+      BoardConfig config,
+      List<? extends CpuSignals> signals,
+      List<? extends LongSupplier> tscOffsets) {
     if (signals.size() != config.cpus() || tscOffsets.size() != config.cpus()) {
       throw new IllegalArgumentException(
           config.cpus() + " processors are configured, but there are signals of " + signals.size());
     }
     if ((executor.recording() || executor.replaying()) && config.cpus() != 1) {
-      throw new IllegalArgumentException("only a machine with one processor can be recorded or replayed");
+      throw new IllegalArgumentException(
+          "only a machine with one processor can be recorded or replayed");
     }
     this.executor = executor;
     this.config = config;
@@ -84,7 +89,13 @@ public final class MachineBoard {
       localApics.add(
           add(
               new LocalApic(
-                  executor, cpu, fabric, signals.get(cpu), pic, config.physicalBits(), tscOffsets.get(cpu))));
+                  executor,
+                  cpu,
+                  fabric,
+                  signals.get(cpu),
+                  pic,
+                  config.physicalBits(),
+                  tscOffsets.get(cpu))));
     }
     pic.connect(asserted -> localApics.forEach(apic -> apic.setLint0(asserted)));
     add(new Pit8254(executor, isaLine(0)));
@@ -114,7 +125,8 @@ public final class MachineBoard {
     return device;
   }
 
-  // ---- wiring -------------------------------------------------------------------------------------------------------
+  // ---- wiring
+  // -------------------------------------------------------------------------------------------------------
 
   /** An ISA interrupt: to the 8259As and to the I/O APIC, where the interval timer has input 2. */
   private InterruptLine isaLine(int number) {
@@ -126,7 +138,9 @@ public final class MachineBoard {
     };
   }
 
-  /** A shared PCI line: to its own input of the I/O APIC, and wired-or with another to the 8259As. */
+  /**
+   * A shared PCI line: to its own input of the I/O APIC, and wired-or with another to the 8259As.
+   */
   private InterruptLine pciLine(int line) {
     int number = PCI_PIC_INTERRUPTS[line];
     InterruptLine toPic = pic.line(number);
@@ -149,7 +163,8 @@ public final class MachineBoard {
     add(device);
   }
 
-  // ---- what loaders and processors use ------------------------------------------------------------------------------
+  // ---- what loaders and processors use
+  // ------------------------------------------------------------------------------
 
   public BoardExecutor executor() {
     return executor;
@@ -198,9 +213,13 @@ public final class MachineBoard {
     return new AcpiTables(config.cpus(), config.windows(), PCI_PIC_INTERRUPTS, true);
   }
 
-  // ---- life cycle; all with the processors stopped ------------------------------------------------------------------
+  // ---- life cycle; all with the processors stopped
+  // ------------------------------------------------------------------
 
-  /** Resets all devices and does what firmware does: places PCI regions, writes the ACPI tables, sets triggers. */
+  /**
+   * Resets all devices and does what firmware does: places PCI regions, writes the ACPI tables,
+   * sets triggers.
+   */
   public void reset() {
     executor.lock().acquire();
     try {
@@ -274,16 +293,21 @@ public final class MachineBoard {
     }
   }
 
-  /** Takes back what {@link #save} wrote, on a board of the same configuration that was reset and not started. */
+  /**
+   * Takes back what {@link #save} wrote, on a board of the same configuration that was reset and
+   * not started.
+   */
   public void restore(StateReader in) {
     executor.lock().acquire();
     try {
       in.record("board", STATE_VERSION);
       executor.clock().set(in.getLong());
-      Map<String, Device> byName = devices.stream().collect(Collectors.toMap(Device::name, device -> device));
+      Map<String, Device> byName =
+          devices.stream().collect(Collectors.toMap(Device::name, device -> device));
       int count = in.getInt();
       if (count != devices.size()) {
-        throw new StateException("the state holds " + count + " devices; this machine has " + devices.size());
+        throw new StateException(
+            "the state holds " + count + " devices; this machine has " + devices.size());
       }
       for (int i = 0; i < count; i++) {
         String name = in.getString();

@@ -5,7 +5,10 @@ import io.anillo.vmm.device.MmioDevice;
 import io.anillo.vmm.device.PortDevice;
 import io.anillo.vmm.device.interrupt.LocalApic;
 
-/** The bus as one processor sees it: the page of its own local APIC, and the board's bus for everything else. */
+/**
+ * The bus as one processor sees it: the page of its own local APIC, and the board's bus for
+ * everything else.
+ */
 final class ProcessorBus implements Bus {
   private final SystemBus bus;
   private final BoardLock lock;

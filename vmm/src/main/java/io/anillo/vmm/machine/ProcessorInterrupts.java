@@ -3,7 +3,10 @@ package io.anillo.vmm.machine;
 import io.anillo.vmm.cpu.LocalInterrupts;
 import io.anillo.vmm.device.interrupt.LocalApic;
 
-/** A processor's way to its local APIC: takes the board's lock around everything but {@link #pending}. */
+/**
+ * A processor's way to its local APIC: takes the board's lock around everything but {@link
+ * #pending}.
+ */
 final class ProcessorInterrupts implements LocalInterrupts {
   private final BoardLock lock;
   private final LocalApic apic;
@@ -28,7 +31,10 @@ final class ProcessorInterrupts implements LocalInterrupts {
     }
   }
 
-  /** Only the processor itself changes its task priority, so its own thread may read it without the lock. */
+  /**
+   * Only the processor itself changes its task priority, so its own thread may read it without the
+   * lock.
+   */
   @Override
   public int taskPriorityClass() {
     return apic.taskPriorityClass();

@@ -5,8 +5,9 @@ package io.anillo.vmm.machine;
 public interface Stoppable {
 
   /**
-   * Asks the processor to stop at its next instruction boundary. Sticky: asked before it begins to run, it stops before
-   * its first instruction. Called from any thread; must neither block nor take locks of the board.
+   * Asks the processor to stop at its next instruction boundary. Sticky: asked before it begins to
+   * run, it stops before its first instruction. Called from any thread; must neither block nor take
+   * locks of the board.
    */
   void stopAtBoundary();
 }

@@ -6,8 +6,8 @@ import io.anillo.vmm.device.PortDevice;
 import java.util.Arrays;
 
 /**
- * The board's address spaces: ports by array, memory-mapped ranges by binary search. Every access takes the board's
- * lock.
+ * The board's address spaces: ports by array, memory-mapped ranges by binary search. Every access
+ * takes the board's lock.
  *
  * <p>Hot class: each port and MMIO access of the guest passes here; nothing is allocated.
  */
@@ -52,13 +52,15 @@ public final class SystemBus implements Bus {
   @Override
   public void mapPorts(int first, int count, PortDevice device) {
     if (first < 0 || count <= 0 || first + count > PORTS) {
-      throw new IllegalArgumentException("ports " + first + " + " + count + " lie outside of 0 to 65535");
+      throw new IllegalArgumentException(
+          "ports " + first + " + " + count + " lie outside of 0 to 65535");
     }
     lock.acquire();
     try {
       for (int port = first; port < first + count; port++) {
         if (ports[port] != NO_PORT) {
-          throw new IllegalArgumentException("port 0x" + Integer.toHexString(port) + " already has a device");
+          throw new IllegalArgumentException(
+              "port 0x" + Integer.toHexString(port) + " already has a device");
         }
       }
       Arrays.fill(ports, first, first + count, device);
@@ -80,7 +82,8 @@ public final class SystemBus implements Bus {
   @Override
   public void mapMmio(long base, long sizeBytes, MmioDevice device) {
     if (base < 0 || sizeBytes <= 0 || base + sizeBytes < 0) {
-      throw new IllegalArgumentException("no memory range of " + sizeBytes + " bytes at " + Long.toHexString(base));
+      throw new IllegalArgumentException(
+          "no memory range of " + sizeBytes + " bytes at " + Long.toHexString(base));
     }
     lock.acquire();
     try {
@@ -88,7 +91,8 @@ public final class SystemBus implements Bus {
       boolean overlapsBefore = at > 0 && base - bases[at - 1] < sizes[at - 1];
       boolean overlapsNext = at < ranges && base + sizeBytes > bases[at];
       if (overlapsBefore || overlapsNext) {
-        throw new IllegalArgumentException("memory at 0x" + Long.toHexString(base) + " already has a device");
+        throw new IllegalArgumentException(
+            "memory at 0x" + Long.toHexString(base) + " already has a device");
       }
       if (ranges == bases.length) {
         bases = Arrays.copyOf(bases, ranges * 2);

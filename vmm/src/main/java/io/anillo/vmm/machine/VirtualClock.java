@@ -3,8 +3,8 @@ package io.anillo.vmm.machine;
 import io.anillo.vmm.port.Clock;
 
 /**
- * The machine's time in nanoseconds since it was first started. Stands still until {@link #start} and between {@link
- * #pause} and {@link #start}. Readable from any thread.
+ * The machine's time in nanoseconds since it was first started. Stands still until {@link #start}
+ * and between {@link #pause} and {@link #start}. Readable from any thread.
  */
 public final class VirtualClock {
   private final Clock host;

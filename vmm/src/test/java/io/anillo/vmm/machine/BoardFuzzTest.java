@@ -12,9 +12,9 @@ import org.junit.jupiter.api.Test;
 class BoardFuzzTest {
   private static final long SECOND = 1_000_000_000L;
   private static final int[] PORTS = {
-    0x20, 0x21, 0x40, 0x41, 0x42, 0x43, 0x60, 0x61, 0x64, 0x70, 0x71, 0x92, 0xA0, 0xA1, 0xE9, 0xF4, 0x2F8, 0x2F9, 0x2FA,
-    0x2FC, 0x3F8, 0x3F9, 0x3FA, 0x3FB, 0x3FC, 0x3FD, 0x402, 0x4D0, 0x4D1, 0x510, 0x511, 0x514, 0x518, 0x600, 0x602,
-    0x604, 0x608, 0xCF8, 0xCF9, 0xCFC, 0xCFE
+    0x20, 0x21, 0x40, 0x41, 0x42, 0x43, 0x60, 0x61, 0x64, 0x70, 0x71, 0x92, 0xA0, 0xA1, 0xE9, 0xF4,
+    0x2F8, 0x2F9, 0x2FA, 0x2FC, 0x3F8, 0x3F9, 0x3FA, 0x3FB, 0x3FC, 0x3FD, 0x402, 0x4D0, 0x4D1,
+    0x510, 0x511, 0x514, 0x518, 0x600, 0x602, 0x604, 0x608, 0xCF8, 0xCF9, 0xCFC, 0xCFE
   };
   private static final int[] SIZES = {1, 2, 4, 8};
 
@@ -40,7 +40,9 @@ class BoardFuzzTest {
             String name = machine.board.devices().get(i).name();
             byte[] expected = TestBoard.save(machine.board.devices().get(i));
             byte[] found = TestBoard.save(copy.board.devices().get(i));
-            assertThat(found).as("state of " + name + " goes round, seed " + seed).isEqualTo(expected);
+            assertThat(found)
+                .as("state of " + name + " goes round, seed " + seed)
+                .isEqualTo(expected);
           }
         }
       }
@@ -56,7 +58,9 @@ class BoardFuzzTest {
     switch (random.nextInt(10)) {
       case 0, 1, 2 -> bus.writePort(port(random), size, value);
       case 3, 4 -> bus.readPort(port(random), size);
-      case 5 -> bus.writeMmio(address(random), SIZES[random.nextInt(4)], random.nextLong() >>> random.nextInt(64));
+      case 5 ->
+          bus.writeMmio(
+              address(random), SIZES[random.nextInt(4)], random.nextLong() >>> random.nextInt(64));
       case 6 -> bus.readMmio(address(random), SIZES[random.nextInt(4)]);
       case 7 -> msr(machine.interrupts(cpu), random);
       case 8 -> {
@@ -79,7 +83,8 @@ class BoardFuzzTest {
   private static long address(SplittableRandom random) {
     return switch (random.nextInt(5)) {
       case 0 -> 0xFEE00000L + random.nextInt(0x1000);
-      case 1 -> 0xFEC00000L + (random.nextInt(4) == 0 ? random.nextInt(0x1000) : random.nextInt(2) * 16);
+      case 1 ->
+          0xFEC00000L + (random.nextInt(4) == 0 ? random.nextInt(0x1000) : random.nextInt(2) * 16);
       case 2 -> 0xE0000000L + random.nextInt(1 << 20);
       case 3 -> 0xC0000000L + random.nextInt(1 << 20);
       default -> random.nextLong();
@@ -91,7 +96,8 @@ class BoardFuzzTest {
     int index = indexes[random.nextInt(3)];
     try {
       if (random.nextBoolean()) {
-        long value = random.nextInt(4) == 0 ? random.nextLong() : random.nextInt(1 << random.nextInt(1, 20));
+        long value =
+            random.nextInt(4) == 0 ? random.nextLong() : random.nextInt(1 << random.nextInt(1, 20));
         interrupts.writeMsr(index, index == 0x1B ? 0xFEE00000L | value & 0xD00 : value);
       } else {
         interrupts.readMsr(index);

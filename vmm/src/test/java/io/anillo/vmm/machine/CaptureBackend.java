@@ -7,7 +7,8 @@ import java.util.concurrent.atomic.AtomicReference;
 /** A line whose other end is a test. */
 public final class CaptureBackend implements CharBackend {
   private final ByteArrayOutputStream output;
-  private final AtomicReference<Receiver> receiver = new AtomicReference<>((data, offset, length) -> {});
+  private final AtomicReference<Receiver> receiver =
+      new AtomicReference<>((data, offset, length) -> {});
 
   public CaptureBackend(ByteArrayOutputStream output) {
     this.output = output;

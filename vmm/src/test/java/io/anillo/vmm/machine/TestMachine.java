@@ -21,7 +21,9 @@ public final class TestMachine implements AutoCloseable {
       offsets.add(() -> tscOffset[0]);
     }
     BoardConfig config =
-        BoardConfig.of(cpus).withCom1(new CaptureBackend(console)).withDebugConsole(new CaptureBackend(console));
+        BoardConfig.of(cpus)
+            .withCom1(new CaptureBackend(console))
+            .withDebugConsole(new CaptureBackend(console));
     board = new MachineBoard(base.board, config.withDebugExit(0xF4), signals, offsets);
     board.reset();
   }

@@ -11,11 +11,15 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
- * ACPI's fixed hardware (ACPI 6.5 §4.8): PM1a event and control registers, the power management timer with 32 bits at
- * 3.579545 MHz, the power button, and the reset register at port 0xCF9. The machine is always in ACPI mode.
+ * ACPI's fixed hardware (ACPI 6.5 §4.8): PM1a event and control registers, the power management
+ * timer with 32 bits at 3.579545 MHz, the power button, and the reset register at port 0xCF9. The
+ * machine is always in ACPI mode.
  */
 public final class AcpiPowerManagement implements Device, BytePortDevice {
-  public static final int EVENT_PORT = 0x600, CONTROL_PORT = 0x604, TIMER_PORT = 0x608, RESET_PORT = 0xCF9;
+  public static final int EVENT_PORT = 0x600,
+      CONTROL_PORT = 0x604,
+      TIMER_PORT = 0x608,
+      RESET_PORT = 0xCF9;
   public static final int INTERRUPT = 9;
 
   /** What is written to {@link #RESET_PORT} to reset the machine. */
@@ -177,7 +181,11 @@ public final class AcpiPowerManagement implements Device, BytePortDevice {
 
   @Override
   public void save(StateWriter out) {
-    out.record(name(), STATE_VERSION).putInt(status).putInt(enable).putInt(control).putInt(resetControl);
+    out.record(name(), STATE_VERSION)
+        .putInt(status)
+        .putInt(enable)
+        .putInt(control)
+        .putInt(resetControl);
     out.putLong(checkedTicks);
   }
 

@@ -13,8 +13,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The ACPI tables of our PC (ACPI 6.5 §5.2): root pointer, RSDT and XSDT, FADT, FACS, DSDT, MADT, MCFG. They lie at a
- * fixed place below 1 MiB, the root pointer first, where an operating system also finds them by searching.
+ * The ACPI tables of our PC (ACPI 6.5 §5.2): root pointer, RSDT and XSDT, FADT, FACS, DSDT, MADT,
+ * MCFG. They lie at a fixed place below 1 MiB, the root pointer first, where an operating system
+ * also finds them by searching.
  */
 public final class AcpiTables {
   private static final int HEADER_BYTES = 36;
@@ -39,7 +40,11 @@ public final class AcpiTables {
     long facs = layout.add(firmwareControl(), 64);
     long dsdt =
         layout.add(
-            table("DSDT", 2, DifferentiatedDescription.assemble(windows, picInterrupts, secondSerial)), 16);
+            table(
+                "DSDT",
+                2,
+                DifferentiatedDescription.assemble(windows, picInterrupts, secondSerial)),
+            16);
     List<Long> roots = new ArrayList<>();
     roots.add(layout.add(table("FACP", 6, fixedDescription(facs, dsdt)), 16));
     roots.add(layout.add(table("APIC", 5, interruptControllers(cpus)), 16));
@@ -168,7 +173,12 @@ public final class AcpiTables {
     for (int cpu = 0; cpu < cpus; cpu++) {
       out.put((byte) 0).put((byte) 8).put((byte) cpu).put((byte) cpu).putInt(1);
     }
-    out.put((byte) 1).put((byte) 12).put((byte) 0).put((byte) 0).putInt((int) IoApic.BASE).putInt(0);
+    out.put((byte) 1)
+        .put((byte) 12)
+        .put((byte) 0)
+        .put((byte) 0)
+        .putInt((int) IoApic.BASE)
+        .putInt(0);
     // The interval timer comes in at input 2; ACPI's interrupt is level-triggered, active high.
     out.put((byte) 2).put((byte) 10).put((byte) 0).put((byte) 0).putInt(2).putShort((short) 0);
     out.put((byte) 2).put((byte) 10).put((byte) 0).put((byte) AcpiPowerManagement.INTERRUPT);

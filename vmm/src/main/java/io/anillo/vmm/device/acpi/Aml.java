@@ -3,7 +3,10 @@ package io.anillo.vmm.device.acpi;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 
-/** A small assembler for ACPI machine language (ACPI 6.5 chapter 20): each method gives the bytes of one term. */
+/**
+ * A small assembler for ACPI machine language (ACPI 6.5 chapter 20): each method gives the bytes of
+ * one term.
+ */
 final class Aml {
   private static final int EXTENDED = 0x5B;
 
@@ -54,7 +57,10 @@ final class Aml {
   private static byte[] path(String name) {
     boolean root = name.startsWith("\\");
     String segment = root ? name.substring(1) : name;
-    byte[] padded = segment.isEmpty() ? bytes(0) : (segment + "____").substring(0, 4).getBytes(StandardCharsets.US_ASCII);
+    byte[] padded =
+        segment.isEmpty()
+            ? bytes(0)
+            : (segment + "____").substring(0, 4).getBytes(StandardCharsets.US_ASCII);
     return root ? join(bytes('\\'), padded) : padded;
   }
 
@@ -68,7 +74,9 @@ final class Aml {
     if (value >>> 16 == 0) {
       return join(bytes(0x0B), number(value, 2));
     }
-    return value >>> 32 == 0 ? join(bytes(0x0C), number(value, 4)) : join(bytes(0x0E), number(value, 8));
+    return value >>> 32 == 0
+        ? join(bytes(0x0C), number(value, 4))
+        : join(bytes(0x0E), number(value, 8));
   }
 
   static byte[] string(String value) {
@@ -77,7 +85,10 @@ final class Aml {
 
   /** A compressed identifier such as PNP0A03 (§19.3.4). */
   static byte[] eisaId(String id) {
-    int vendor = (id.charAt(0) - 0x40 & 31) << 10 | (id.charAt(1) - 0x40 & 31) << 5 | id.charAt(2) - 0x40 & 31;
+    int vendor =
+        (id.charAt(0) - 0x40 & 31) << 10
+            | (id.charAt(1) - 0x40 & 31) << 5
+            | id.charAt(2) - 0x40 & 31;
     int product = Integer.parseInt(id.substring(3), 16);
     return join(bytes(0x0C, vendor >> 8, vendor, product >> 8, product));
   }
@@ -119,7 +130,8 @@ final class Aml {
     return join(bytes(0xA0), sized(join(path(condition), join(terms))));
   }
 
-  // ---- resource descriptors (§6.4) ----------------------------------------------------------------------------------
+  // ---- resource descriptors (§6.4)
+  // ----------------------------------------------------------------------------------
 
   static byte[] resources(byte[]... descriptors) {
     // The checksum of the end tag may be zero: "treat as good".
@@ -156,7 +168,8 @@ final class Aml {
     return window(0x8A, 8, 0, 0x0C, 1, first, last);
   }
 
-  private static byte[] window(int tag, int width, int kind, int flags, int typeFlags, long first, long last) {
+  private static byte[] window(
+      int tag, int width, int kind, int flags, int typeFlags, long first, long last) {
     byte[] body =
         join(
             bytes(kind, flags, typeFlags),

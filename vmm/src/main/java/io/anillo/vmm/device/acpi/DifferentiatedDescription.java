@@ -13,7 +13,8 @@ final class DifferentiatedDescription {
   private DifferentiatedDescription() {}
 
   static byte[] assemble(PciWindows windows, int[] picInterrupts, boolean secondSerial) {
-    byte[] soft = packageOf(integer(AcpiPowerManagement.SLEEP_TYPE_OFF), integer(5), integer(0), integer(0));
+    byte[] soft =
+        packageOf(integer(AcpiPowerManagement.SLEEP_TYPE_OFF), integer(5), integer(0), integer(0));
     return join(
         name("\\_S5", soft),
         // The operating system tells here whether it uses the I/O APIC.
@@ -70,7 +71,8 @@ final class DifferentiatedDescription {
                 ports(PciHost.CONFIG_ADDRESS, 8),
                 portWindow(0, 0xCF7),
                 portWindow(0xD00, 0xFFFF),
-                memoryWindow32(windows.memoryBase(), windows.memoryBase() + windows.memoryBytes() - 1),
+                memoryWindow32(
+                    windows.memoryBase(), windows.memoryBase() + windows.memoryBytes() - 1),
                 memoryWindow64(windows.highBase(), windows.highBase() + windows.highBytes() - 1))),
         name("PRTA", routing(inputs)),
         name("PRTP", routing(picInterrupts)),

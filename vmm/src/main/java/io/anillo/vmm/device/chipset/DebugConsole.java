@@ -11,8 +11,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 
 /**
- * A port to which a guest writes characters and nothing else happens: 0xE9 as in Bochs, 0x402 as firmwares use it.
- * Reading gives the value by which guests find it.
+ * A port to which a guest writes characters and nothing else happens: 0xE9 as in Bochs, 0x402 as
+ * firmwares use it. Reading gives the value by which guests find it.
  */
 public final class DebugConsole implements Device, BytePortDevice {
   public static final int BOCHS_PORT = 0xE9, FIRMWARE_PORT = 0x402;
@@ -83,7 +83,8 @@ public final class DebugConsole implements Device, BytePortDevice {
     try {
       backend.close();
     } catch (IOException e) {
-      throw new UncheckedIOException("the backend of " + name() + " cannot be closed: " + e.getMessage(), e);
+      throw new UncheckedIOException(
+          "the backend of " + name() + " cannot be closed: " + e.getMessage(), e);
     }
   }
 

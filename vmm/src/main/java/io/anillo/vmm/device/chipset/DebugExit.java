@@ -7,7 +7,10 @@ import io.anillo.vmm.device.PortDevice;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
-/** isa-debug-exit: a guest's write of a value ends the machine with it. Four ports from a configurable one. */
+/**
+ * isa-debug-exit: a guest's write of a value ends the machine with it. Four ports from a
+ * configurable one.
+ */
 public final class DebugExit implements Device, PortDevice {
   public static final int DEFAULT_PORT = 0xF4;
   private static final int STATE_VERSION = 1;

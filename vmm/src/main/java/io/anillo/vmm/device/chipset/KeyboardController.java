@@ -9,13 +9,18 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
- * The i8042 keyboard controller with nothing plugged in, ports 0x60 and 0x64, and the system control port 0x92 (Intel
- * 8242 data sheet; IBM PS/2 technical reference). Operating systems reset the machine through it. What is sent to the
- * absent keyboard or mouse times out.
+ * The i8042 keyboard controller with nothing plugged in, ports 0x60 and 0x64, and the system
+ * control port 0x92 (Intel 8242 data sheet; IBM PS/2 technical reference). Operating systems reset
+ * the machine through it. What is sent to the absent keyboard or mouse times out.
  */
 public final class KeyboardController implements Device, BytePortDevice {
   private static final int STATE_VERSION = 1;
-  private static final int OUTPUT_FULL = 1, SYSTEM = 4, COMMAND = 8, UNLOCKED = 16, AUXILIARY = 32, TIMEOUT = 64;
+  private static final int OUTPUT_FULL = 1,
+      SYSTEM = 4,
+      COMMAND = 8,
+      UNLOCKED = 16,
+      AUXILIARY = 32,
+      TIMEOUT = 64;
   private static final int RESEND = 0xFE;
   private static final int A20 = 2;
 
@@ -29,7 +34,8 @@ public final class KeyboardController implements Device, BytePortDevice {
   private int expectedCommand;
   private int port92;
 
-  public KeyboardController(Board board, InterruptLine keyboardInterrupt, InterruptLine mouseInterrupt) {
+  public KeyboardController(
+      Board board, InterruptLine keyboardInterrupt, InterruptLine mouseInterrupt) {
     this.board = board;
     this.keyboardInterrupt = keyboardInterrupt;
     this.mouseInterrupt = mouseInterrupt;
@@ -38,7 +44,10 @@ public final class KeyboardController implements Device, BytePortDevice {
     board.bus().mapPorts(0x92, 1, this);
   }
 
-  /** Whether address line 20 is let through. Kept and shown only: memory above 1 MiB is always reachable. */
+  /**
+   * Whether address line 20 is let through. Kept and shown only: memory above 1 MiB is always
+   * reachable.
+   */
   public boolean a20() {
     return (outputPort & A20) != 0;
   }
@@ -187,7 +196,8 @@ public final class KeyboardController implements Device, BytePortDevice {
     in.record(name(), STATE_VERSION);
     byte[] saved = in.getBytes();
     if (saved.length != memory.length) {
-      throw new io.anillo.vmm.state.StateException("the keyboard controller has 32 bytes of memory");
+      throw new io.anillo.vmm.state.StateException(
+          "the keyboard controller has 32 bytes of memory");
     }
     System.arraycopy(saved, 0, memory, 0, memory.length);
     int[] values = new int[5];

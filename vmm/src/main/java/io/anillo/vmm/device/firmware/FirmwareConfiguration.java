@@ -16,18 +16,28 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * fw_cfg: items of data by number and by name, read through ports 0x510 and 0x511 or by DMA through 0x514 (QEMU,
- * docs/specs/fw_cfg.rst). Items are read-only and are set before the machine runs.
+ * fw_cfg: items of data by number and by name, read through ports 0x510 and 0x511 or by DMA through
+ * 0x514 (QEMU, docs/specs/fw_cfg.rst). Items are read-only and are set before the machine runs.
  */
 public final class FirmwareConfiguration implements Device, PortDevice {
   public static final int SIGNATURE = 0x00, ID = 0x01, RAM_SIZE = 0x03, CPU_COUNT = 0x05;
   public static final int KERNEL_SIZE = 0x08, INITRD_SIZE = 0x0B, MAXIMUM_CPUS = 0x0F;
-  public static final int KERNEL_DATA = 0x11, INITRD_DATA = 0x12, COMMAND_LINE_SIZE = 0x14, COMMAND_LINE_DATA = 0x15;
-  public static final int SETUP_SIZE = 0x17, SETUP_DATA = 0x18, FILE_DIRECTORY = 0x19, FIRST_FILE = 0x20;
+  public static final int KERNEL_DATA = 0x11,
+      INITRD_DATA = 0x12,
+      COMMAND_LINE_SIZE = 0x14,
+      COMMAND_LINE_DATA = 0x15;
+  public static final int SETUP_SIZE = 0x17,
+      SETUP_DATA = 0x18,
+      FILE_DIRECTORY = 0x19,
+      FIRST_FILE = 0x20;
 
   private static final int STATE_VERSION = 1;
   private static final int SELECTOR = 0x510, DATA = 0x511, DMA_HIGH = 0x514, DMA_LOW = 0x518;
-  private static final int CONTROL_ERROR = 1, CONTROL_READ = 2, CONTROL_SKIP = 4, CONTROL_SELECT = 8, CONTROL_WRITE = 16;
+  private static final int CONTROL_ERROR = 1,
+      CONTROL_READ = 2,
+      CONTROL_SKIP = 4,
+      CONTROL_SELECT = 8,
+      CONTROL_WRITE = 16;
   private static final int FILE_NAME_BYTES = 56;
   private static final byte[] NOTHING = {};
 
@@ -70,7 +80,8 @@ public final class FirmwareConfiguration implements Device, PortDevice {
   public void addFile(String name, byte[] data) {
     byte[] ascii = name.getBytes(StandardCharsets.US_ASCII);
     if (ascii.length >= FILE_NAME_BYTES) {
-      throw new IllegalArgumentException("fw_cfg file name '" + name + "' is longer than 55 characters");
+      throw new IllegalArgumentException(
+          "fw_cfg file name '" + name + "' is longer than 55 characters");
     }
     int key = FIRST_FILE + files.size();
     files.add(new File(name, key, data.length));

@@ -6,16 +6,21 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Where things lie in guest-physical memory, for boot loaders and tables: RAM below 640 KiB, the hole of the first PCs,
- * RAM up to 3 GiB, the hole for devices, RAM from 4 GiB.
+ * Where things lie in guest-physical memory, for boot loaders and tables: RAM below 640 KiB, the
+ * hole of the first PCs, RAM up to 3 GiB, the hole for devices, RAM from 4 GiB.
  */
 public final class PhysicalMemoryMap {
-  /** The extended BIOS data area: the last KiB below 640 KiB; ACPI's root pointer is looked for here, too. */
+  /**
+   * The extended BIOS data area: the last KiB below 640 KiB; ACPI's root pointer is looked for
+   * here, too.
+   */
   public static final long EBDA = 0x9FC00;
 
   public static final long CONVENTIONAL_END = 0xA0000;
 
-  /** ACPI's root pointer lies here and its tables behind it, in the area of the first PCs' firmware. */
+  /**
+   * ACPI's root pointer lies here and its tables behind it, in the area of the first PCs' firmware.
+   */
   public static final long ACPI_ROOT_POINTER = 0xE0000;
 
   public static final long ACPI_TABLES_END = 0xFFFF0;
@@ -93,9 +98,13 @@ public final class PhysicalMemoryMap {
     return windows;
   }
 
-  /** The map as the array of 20-byte entries that boot protocols hand over: base, size, type, little-endian. */
+  /**
+   * The map as the array of 20-byte entries that boot protocols hand over: base, size, type,
+   * little-endian.
+   */
   public byte[] e820() {
-    var buffer = java.nio.ByteBuffer.allocate(ranges.size() * 20).order(java.nio.ByteOrder.LITTLE_ENDIAN);
+    var buffer =
+        java.nio.ByteBuffer.allocate(ranges.size() * 20).order(java.nio.ByteOrder.LITTLE_ENDIAN);
     for (Range range : ranges) {
       buffer.putLong(range.base).putLong(range.sizeBytes).putInt(range.kind.e820Type());
     }

@@ -1,8 +1,23 @@
 package io.anillo.vmm.device.interrupt;
 
-/** Which local APIC registers exist in x2APIC mode, and what may be written to them (Intel SDM vol. 3A table 11-6). */
+/**
+ * Which local APIC registers exist in x2APIC mode, and what may be written to them (Intel SDM vol.
+ * 3A table 11-6).
+ */
 final class ApicRegisters {
   private ApicRegisters() {}
+
+  /**
+   * The bits of an entry of the local vector table that can be written; entries from register 0x32.
+   */
+  static int localVectorMask(int index) {
+    return switch (index) {
+      case 0 -> 0x700FF;
+      case 1, 2 -> 0x107FF;
+      case 3, 4 -> 0x1A7FF;
+      default -> 0x100FF;
+    };
+  }
 
   static boolean readableInX2apic(int register) {
     return switch (register) {

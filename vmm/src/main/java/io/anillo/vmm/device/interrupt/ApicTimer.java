@@ -7,8 +7,8 @@ import io.anillo.vmm.state.StateWriter;
 import java.util.function.LongSupplier;
 
 /**
- * The timer of a local APIC (Intel SDM vol. 3A §11.5.4). Its bus clock and the time stamp counter both run at 1 GHz, so
- * that a tick is a virtual nanosecond.
+ * The timer of a local APIC (Intel SDM vol. 3A §11.5.4). Its bus clock and the time stamp counter
+ * both run at 1 GHz, so that a tick is a virtual nanosecond.
  */
 final class ApicTimer {
   static final int ONE_SHOT = 0, PERIODIC = 1, TSC_DEADLINE = 2;
@@ -136,7 +136,8 @@ final class ApicTimer {
     } else {
       long offset = tscOffset.getAsLong();
       long nanos = deadlineTsc - offset;
-      // Unsigned: deadlines from 2^63 lie centuries away. One before virtual moment 0 has long passed.
+      // Unsigned: deadlines from 2^63 lie centuries away. One before virtual moment 0 has long
+      // passed.
       boolean never = deadlineTsc < 0 || offset < 0 && nanos < 0;
       timer.arm(never ? Long.MAX_VALUE - 1 : Math.max(0, nanos));
     }
@@ -153,7 +154,11 @@ final class ApicTimer {
   }
 
   void save(StateWriter out) {
-    out.putInt(mode).putInt(initialCount).putInt(divideConfiguration).putLong(start).putLong(deadlineTsc);
+    out.putInt(mode)
+        .putInt(initialCount)
+        .putInt(divideConfiguration)
+        .putLong(start)
+        .putLong(deadlineTsc);
     out.putBoolean(timer.armed()).putLong(timer.deadlineNanos());
   }
 

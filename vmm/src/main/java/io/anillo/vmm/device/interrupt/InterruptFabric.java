@@ -5,12 +5,18 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The wires between local APICs, I/O APIC and devices: finds the processors that a message is for and hands it over
- * (Intel SDM vol. 3A §11.6.2, §11.11).
+ * The wires between local APICs, I/O APIC and devices: finds the processors that a message is for
+ * and hands it over (Intel SDM vol. 3A §11.6.2, §11.11).
  */
 public final class InterruptFabric implements MessageInterrupts {
   /** Delivery modes (Intel SDM vol. 3A §11.6.1). */
-  public static final int FIXED = 0, LOWEST_PRIORITY = 1, SMI = 2, NMI = 4, INIT = 5, STARTUP = 6, EXTINT = 7;
+  public static final int FIXED = 0,
+      LOWEST_PRIORITY = 1,
+      SMI = 2,
+      NMI = 4,
+      INIT = 5,
+      STARTUP = 6,
+      EXTINT = 7;
 
   /** Physical destination of everybody, for senders with 32-bit and with 8-bit destinations. */
   static final int BROADCAST = 0xFFFFFFFF, BROADCAST_8 = 0xFF;
@@ -64,7 +70,8 @@ public final class InterruptFabric implements MessageInterrupts {
   /**
    * Delivers to the destination's processors.
    *
-   * @param level whether the interrupt is level-triggered: its end is then broadcast to the I/O APIC
+   * @param level whether the interrupt is level-triggered: its end is then broadcast to the I/O
+   *     APIC
    */
   void send(int destination, boolean logical, int deliveryMode, int vector, boolean level) {
     if (deliveryMode == LOWEST_PRIORITY) {

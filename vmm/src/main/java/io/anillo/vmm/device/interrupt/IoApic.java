@@ -8,15 +8,18 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
- * The I/O APIC with 24 inputs (Intel 82093AA data sheet, 290566). Polarity is stored and otherwise ignored: devices
- * say what is asserted.
+ * The I/O APIC with 24 inputs (Intel 82093AA data sheet, 290566). Polarity is stored and otherwise
+ * ignored: devices say what is asserted.
  */
 public final class IoApic implements Device, MmioDevice {
   public static final long BASE = 0xFEC00000L;
   public static final int PINS = 24;
   private static final int STATE_VERSION = 1;
   private static final int VERSION = 0x11 | PINS - 1 << 16;
-  private static final long MASKED = 1 << 16, LEVEL = 1 << 15, REMOTE_IRR = 1 << 14, LOGICAL = 1 << 11;
+  private static final long MASKED = 1 << 16,
+      LEVEL = 1 << 15,
+      REMOTE_IRR = 1 << 14,
+      LOGICAL = 1 << 11;
   private static final long READ_ONLY = REMOTE_IRR | 1 << 12;
   private static final long DEFINED = 0xFF00_0000_0001_FFFFL;
 

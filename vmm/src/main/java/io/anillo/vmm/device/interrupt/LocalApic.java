@@ -10,8 +10,8 @@ import io.anillo.vmm.state.StateWriter;
 import java.util.function.LongSupplier;
 
 /**
- * The local APIC of one processor, in xAPIC mode behind its page and in x2APIC mode behind MSRs (Intel SDM vol. 3A
- * chapter 11). All calls but {@link #pending} are made on the board.
+ * The local APIC of one processor, in xAPIC mode behind its page and in x2APIC mode behind MSRs
+ * (Intel SDM vol. 3A chapter 11). All calls but {@link #pending} are made on the board.
  */
 public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   public static final int MSR_APIC_BASE = 0x1B, MSR_TSC_DEADLINE = 0x6E0, MSR_X2APIC = 0x800;
@@ -19,18 +19,20 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   public static final int PAGE_BYTES = 4096;
 
   private static final int STATE_VERSION = 1;
-  private static final long BASE_BOOT_PROCESSOR = 1 << 8, BASE_X2APIC = 1 << 10, BASE_ENABLE = 1 << 11;
+  private static final long BASE_BOOT_PROCESSOR = 1 << 8,
+      BASE_X2APIC = 1 << 10,
+      BASE_ENABLE = 1 << 11;
 
   /** Version 0x14 with six entries in the local vector table. */
   private static final int VERSION = 0x00050014;
 
   private static final int LVT_MASKED = 1 << 16;
-  private static final int ERROR_SEND_VECTOR = 1 << 5, ERROR_RECEIVE_VECTOR = 1 << 6, ERROR_REGISTER = 1 << 7;
+  private static final int ERROR_SEND_VECTOR = 1 << 5,
+      ERROR_RECEIVE_VECTOR = 1 << 6,
+      ERROR_REGISTER = 1 << 7;
 
   /** Indexes of the local vector table, from register 0x32. */
   private static final int LVT_TIMER = 0, LVT_LINT0 = 3, LVT_LINT1 = 4, LVT_ERROR = 5;
-
-  private static final int[] LVT_WRITABLE = {0x700FF, 0x107FF, 0x107FF, 0x1A7FF, 0x1A7FF, 0x100FF};
 
   private final int id;
   private final InterruptFabric fabric;
@@ -90,7 +92,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     return new Metrics(delivered, endsOfInterrupt);
   }
 
-  // ---- modes --------------------------------------------------------------------------------------------------------
+  // ---- modes
+  // --------------------------------------------------------------------------------------------------------
 
   private boolean globallyEnabled() {
     return (base & BASE_ENABLE) != 0;
@@ -109,12 +112,14 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     return globallyEnabled() && !x2apic() ? base & physicalMask & ~0xFFFL : -1;
   }
 
-  // ---- delivery -----------------------------------------------------------------------------------------------------
+  // ---- delivery
+  // -----------------------------------------------------------------------------------------------------
 
   /** Whether this controller is meant by a destination. */
   boolean matches(int destination, boolean logical) {
     if (!globallyEnabled()) {
-      // INIT and start-up reach a processor whatever the state of its controller; by its physical id only.
+      // INIT and start-up reach a processor whatever the state of its controller; by its physical
+      // id only.
       return !logical && (destination == id || destination == InterruptFabric.BROADCAST);
     }
     if (destination == InterruptFabric.BROADCAST) {
@@ -242,7 +247,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     }
   }
 
-  // ---- the processor's side -----------------------------------------------------------------------------------------
+  // ---- the processor's side
+  // -----------------------------------------------------------------------------------------
 
   @Override
   public boolean pending() {
@@ -336,8 +342,10 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   private void writeBase(long value) {
     boolean enable = (value & BASE_ENABLE) != 0;
     boolean extended = (value & BASE_X2APIC) != 0;
-    boolean reserved = (value & ~(physicalMask & ~0xFFFL | BASE_BOOT_PROCESSOR | BASE_X2APIC | BASE_ENABLE)) != 0;
-    boolean illegal = extended && !enable || x2apic() && enable && !extended || extended && !globallyEnabled();
+    boolean reserved =
+        (value & ~(physicalMask & ~0xFFFL | BASE_BOOT_PROCESSOR | BASE_X2APIC | BASE_ENABLE)) != 0;
+    boolean illegal =
+        extended && !enable || x2apic() && enable && !extended || extended && !globallyEnabled();
     if (reserved || illegal) {
       throw new UnknownMsrException(MSR_APIC_BASE);
     }
@@ -360,7 +368,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     update();
   }
 
-  // ---- registers ----------------------------------------------------------------------------------------------------
+  // ---- registers
+  // ----------------------------------------------------------------------------------------------------
 
   @Override
   public long readMmio(long offset, int sizeBytes) {
@@ -475,7 +484,7 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   }
 
   private void writeLocalVector(int index, int value) {
-    int entry = value & LVT_WRITABLE[index];
+    int entry = value & ApicRegisters.localVectorMask(index);
     localVectors[index] = softwareEnabled() ? entry : entry | LVT_MASKED;
     if (index == LVT_TIMER) {
       timer.setMode(entry >> 17 & 3);
@@ -516,7 +525,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     }
   }
 
-  // ---- life cycle ---------------------------------------------------------------------------------------------------
+  // ---- life cycle
+  // ---------------------------------------------------------------------------------------------------
 
   @Override
   public String name() {
@@ -537,7 +547,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     triggerMode.clear();
     java.util.Arrays.fill(localVectors, LVT_MASKED);
     if (id == 0) {
-      // What firmware leaves behind: interrupts of the 8259As pass through the boot processor's LINT0.
+      // What firmware leaves behind: interrupts of the 8259As pass through the boot processor's
+      // LINT0.
       localVectors[LVT_LINT0] = InterruptFabric.EXTINT << 8;
       localVectors[LVT_LINT1] = InterruptFabric.NMI << 8;
     }

@@ -3,7 +3,10 @@ package io.anillo.vmm.device.interrupt;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
-/** One 8259A (Intel 8259A data sheet, 231468): eight inputs, priorities, masks, and the command words. */
+/**
+ * One 8259A (Intel 8259A data sheet, 231468): eight inputs, priorities, masks, and the command
+ * words.
+ */
 final class Pic8259 {
   private final int edgeLevelMask;
   private final boolean primary;
@@ -71,6 +74,9 @@ final class Pic8259 {
       requests = asserted ? requests | bit : requests & ~bit;
     } else if (asserted && (inputs & bit) == 0) {
       requests |= bit;
+    } else if (!asserted && primary && input == 2) {
+      // The second chip took its request back before it was acknowledged.
+      requests &= ~bit;
     }
     inputs = asserted ? inputs | bit : inputs & ~bit;
   }
@@ -223,9 +229,19 @@ final class Pic8259 {
   void save(StateWriter out) {
     out.putInts(
         new int[] {
-          requests, inService, masks, inputs, edgeLevelControl, vectorBase, lowestPriority, initializationStep
+          requests,
+          inService,
+          masks,
+          inputs,
+          edgeLevelControl,
+          vectorBase,
+          lowestPriority,
+          initializationStep
         });
-    out.putBoolean(needsWord4).putBoolean(single).putBoolean(levelTriggered).putBoolean(automaticEnd);
+    out.putBoolean(needsWord4)
+        .putBoolean(single)
+        .putBoolean(levelTriggered)
+        .putBoolean(automaticEnd);
     out.putBoolean(rotateOnAutomaticEnd).putBoolean(specialMask).putBoolean(specialFullyNested);
     out.putBoolean(readInService).putBoolean(poll);
   }

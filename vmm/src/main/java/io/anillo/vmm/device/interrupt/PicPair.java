@@ -8,8 +8,8 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
- * The two 8259As of a PC, the second at input 2 of the first: ports 0x20, 0x21, 0xA0, 0xA1, and the edge/level control
- * registers 0x4D0 and 0x4D1 (Intel 82371AB data sheet §4.3).
+ * The two 8259As of a PC, the second at input 2 of the first: ports 0x20, 0x21, 0xA0, 0xA1, and the
+ * edge/level control registers 0x4D0 and 0x4D1 (Intel 82371AB data sheet §4.3).
  */
 public final class PicPair implements Device, BytePortDevice {
   private static final int STATE_VERSION = 1;
@@ -71,7 +71,10 @@ public final class PicPair implements Device, BytePortDevice {
     return outputAsserted;
   }
 
-  /** The processor's acknowledge cycles: gives the vector, that of a spurious interrupt when nothing is pending. */
+  /**
+   * The processor's acknowledge cycles: gives the vector, that of a spurious interrupt when nothing
+   * is pending.
+   */
   public int acknowledge() {
     acknowledged++;
     int input = first.pendingInput();

@@ -1,3 +1,5 @@
-/** Interrupt controllers: 8259A pair, local APIC, I/O APIC, and the fabric that messages travel on. */
+/**
+ * Interrupt controllers: 8259A pair, local APIC, I/O APIC, and the fabric that messages travel on.
+ */
 @org.jspecify.annotations.NullMarked
 package io.anillo.vmm.device.interrupt;

@@ -5,8 +5,8 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
- * MSI-X: the capability, the table of messages with a mask each, and the pending bits (PCI Local Bus 3.0 §6.8.2). The
- * table lies at the start of its BAR, the pending bits behind it.
+ * MSI-X: the capability, the table of messages with a mask each, and the pending bits (PCI Local
+ * Bus 3.0 §6.8.2). The table lies at the start of its BAR, the pending bits behind it.
  */
 public final class MsixTable implements MmioDevice {
   static final int CAPABILITY_ID = 0x11;
@@ -79,8 +79,9 @@ public final class MsixTable implements MmioDevice {
   }
 
   /**
-   * Sends a vector's message, or remembers it as pending while the vector or the function is masked. Does nothing while
-   * MSI-X is disabled, or for a vector that does not exist (a guest may have chosen it).
+   * Sends a vector's message, or remembers it as pending while the vector or the function is
+   * masked. Does nothing while MSI-X is disabled, or for a vector that does not exist (a guest may
+   * have chosen it).
    */
   public void signal(int vector) {
     if (vector < 0 || vector >= vectors || !enabled()) {
@@ -94,7 +95,8 @@ public final class MsixTable implements MmioDevice {
   }
 
   private boolean masked(int vector) {
-    return (table[vector * 4 + 3] & 1) != 0 || (config.getShort(capability + 2) & CONTROL_FUNCTION_MASK) != 0;
+    return (table[vector * 4 + 3] & 1) != 0
+        || (config.getShort(capability + 2) & CONTROL_FUNCTION_MASK) != 0;
   }
 
   private void send(int vector) {

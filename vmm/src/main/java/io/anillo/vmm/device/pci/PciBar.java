@@ -38,16 +38,19 @@ final class PciBar {
     this.ports = ports;
   }
 
-  static PciBar memory(int index, Kind kind, long sizeBytes, boolean prefetchable, MmioDevice region) {
+  static PciBar memory(
+      int index, Kind kind, long sizeBytes, boolean prefetchable, MmioDevice region) {
     if (Long.bitCount(sizeBytes) != 1 || sizeBytes < 16) {
-      throw new IllegalArgumentException("a memory BAR of " + sizeBytes + " bytes: a power of two from 16 is needed");
+      throw new IllegalArgumentException(
+          "a memory BAR of " + sizeBytes + " bytes: a power of two from 16 is needed");
     }
     return new PciBar(index, kind, sizeBytes, prefetchable, region, null);
   }
 
   static PciBar io(int index, int sizeBytes, PortDevice region) {
     if (Integer.bitCount(sizeBytes) != 1 || sizeBytes < 4 || sizeBytes > 256) {
-      throw new IllegalArgumentException("an I/O BAR of " + sizeBytes + " bytes: a power of two from 4 to 256 is needed");
+      throw new IllegalArgumentException(
+          "an I/O BAR of " + sizeBytes + " bytes: a power of two from 4 to 256 is needed");
     }
     return new PciBar(index, Kind.IO, sizeBytes, false, null, region);
   }
@@ -65,7 +68,8 @@ final class PciBar {
           case MEMORY_64 -> prefetchable ? 12 : 4;
         };
     config.set(configOffset(), 4, type);
-    config.allowWrites(configOffset(), 4, -sizeBytes & (kind == Kind.IO ? 0xFFFFFFFCL : 0xFFFFFFF0L));
+    config.allowWrites(
+        configOffset(), 4, -sizeBytes & (kind == Kind.IO ? 0xFFFFFFFCL : 0xFFFFFFF0L));
     if (kind == Kind.MEMORY_64) {
       config.set(configOffset() + 4, 4, 0);
       config.allowWrites(configOffset() + 4, 4, -sizeBytes >>> 32);
@@ -121,7 +125,8 @@ final class PciBar {
       mapped = true;
       mappedBase = base;
     } catch (IllegalArgumentException occupied) {
-      // A guest put the region over another device: on real hardware both would answer; here the first keeps the place
+      // A guest put the region over another device: on real hardware both would answer; here the
+      // first keeps the place
       // and this region is unreachable until one of them moves.
       mapped = false;
     }

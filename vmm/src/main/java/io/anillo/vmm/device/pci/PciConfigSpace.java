@@ -5,8 +5,8 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
- * The 256 bytes of configuration space of one PCI function, with a mask of the bits that a guest may write and one of
- * those it clears by writing ones (PCI Local Bus 3.0 §6.1).
+ * The 256 bytes of configuration space of one PCI function, with a mask of the bits that a guest
+ * may write and one of those it clears by writing ones (PCI Local Bus 3.0 §6.1).
  */
 public final class PciConfigSpace {
   public static final int SIZE_BYTES = 256;
@@ -41,7 +41,10 @@ public final class PciConfigSpace {
   private final byte[] writable = new byte[SIZE_BYTES];
   private final byte[] clearedByOnes = new byte[SIZE_BYTES];
 
-  /** The value of 1, 2 or 4 bytes, little-endian, zero-extended. Bytes outside the space read as zero. */
+  /**
+   * The value of 1, 2 or 4 bytes, little-endian, zero-extended. Bytes outside the space read as
+   * zero.
+   */
   public long get(int offset, int sizeBytes) {
     long value = 0;
     for (int i = sizeBytes - 1; i >= 0; i--) {
@@ -107,7 +110,8 @@ public final class PciConfigSpace {
     }
     for (int i = 0; i < VENDOR_ID + 4; i++) {
       if (saved[i] != bytes[i]) {
-        throw new StateException("the state is of another PCI device: its vendor and device id differ");
+        throw new StateException(
+            "the state is of another PCI device: its vendor and device id differ");
       }
     }
     System.arraycopy(saved, 0, bytes, 0, SIZE_BYTES);

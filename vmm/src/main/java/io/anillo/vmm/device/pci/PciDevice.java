@@ -14,12 +14,13 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A single-function PCI device with a type 0 header: configuration space, base address registers, capabilities, the
- * INTA pin and MSI-X (PCI Local Bus 3.0 §6).
+ * A single-function PCI device with a type 0 header: configuration space, base address registers,
+ * capabilities, the INTA pin and MSI-X (PCI Local Bus 3.0 §6).
  *
- * <p>A subclass declares its BARs and capabilities in its constructor, drives its interrupt by {@link #setInterrupt} or
- * {@link MsixTable#signal}, and keeps its own registers in {@link #resetDevice}, {@link #saveDevice} and {@link
- * #restoreDevice}. It may reach guest memory only while {@link #busMaster} holds.
+ * <p>A subclass declares its BARs and capabilities in its constructor, drives its interrupt by
+ * {@link #setInterrupt} or {@link MsixTable#signal}, and keeps its own registers in {@link
+ * #resetDevice}, {@link #saveDevice} and {@link #restoreDevice}. It may reach guest memory only
+ * while {@link #busMaster} holds.
  */
 public abstract class PciDevice implements Device {
   private static final int STATE_VERSION = 1;
@@ -45,22 +46,37 @@ public abstract class PciDevice implements Device {
     config.set(SUBSYSTEM_VENDOR_ID, 2, identity.subsystemVendorId());
     config.set(SUBSYSTEM_ID, 2, identity.subsystemId());
     config.allowWrites(
-        COMMAND, 2, COMMAND_IO | COMMAND_MEMORY | COMMAND_BUS_MASTER | COMMAND_INTERRUPT_DISABLE | 1 << 6 | 1 << 8);
+        COMMAND,
+        2,
+        COMMAND_IO
+            | COMMAND_MEMORY
+            | COMMAND_BUS_MASTER
+            | COMMAND_INTERRUPT_DISABLE
+            | 1 << 6
+            | 1 << 8);
     config.clearByOnes(STATUS, 2, 0xF900);
     config.allowWrites(CACHE_LINE_SIZE, 1, 0xFF);
     config.allowWrites(LATENCY_TIMER, 1, 0xFF);
     config.allowWrites(INTERRUPT_LINE, 1, 0xFF);
   }
 
-  // ---- what a subclass declares in its constructor ------------------------------------------------------------------
+  // ---- what a subclass declares in its constructor
+  // ------------------------------------------------------------------
 
-  /** Declares a 32-bit memory BAR; the region sees offsets from its start. The size is a power of two. */
-  protected final void addMemoryBar32(int index, long sizeBytes, boolean prefetchable, MmioDevice region) {
+  /**
+   * Declares a 32-bit memory BAR; the region sees offsets from its start. The size is a power of
+   * two.
+   */
+  protected final void addMemoryBar32(
+      int index, long sizeBytes, boolean prefetchable, MmioDevice region) {
     add(PciBar.memory(index, PciBar.Kind.MEMORY_32, sizeBytes, prefetchable, region));
   }
 
-  /** Declares a 64-bit memory BAR, which takes the registers {@code index} and {@code index + 1}. */
-  protected final void addMemoryBar64(int index, long sizeBytes, boolean prefetchable, MmioDevice region) {
+  /**
+   * Declares a 64-bit memory BAR, which takes the registers {@code index} and {@code index + 1}.
+   */
+  protected final void addMemoryBar64(
+      int index, long sizeBytes, boolean prefetchable, MmioDevice region) {
     add(PciBar.memory(index, PciBar.Kind.MEMORY_64, sizeBytes, prefetchable, region));
   }
 
@@ -77,7 +93,8 @@ public abstract class PciDevice implements Device {
     for (PciBar other : bars) {
       int otherLast = other.kind == PciBar.Kind.MEMORY_64 ? other.index + 1 : other.index;
       if (bar.index <= otherLast && other.index <= last) {
-        throw new IllegalArgumentException("BAR " + bar.index + " of " + name + " is declared twice");
+        throw new IllegalArgumentException(
+            "BAR " + bar.index + " of " + name + " is declared twice");
       }
     }
     bars.add(bar);
@@ -94,7 +111,8 @@ public abstract class PciDevice implements Device {
   protected final int addCapability(int id, int lengthBytes) {
     int offset = nextCapability;
     if (offset + lengthBytes > SIZE_BYTES) {
-      throw new IllegalArgumentException("the capabilities of " + name + " do not fit into 256 bytes");
+      throw new IllegalArgumentException(
+          "the capabilities of " + name + " do not fit into 256 bytes");
     }
     config.set(offset, 1, id);
     config.set(lastCapability == CAPABILITIES ? CAPABILITIES : lastCapability + 1, 1, offset);
@@ -118,7 +136,8 @@ public abstract class PciDevice implements Device {
     config.set(INTERRUPT_PIN, 1, 1);
   }
 
-  // ---- what a subclass uses while it runs ---------------------------------------------------------------------------
+  // ---- what a subclass uses while it runs
+  // ---------------------------------------------------------------------------
 
   /** The configuration space: for a capability's own registers. */
   protected final PciConfigSpace config() {
@@ -130,26 +149,36 @@ public abstract class PciDevice implements Device {
     return (config.getShort(COMMAND) & COMMAND_BUS_MASTER) != 0;
   }
 
-  /** Drives INTA. The guest may have disabled the pin, or enabled MSI-X, which then keeps the line released. */
+  /**
+   * Drives INTA. The guest may have disabled the pin, or enabled MSI-X, which then keeps the line
+   * released.
+   */
   protected final void setInterrupt(boolean asserted) {
     interruptAsserted = asserted;
     updateInterruptLine();
   }
 
-  /** Called before the guest reads configuration space: a subclass may bring computed registers up to date. */
+  /**
+   * Called before the guest reads configuration space: a subclass may bring computed registers up
+   * to date.
+   */
   protected void beforeConfigRead(int offset, int sizeBytes) {}
 
   /** Called after the guest wrote configuration space. */
   protected void afterConfigWrite(int offset, int sizeBytes) {}
 
-  /** Brings the device's own registers to their state after reset. BARs, command and MSI-X are reset already. */
+  /**
+   * Brings the device's own registers to their state after reset. BARs, command and MSI-X are reset
+   * already.
+   */
   protected abstract void resetDevice();
 
   protected abstract void saveDevice(StateWriter out);
 
   protected abstract void restoreDevice(StateReader in);
 
-  // ---- the guest's side ---------------------------------------------------------------------------------------------
+  // ---- the guest's side
+  // ---------------------------------------------------------------------------------------------
 
   /** Reads configuration space; beyond its 256 bytes there are zeros (no extended capabilities). */
   final int readConfig(int offset, int sizeBytes) {
@@ -159,7 +188,8 @@ public abstract class PciDevice implements Device {
 
   final void writeConfig(int offset, int sizeBytes, int value) {
     config.guestWrite(offset, sizeBytes, value & 0xFFFFFFFFL);
-    if (offset < COMMAND + 2 && offset + sizeBytes > COMMAND || offset < 0x28 && offset + sizeBytes > BAR_0) {
+    if (offset < COMMAND + 2 && offset + sizeBytes > COMMAND
+        || offset < 0x28 && offset + sizeBytes > BAR_0) {
       decodingChanged.run();
     }
     if (msix != null) {
@@ -173,13 +203,16 @@ public abstract class PciDevice implements Device {
     int status = config.getShort(STATUS) & ~STATUS_INTERRUPT;
     config.set(STATUS, 2, interruptAsserted ? status | STATUS_INTERRUPT : status);
     boolean disabled =
-        (config.getShort(COMMAND) & COMMAND_INTERRUPT_DISABLE) != 0 || msix != null && msix.enabled();
+        (config.getShort(COMMAND) & COMMAND_INTERRUPT_DISABLE) != 0
+            || msix != null && msix.enabled();
     interruptLine.set(interruptAsserted && !disabled);
   }
 
-  // ---- the host bridge's side ---------------------------------------------------------------------------------------
+  // ---- the host bridge's side
+  // ---------------------------------------------------------------------------------------
 
-  final void attach(InterruptLine line, MessageInterrupts messageInterrupts, Runnable onDecodingChange) {
+  final void attach(
+      InterruptLine line, MessageInterrupts messageInterrupts, Runnable onDecodingChange) {
     interruptLine = line;
     messages = messageInterrupts;
     decodingChanged = onDecodingChange;
@@ -199,7 +232,8 @@ public abstract class PciDevice implements Device {
     }
   }
 
-  // ---- life cycle ---------------------------------------------------------------------------------------------------
+  // ---- life cycle
+  // ---------------------------------------------------------------------------------------------------
 
   @Override
   public final String name() {

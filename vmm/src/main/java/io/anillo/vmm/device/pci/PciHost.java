@@ -12,8 +12,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The PCI host: bus 0 with up to 32 single-function devices, reached through configuration mechanism 1 (ports 0xCF8 and
- * 0xCFC, PCI Local Bus 3.0 §3.2.2.3.2) and a memory-mapped window (PCI Firmware 3.0 §4). Slot 0 is the host bridge.
+ * The PCI host: bus 0 with up to 32 single-function devices, reached through configuration
+ * mechanism 1 (ports 0xCF8 and 0xCFC, PCI Local Bus 3.0 §3.2.2.3.2) and a memory-mapped window (PCI
+ * Firmware 3.0 §4). Slot 0 is the host bridge.
  *
  * <p>The INTA pins of the slots are spread over four shared lines, {@code slot & 3}, wired-or.
  */
@@ -36,7 +37,8 @@ public final class PciHost implements Device {
    *
    * @param lines where the four shared interrupt lines lead
    */
-  public PciHost(Bus bus, MessageInterrupts messages, List<InterruptLine> lines, PciWindows windows) {
+  public PciHost(
+      Bus bus, MessageInterrupts messages, List<InterruptLine> lines, PciWindows windows) {
     if (lines.size() != INTERRUPT_LINES) {
       throw new IllegalArgumentException(lines.size() + " PCI interrupt lines; 4 are needed");
     }
@@ -44,7 +46,8 @@ public final class PciHost implements Device {
     this.messages = messages;
     this.lines = List.copyOf(lines);
     this.windows = windows;
-    // Port 0xCF9, inside the address register's double word, is the chipset's reset register and not ours.
+    // Port 0xCF9, inside the address register's double word, is the chipset's reset register and
+    // not ours.
     ConfigPorts ports = new ConfigPorts();
     bus.mapPorts(CONFIG_ADDRESS, 1, ports);
     bus.mapPorts(CONFIG_ADDRESS + 4, 4, ports);
@@ -74,8 +77,8 @@ public final class PciHost implements Device {
   }
 
   /**
-   * Places every region anew. What is mapped is a function of the registers alone, slot by slot, so that a restored
-   * machine has the map of the saved one even where a guest made regions collide.
+   * Places every region anew. What is mapped is a function of the registers alone, slot by slot, so
+   * that a restored machine has the map of the saved one even where a guest made regions collide.
    */
   private void remap() {
     for (PciDevice device : slots) {
@@ -95,8 +98,8 @@ public final class PciHost implements Device {
   }
 
   /**
-   * Gives every BAR an address and switches decoding on, as firmware does before it starts an operating system. To be
-   * called after the devices were reset.
+   * Gives every BAR an address and switches decoding on, as firmware does before it starts an
+   * operating system. To be called after the devices were reset.
    *
    * @param interruptNumbers the ISA interrupt to be noted for each of the four shared lines
    */
@@ -127,7 +130,9 @@ public final class PciHost implements Device {
       }
       device.configuration().set(PciConfigSpace.COMMAND, 2, command);
       if (device.configuration().getByte(PciConfigSpace.INTERRUPT_PIN) != 0) {
-        device.configuration().set(PciConfigSpace.INTERRUPT_LINE, 1, interruptNumbers[interruptLineOf(slot)]);
+        device
+            .configuration()
+            .set(PciConfigSpace.INTERRUPT_LINE, 1, interruptNumbers[interruptLineOf(slot)]);
       }
     }
     remap();

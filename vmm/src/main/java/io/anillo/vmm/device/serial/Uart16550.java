@@ -14,9 +14,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 
 /**
- * A 16550A serial line (National Semiconductor PC16550D data sheet). Sending takes no time. What the guest sends is
- * gathered and handed to the backend in pieces: at a line's end, when the buffer is full, or a moment after the first
- * byte.
+ * A 16550A serial line (National Semiconductor PC16550D data sheet). Sending takes no time. What
+ * the guest sends is gathered and handed to the backend in pieces: at a line's end, when the buffer
+ * is full, or a moment after the first byte.
  */
 public final class Uart16550 implements Device, BytePortDevice {
   public static final int COM1 = 0x3F8, COM2 = 0x2F8;
@@ -26,7 +26,10 @@ public final class Uart16550 implements Device, BytePortDevice {
   private static final int OUTPUT_BYTES = 1024;
   private static final long OUTPUT_DELAY_NANOS = 1_000_000;
 
-  /** What a peer may send ahead of the guest's reading; more is lost, as on a line without flow control. */
+  /**
+   * What a peer may send ahead of the guest's reading; more is lost, as on a line without flow
+   * control.
+   */
   private static final int BACKLOG_BYTES = 1 << 16;
 
   private static final int IER_DATA = 1, IER_TRANSMIT = 2, IER_LINE = 4, IER_MODEM = 8;
@@ -65,7 +68,8 @@ public final class Uart16550 implements Device, BytePortDevice {
   /** Bytes sent and received by the guest, and those that came faster than it read. */
   public record Metrics(long bytesSent, long bytesReceived, long bytesLost) {}
 
-  public Uart16550(Board board, String name, int base, InterruptLine interrupt, CharBackend backend) {
+  public Uart16550(
+      Board board, String name, int base, InterruptLine interrupt, CharBackend backend) {
     this.name = name;
     this.base = base;
     this.board = board;
@@ -81,7 +85,8 @@ public final class Uart16550 implements Device, BytePortDevice {
     return new Metrics(bytesSent, bytesReceived, bytesLost);
   }
 
-  // ---- receiving ----------------------------------------------------------------------------------------------------
+  // ---- receiving
+  // ----------------------------------------------------------------------------------------------------
 
   private void arrive(byte[] bytes) {
     bytesLost += backlog.add(bytes);
@@ -150,7 +155,8 @@ public final class Uart16550 implements Device, BytePortDevice {
     return value;
   }
 
-  // ---- sending ------------------------------------------------------------------------------------------------------
+  // ---- sending
+  // ------------------------------------------------------------------------------------------------------
 
   private void writeData(int value) {
     transmitInterrupt = true;
@@ -184,7 +190,8 @@ public final class Uart16550 implements Device, BytePortDevice {
     }
   }
 
-  // ---- interrupts ---------------------------------------------------------------------------------------------------
+  // ---- interrupts
+  // ---------------------------------------------------------------------------------------------------
 
   /** The identification of the most urgent interrupt, 1 when there is none. */
   private int identification() {
@@ -217,7 +224,10 @@ public final class Uart16550 implements Device, BytePortDevice {
     if ((modemControl & MCR_LOOP) != 0) {
       // DTR to DSR, RTS to CTS, OUT1 to RI, OUT2 to DCD.
       lines =
-          (modemControl & 1) << 5 | (modemControl & 2) << 3 | (modemControl & 4) << 4 | (modemControl & 8) << 4;
+          (modemControl & 1) << 5
+              | (modemControl & 2) << 3
+              | (modemControl & 4) << 4
+              | (modemControl & 8) << 4;
     } else {
       lines = 0xB0; // the peer is there: DCD, DSR, CTS
     }
@@ -227,7 +237,8 @@ public final class Uart16550 implements Device, BytePortDevice {
     modemStatus = lines | modemStatus & 15 | deltas;
   }
 
-  // ---- ports --------------------------------------------------------------------------------------------------------
+  // ---- ports
+  // --------------------------------------------------------------------------------------------------------
 
   private boolean divisorAccess() {
     return (lineControl & 0x80) != 0;
@@ -291,7 +302,8 @@ public final class Uart16550 implements Device, BytePortDevice {
         if (divisorAccess()) {
           divisor = divisor & 0xFF | value << 8;
         } else {
-          // Enabling the transmitter's interrupt raises it at once: the transmitter is always empty.
+          // Enabling the transmitter's interrupt raises it at once: the transmitter is always
+          // empty.
           if ((value & IER_TRANSMIT & ~interruptEnable) != 0) {
             transmitInterrupt = true;
           }
@@ -326,7 +338,8 @@ public final class Uart16550 implements Device, BytePortDevice {
     update();
   }
 
-  // ---- life cycle ---------------------------------------------------------------------------------------------------
+  // ---- life cycle
+  // ---------------------------------------------------------------------------------------------------
 
   @Override
   public String name() {
@@ -353,8 +366,8 @@ public final class Uart16550 implements Device, BytePortDevice {
 
   @Override
   public void start() {
-    backend.start(
-        (data, offset, length) -> channel.post(java.util.Arrays.copyOfRange(data, offset, offset + length)));
+    backend.start((data, offset, length) ->
+        channel.post(java.util.Arrays.copyOfRange(data, offset, offset + length)));
   }
 
   @Override
@@ -368,18 +381,31 @@ public final class Uart16550 implements Device, BytePortDevice {
     try {
       backend.close();
     } catch (IOException e) {
-      throw new UncheckedIOException("the backend of " + name + " cannot be closed: " + e.getMessage(), e);
+      throw new UncheckedIOException(
+          "the backend of " + name + " cannot be closed: " + e.getMessage(), e);
     }
   }
 
-  /** What the guest sent and the backend has not got yet is handed over first: it is not part of the state. */
+  /**
+   * What the guest sent and the backend has not got yet is handed over first: it is not part of the
+   * state.
+   */
   @Override
   public void save(StateWriter out) {
     flush();
-    out.record(name, STATE_VERSION).putBytes(received.toByteArray()).putBytes(backlog.toByteArray());
+    out.record(name, STATE_VERSION)
+        .putBytes(received.toByteArray())
+        .putBytes(backlog.toByteArray());
     out.putInts(
         new int[] {
-          interruptEnable, fifoControl, lineControl, modemControl, lineStatus, modemStatus, scratch, divisor
+          interruptEnable,
+          fifoControl,
+          lineControl,
+          modemControl,
+          lineStatus,
+          modemStatus,
+          scratch,
+          divisor
         });
     out.putBoolean(transmitInterrupt).putBoolean(idleInterrupt);
     out.putBoolean(idleTimer.armed()).putLong(idleTimer.deadlineNanos());

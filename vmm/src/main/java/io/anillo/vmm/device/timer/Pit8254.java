@@ -9,8 +9,8 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
- * The 8254 interval timer at ports 0x40 to 0x43, with the system control port 0x61 that gates and shows its third
- * counter. The first counter's output is interrupt 0.
+ * The 8254 interval timer at ports 0x40 to 0x43, with the system control port 0x61 that gates and
+ * shows its third counter. The first counter's output is interrupt 0.
  */
 public final class Pit8254 implements Device, BytePortDevice {
   /** Ticks per second: a third of the colour subcarrier of NTSC. */
@@ -19,7 +19,9 @@ public final class Pit8254 implements Device, BytePortDevice {
   private static final int STATE_VERSION = 1;
   private static final long SECOND = 1_000_000_000L;
 
-  /** The memory refresh of the first PCs, whose toggle old delay loops count, took place this often. */
+  /**
+   * The memory refresh of the first PCs, whose toggle old delay loops count, took place this often.
+   */
   private static final long REFRESH_NANOS = 15_085;
 
   private final Board board;

@@ -4,8 +4,8 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
- * One counter of the 8254 (Intel 8254 data sheet, 231164). Counting is not done: everything is computed from the ticks
- * that went by since the count was loaded or the gate triggered.
+ * One counter of the 8254 (Intel 8254 data sheet, 231164). Counting is not done: everything is
+ * computed from the ticks that went by since the count was loaded or the gate triggered.
  */
 final class PitChannel {
   private int count = 0x10000;
@@ -15,7 +15,9 @@ final class PitChannel {
   private boolean counting;
   private boolean gate = true;
 
-  /** The tick at which counting began; while the gate holds the counter, the ticks counted so far. */
+  /**
+   * The tick at which counting began; while the gate holds the counter, the ticks counted so far.
+   */
   private long start;
 
   private boolean held;
@@ -50,7 +52,12 @@ final class PitChannel {
   void latchStatus(long now) {
     if (statusLatch < 0) {
       int nullCount = counting || mode == 1 || mode == 5 ? 0 : 0x40;
-      statusLatch = (output(now) ? 0x80 : 0) | nullCount | access << 4 | mode << 1 | (binaryCodedDecimal ? 1 : 0);
+      statusLatch =
+          (output(now) ? 0x80 : 0)
+              | nullCount
+              | access << 4
+              | mode << 1
+              | (binaryCodedDecimal ? 1 : 0);
     }
   }
 
@@ -93,7 +100,8 @@ final class PitChannel {
     if (mode == 1 || mode == 5) {
       return; // the gate starts these
     }
-    // In modes 2 and 3 real hardware ends the running period with the old count; restarting at once differs by one
+    // In modes 2 and 3 real hardware ends the running period with the old count; restarting at once
+    // differs by one
     // period at most.
     counting = true;
     held = !gate;
@@ -195,7 +203,11 @@ final class PitChannel {
   }
 
   void save(StateWriter out) {
-    out.putLong(count).putInt(mode).putBoolean(binaryCodedDecimal).putInt(access).putBoolean(counting);
+    out.putLong(count)
+        .putInt(mode)
+        .putBoolean(binaryCodedDecimal)
+        .putInt(access)
+        .putBoolean(counting);
     out.putBoolean(gate).putLong(start).putBoolean(held).putInt(writeLow).putBoolean(readHigh);
     out.putInt(countLatch).putInt(countLatchBytes).putInt(statusLatch);
   }

@@ -13,18 +13,27 @@ import java.time.LocalDateTime;
 import java.time.ZoneOffset;
 
 /**
- * The MC146818 real-time clock with its battery-backed memory, ports 0x70 and 0x71, interrupt 8 (Motorola MC146818 data
- * sheet, ADI-856). Starts at the board's wall clock, in UTC.
+ * The MC146818 real-time clock with its battery-backed memory, ports 0x70 and 0x71, interrupt 8
+ * (Motorola MC146818 data sheet, ADI-856). Starts at the board's wall clock, in UTC.
  *
- * <p>Nothing ticks: time is the board's plus a difference, and flags are computed from what went by since they were
- * last looked at. A timer is armed only for what can raise an interrupt.
+ * <p>Nothing ticks: time is the board's plus a difference, and flags are computed from what went by
+ * since they were last looked at. A timer is armed only for what can raise an interrupt.
  */
 public final class RealTimeClock implements Device, BytePortDevice {
-  static final int SECONDS = 0, SECONDS_ALARM = 1, MINUTES = 2, MINUTES_ALARM = 3, HOURS = 4, HOURS_ALARM = 5;
+  static final int SECONDS = 0,
+      SECONDS_ALARM = 1,
+      MINUTES = 2,
+      MINUTES_ALARM = 3,
+      HOURS = 4,
+      HOURS_ALARM = 5;
   static final int DAY_OF_WEEK = 6, DAY = 7, MONTH = 8, YEAR = 9, REGISTER_A = 10, REGISTER_B = 11;
   static final int REGISTER_C = 12, REGISTER_D = 13, CENTURY = 0x32;
-
-  private static final int SET = 0x80, PERIODIC = 0x40, ALARM = 0x20, UPDATE = 0x10, BINARY = 4, HOURS_24 = 2;
+  private static final int SET = 0x80,
+      PERIODIC = 0x40,
+      ALARM = 0x20,
+      UPDATE = 0x10,
+      BINARY = 4,
+      HOURS_24 = 2;
   private static final int INTERRUPTS = PERIODIC | ALARM | UPDATE;
   private static final int STATE_VERSION = 1;
   private static final long SECOND = 1_000_000_000L;
@@ -57,10 +66,13 @@ public final class RealTimeClock implements Device, BytePortDevice {
     board.bus().mapPorts(0x70, 2, this);
   }
 
-  /** Sets a byte of the battery-backed memory, as a firmware does: sizes of memory, for instance. */
+  /**
+   * Sets a byte of the battery-backed memory, as a firmware does: sizes of memory, for instance.
+   */
   public void setMemory(int at, int value) {
     if (at <= REGISTER_D || at >= memory.length || at == CENTURY) {
-      throw new IllegalArgumentException("byte " + at + " of the clock's memory is not free: 14 to 127");
+      throw new IllegalArgumentException(
+          "byte " + at + " of the clock's memory is not free: 14 to 127");
     }
     memory[at] = (byte) value;
   }
@@ -69,7 +81,8 @@ public final class RealTimeClock implements Device, BytePortDevice {
     return (memory[REGISTER_B] & SET) == 0 && (memory[REGISTER_A] & 0x70) == 0x20;
   }
 
-  // ---- calendar -----------------------------------------------------------------------------------------------------
+  // ---- calendar
+  // -----------------------------------------------------------------------------------------------------
 
   private int encode(int value) {
     return (memory[REGISTER_B] & BINARY) != 0 ? value : value / 10 << 4 | value % 10;
@@ -96,7 +109,8 @@ public final class RealTimeClock implements Device, BytePortDevice {
 
   /** Puts a time, in nanoseconds since 1970, into the registers. */
   private void writeTime(long nanos) {
-    LocalDateTime time = LocalDateTime.ofEpochSecond(Math.floorDiv(nanos, SECOND), 0, ZoneOffset.UTC);
+    LocalDateTime time =
+        LocalDateTime.ofEpochSecond(Math.floorDiv(nanos, SECOND), 0, ZoneOffset.UTC);
     memory[SECONDS] = (byte) encode(time.getSecond());
     memory[MINUTES] = (byte) encode(time.getMinute());
     memory[HOURS] = (byte) encodeHour(time.getHour());
@@ -107,7 +121,10 @@ public final class RealTimeClock implements Device, BytePortDevice {
     memory[CENTURY] = (byte) encode(time.getYear() / 100 % 100);
   }
 
-  /** The time in the registers, keeping the part below a second; impossible dates give {@code otherwise}. */
+  /**
+   * The time in the registers, keeping the part below a second; impossible dates give {@code
+   * otherwise}.
+   */
   private long readTime(long otherwise) {
     try {
       long seconds =
@@ -132,7 +149,8 @@ public final class RealTimeClock implements Device, BytePortDevice {
     return running() ? now + difference : frozen;
   }
 
-  // ---- flags and interrupts -----------------------------------------------------------------------------------------
+  // ---- flags and interrupts
+  // -----------------------------------------------------------------------------------------
 
   private long periodTicks() {
     int rate = memory[REGISTER_A] & 15;
@@ -140,7 +158,8 @@ public final class RealTimeClock implements Device, BytePortDevice {
   }
 
   private static long oscillatorTicks(long nanos) {
-    return Math.floorDiv(nanos, SECOND) * OSCILLATOR + Math.floorMod(nanos, SECOND) * OSCILLATOR / SECOND;
+    return Math.floorDiv(nanos, SECOND) * OSCILLATOR
+        + Math.floorMod(nanos, SECOND) * OSCILLATOR / SECOND;
   }
 
   private static long oscillatorNanos(long ticks) {
@@ -148,7 +167,10 @@ public final class RealTimeClock implements Device, BytePortDevice {
         + (Math.floorMod(ticks, OSCILLATOR) * SECOND + OSCILLATOR - 1) / OSCILLATOR;
   }
 
-  /** The first second after {@code second} at which the alarm matches, at most a day later; or Long.MAX_VALUE. */
+  /**
+   * The first second after {@code second} at which the alarm matches, at most a day later; or
+   * Long.MAX_VALUE.
+   */
   private long nextAlarm(long second) {
     long candidate = second + 1;
     long end = second + 86_400;
@@ -229,7 +251,8 @@ public final class RealTimeClock implements Device, BytePortDevice {
     }
   }
 
-  // ---- ports --------------------------------------------------------------------------------------------------------
+  // ---- ports
+  // --------------------------------------------------------------------------------------------------------
 
   @Override
   public int readByte(int port) {
@@ -240,7 +263,8 @@ public final class RealTimeClock implements Device, BytePortDevice {
     catchUp(now);
     switch (index) {
       case REGISTER_A -> {
-        boolean soon = running() && Math.floorMod(time(now), SECOND) >= SECOND - UPDATE_WARNING_NANOS;
+        boolean soon =
+            running() && Math.floorMod(time(now), SECOND) >= SECOND - UPDATE_WARNING_NANOS;
         return memory[REGISTER_A] & 0x7F | (soon ? 0x80 : 0);
       }
       case REGISTER_C -> {
@@ -279,7 +303,8 @@ public final class RealTimeClock implements Device, BytePortDevice {
         // Read-only.
       }
       default -> {
-        boolean calendar = index == CENTURY || index <= YEAR && (index & 1) == 0 || index == DAY || index == YEAR;
+        boolean calendar =
+            index == CENTURY || index <= YEAR && (index & 1) == 0 || index == DAY || index == YEAR;
         if (calendar && running()) {
           writeTime(time(now));
           memory[index] = (byte) value;
@@ -313,7 +338,8 @@ public final class RealTimeClock implements Device, BytePortDevice {
     }
   }
 
-  // ---- life cycle ---------------------------------------------------------------------------------------------------
+  // ---- life cycle
+  // ---------------------------------------------------------------------------------------------------
 
   @Override
   public String name() {
@@ -333,7 +359,11 @@ public final class RealTimeClock implements Device, BytePortDevice {
   @Override
   public void save(StateWriter out) {
     out.record(name(), STATE_VERSION).putBytes(memory.clone()).putInt(index).putLong(difference);
-    out.putLong(frozen).putLong(checked).putInt(flags).putBoolean(timer.armed()).putLong(timer.deadlineNanos());
+    out.putLong(frozen)
+        .putLong(checked)
+        .putInt(flags)
+        .putBoolean(timer.armed())
+        .putLong(timer.deadlineNanos());
   }
 
   @Override

@@ -17,7 +17,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class AcpiTablesTest {
-  private final byte[] image = new AcpiTables(4, PciWindows.STANDARD, new int[] {10, 11, 10, 11}, true).image();
+  private final byte[] image =
+      new AcpiTables(4, PciWindows.STANDARD, new int[] {10, 11, 10, 11}, true).image();
   private final ByteBuffer bytes = ByteBuffer.wrap(image).order(ByteOrder.LITTLE_ENDIAN);
 
   private static int sum(byte[] data, int at, int length) {
@@ -63,11 +64,10 @@ class AcpiTablesTest {
   void everyTableHasItsSignatureAndChecksum() {
     Map<String, Integer> tables = tables();
     assertThat(tables.keySet()).containsExactly("APIC", "DSDT", "FACP", "MCFG", "RSDT", "XSDT");
-    tables.forEach(
-        (name, at) -> {
-          assertThat(signature(at)).isEqualTo(name);
-          assertThat(sum(image, at, bytes.getInt(at + 4))).as(name).isZero();
-        });
+    tables.forEach((name, at) -> {
+      assertThat(signature(at)).isEqualTo(name);
+      assertThat(sum(image, at, bytes.getInt(at + 4))).as(name).isZero();
+    });
     int facs = offset(bytes.getInt(tables.get("FACP") + 36));
     assertThat(signature(facs)).isEqualTo("FACS");
     assertThat((facs + AcpiTables.ROOT_POINTER) % 64).isZero();
@@ -95,20 +95,28 @@ class AcpiTablesTest {
       int at = tables().get(name);
       byte[] table = java.util.Arrays.copyOfRange(image, at, at + bytes.getInt(at + 4));
       Files.write(folder.resolve(name + ".aml"), table);
-      assertThat(run(folder, compiler.toString(), "-d", name + ".aml")).doesNotContainIgnoringCase("error");
+      assertThat(run(folder, compiler.toString(), "-d", name + ".aml"))
+          .doesNotContainIgnoringCase("error");
     }
     String source = Files.readString(folder.resolve("DSDT.dsl"));
-    assertThat(source).contains("EisaId (\"PNP0A03\")", "Name (\\_S5,", "Method (_PRT, 0", "0xE0000000");
-    // The compiler's own checks of names, types and resources; compiling also proves that all was understood.
+    assertThat(source)
+        .contains("EisaId (\"PNP0A03\")", "Name (\\_S5,", "Method (_PRT, 0", "0xE0000000");
+    // The compiler's own checks of names, types and resources; compiling also proves that all was
+    // understood.
     assertThat(run(folder, compiler.toString(), "-p", "again", "DSDT.dsl")).contains("0 Errors");
     String controllers = Files.readString(folder.resolve("APIC.dsl"));
     assertThat(controllers).contains("I/O APIC").doesNotContain("Unknown");
   }
 
-  private static String run(Path folder, String... command) throws IOException, InterruptedException {
+  private static String run(Path folder, String... command)
+      throws IOException, InterruptedException {
     Path log = folder.resolve("log");
     Process process =
-        new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true).redirectOutput(log.toFile()).start();
+        new ProcessBuilder(command)
+            .directory(folder.toFile())
+            .redirectErrorStream(true)
+            .redirectOutput(log.toFile())
+            .start();
     assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
     return Files.readString(log);
   }

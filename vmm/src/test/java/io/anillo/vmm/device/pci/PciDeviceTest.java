@@ -37,7 +37,8 @@ class PciDeviceTest {
     }
     return new PciHost(
         on.board.bus(),
-        (address, data) -> messages.add(Long.toHexString(address) + ":" + Integer.toHexString(data)),
+        (address, data) ->
+            messages.add(Long.toHexString(address) + ":" + Integer.toHexString(data)),
         targets,
         PciWindows.STANDARD);
   }
@@ -138,7 +139,9 @@ class PciDeviceTest {
     long ecam = PciWindows.STANDARD.ecamBase() + (SLOT << 15);
     assertThat(board.board.bus().readMmio(ecam, 4)).isEqualTo(0x10421AF4L);
     assertThat(board.board.bus().readMmio(ecam + 0x100, 4)).isZero();
-    assertThat(board.board.bus().readMmio(ecam + 0x1000, 4)).as("function 1").isEqualTo(0xFFFFFFFFL);
+    assertThat(board.board.bus().readMmio(ecam + 0x1000, 4))
+        .as("function 1")
+        .isEqualTo(0xFFFFFFFFL);
   }
 
   @Test
