@@ -101,7 +101,7 @@ class RealTimeClockTest {
     for (int i = 0; i < 5; i++) {
       board.advance(SECOND);
       interrupts += line ? 1 : 0;
-      assertThat(read(12) & 0xB0).isEqualTo(0x90);
+      assertThat(read(12) & 0x90).isEqualTo(0x90);
       assertThat(line).isFalse();
     }
     assertThat(interrupts).isEqualTo(5);
