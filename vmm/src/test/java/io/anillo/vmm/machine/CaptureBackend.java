@@ -2,13 +2,11 @@ package io.anillo.vmm.machine;
 
 import io.anillo.vmm.port.CharBackend;
 import java.io.ByteArrayOutputStream;
-import java.util.concurrent.atomic.AtomicReference;
 
 /** A line whose other end is a test. */
 public final class CaptureBackend implements CharBackend {
   private final ByteArrayOutputStream output;
-  private final AtomicReference<Receiver> receiver =
-      new AtomicReference<>((data, offset, length) -> {});
+  private volatile Receiver receiver = (data, offset, length) -> {};
 
   public CaptureBackend(ByteArrayOutputStream output) {
     this.output = output;
@@ -17,12 +15,12 @@ public final class CaptureBackend implements CharBackend {
   /** Sends to the guest. */
   public void type(String text) {
     byte[] bytes = text.getBytes(java.nio.charset.StandardCharsets.ISO_8859_1);
-    receiver.get().receive(bytes, 0, bytes.length);
+    receiver.receive(bytes, 0, bytes.length);
   }
 
   @Override
   public void start(Receiver newReceiver) {
-    receiver.set(newReceiver);
+    receiver = newReceiver;
   }
 
   @Override

@@ -45,11 +45,15 @@ class AcpiTablesTest {
       int table = offset(bytes.getLong(at));
       found.put(signature(table), table);
     }
-    int facp = found.get("FACP");
+    int facp = java.util.Objects.requireNonNull(found.get("FACP"));
     found.put("DSDT", offset(bytes.getLong(facp + 140)));
     found.put("XSDT", xsdt);
     found.put("RSDT", offset(bytes.getInt(16)));
     return found;
+  }
+
+  private int table(String name) {
+    return java.util.Objects.requireNonNull(tables().get(name));
   }
 
   @Test
@@ -68,14 +72,14 @@ class AcpiTablesTest {
       assertThat(signature(at)).isEqualTo(name);
       assertThat(sum(image, at, bytes.getInt(at + 4))).as(name).isZero();
     });
-    int facs = offset(bytes.getInt(tables.get("FACP") + 36));
+    int facs = offset(bytes.getInt(table("FACP") + 36));
     assertThat(signature(facs)).isEqualTo("FACS");
     assertThat((facs + AcpiTables.ROOT_POINTER) % 64).isZero();
   }
 
   @Test
   void everyProcessorIsListed() {
-    int madt = tables().get("APIC");
+    int madt = table("APIC");
     int processors = 0;
     int end = madt + bytes.getInt(madt + 4);
     for (int at = madt + 44; at < end; at += image[at + 1]) {
@@ -92,7 +96,7 @@ class AcpiTablesTest {
     Path compiler = Path.of("/usr/bin/iasl");
     assumeTrue(Files.isExecutable(compiler), "acpica-tools is not installed");
     for (String name : new String[] {"DSDT", "FACP", "APIC", "MCFG"}) {
-      int at = tables().get(name);
+      int at = table(name);
       byte[] table = java.util.Arrays.copyOfRange(image, at, at + bytes.getInt(at + 4));
       Files.write(folder.resolve(name + ".aml"), table);
       assertThat(run(folder, compiler.toString(), "-d", name + ".aml"))
