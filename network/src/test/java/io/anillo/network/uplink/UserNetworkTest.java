@@ -1,0 +1,159 @@
+package io.anillo.network.uplink;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.anillo.network.Peers;
+import io.anillo.network.host.HostInterface;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/**
+ * The Linux kernel's own TCP, in a network namespace behind a TAP device, goes out through the
+ * uplink.
+ */
+class UserNetworkTest {
+  private static final String NAMESPACE = "anillo-nat";
+  private static final String DEVICE = "aniltap0";
+
+  private EchoServer echo;
+  private HostInterface tap;
+  private UserNetwork subject;
+
+  @BeforeEach
+  void prepare() throws Exception {
+    Peers.require("ip");
+    Peers.requireRoot();
+    Peers.run(5, "ip", "netns", "del", NAMESPACE);
+    echo = new EchoServer();
+  }
+
+  @AfterEach
+  void clean() throws Exception {
+    if (subject != null) {
+      subject.close();
+    }
+    if (tap != null) {
+      tap.close();
+    }
+    if (echo != null) {
+      echo.close();
+    }
+    Peers.run(5, "ip", "netns", "del", NAMESPACE);
+  }
+
+  private void connect(UserNetworkConfig config, LossyCable.Faults faults) throws Exception {
+    tap = HostInterface.tap(DEVICE);
+    Peers.succeed("ip", "netns", "add", NAMESPACE);
+    Peers.succeed("ip", "link", "set", DEVICE, "netns", NAMESPACE);
+    inside("ip", "addr", "add", "10.0.2.15/24", "dev", DEVICE);
+    inside("ip", "link", "set", "lo", "up");
+    inside("ip", "link", "set", DEVICE, "up");
+    inside("ip", "route", "add", "default", "via", "10.0.2.2");
+    subject = new UserNetwork(config);
+    new LossyCable(faults).join(tap, subject);
+  }
+
+  private static String inside(String... command) {
+    Peers.Result result = insideFor(20, command);
+    assertThat(result.exitCode()).as(result.output()).isZero();
+    return result.output();
+  }
+
+  private static Peers.Result insideFor(int seconds, String... command) {
+    List<String> line = new ArrayList<>(List.of("ip", "netns", "exec", NAMESPACE));
+    line.addAll(List.of(command));
+    return Peers.run(seconds, line.toArray(String[]::new));
+  }
+
+  private String client(int seconds, Object... arguments) {
+    List<String> line =
+        new ArrayList<>(
+            List.of(
+                System.getProperty("java.home") + "/bin/java",
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
+                "-cp",
+                System.getProperty("java.class.path"),
+                NatClient.class.getName()));
+    for (Object argument : arguments) {
+      line.add(String.valueOf(argument));
+    }
+    Peers.Result result = insideFor(seconds, line.toArray(String[]::new));
+    assertThat(result.output()).endsWith("ok\n");
+    return result.output();
+  }
+
+  @Test
+  void carriesTcpUdpAndEchoOverACleanCable() throws Exception {
+    connect(UserNetworkConfig.DEFAULT, LossyCable.Faults.NONE);
+    inside("ping", "-c", "2", "-W", "5", "10.0.2.2");
+    client(60, "echo", "10.0.2.2", echo.port(), 20_000_000, 0);
+    client(30, "udp", "10.0.2.2", echo.port(), 100);
+    client(30, "udp", "10.0.2.2", echo.port(), 9000);
+    assertThat(client(30, "refused", "10.0.2.2", 1)).contains("refused");
+  }
+
+  @Test
+  void survivesLossRepetitionAndReordering() throws Exception {
+    connect(UserNetworkConfig.DEFAULT, new LossyCable.Faults(20, 20, 30, 42));
+    client(120, "echo", "10.0.2.2", echo.port(), 3_000_000, 0);
+  }
+
+  @Test
+  void fillsTinyWindowsWithoutGettingStuck() throws Exception {
+    connect(UserNetworkConfig.DEFAULT, new LossyCable.Faults(5, 5, 5, 7));
+    client(120, "echo", "10.0.2.2", echo.port(), 300_000, 2304);
+  }
+
+  @Test
+  void forwardsPortsToTheGuest() throws Exception {
+    UserNetworkConfig parsed = UserNetworkConfig.parse("forward=tcp:0:8080");
+    connect(parsed, LossyCable.Faults.NONE);
+    Process server =
+        new ProcessBuilder(
+                "ip",
+                "netns",
+                "exec",
+                NAMESPACE,
+                System.getProperty("java.home") + "/bin/java",
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                NatClient.class.getName(),
+                "serve",
+                "0.0.0.0",
+                "8080")
+            .inheritIO()
+            .start();
+    try {
+      int port = subject.forwardedPorts().getFirst();
+      Exception last = null;
+      for (int attempt = 0; attempt < 40; attempt++) {
+        try {
+          NatClient.echo(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 500_000, 0);
+          last = null;
+          break;
+        } catch (Exception e) {
+          last = e;
+          Thread.sleep(250);
+        }
+      }
+      assertThat(last).isNull();
+    } finally {
+      server.destroy();
+    }
+  }
+
+  @Test
+  void servesThousandsOfShortConnectionsAndForgetsThem() throws Exception {
+    connect(UserNetworkConfig.DEFAULT, new LossyCable.Faults(2, 2, 2, 3));
+    client(150, "many", "10.0.2.2", echo.port(), 2000);
+    Thread.sleep(1500);
+    assertThat(subject.bufferBytes()).isLessThan(1 << 20);
+  }
+}
