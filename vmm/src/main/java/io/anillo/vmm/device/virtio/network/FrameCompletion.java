@@ -13,6 +13,9 @@ final class FrameCompletion {
   private static final int FLAGS_ON_LAST_SEGMENT = 0x09; // FIN, PSH
   private static final int PROTOCOL_TCP = 6;
 
+  /** IPv4 and TCP without options. */
+  private static final int SMALLEST_HEADERS = 40;
+
   /** 64 KiB in segments of the smallest size that TCP must carry, 536 bytes, and some room. */
   private static final int MAXIMUM_SEGMENTS = 256;
 
@@ -80,8 +83,14 @@ final class FrameCompletion {
     int tcp = frame.checksumStart();
     int network = networkOffset(data, base, frame.length());
     boolean version4 = frame.segmentation() == Segmentation.TCP4;
-    int smallest = version4 ? 20 : 40;
-    if (frame.segmentBytes() == 0 || tcp < network + smallest || tcp + 20 > frame.length()) {
+    if (frame.length() < network + SMALLEST_HEADERS) {
+      return List.of();
+    }
+    int addressing = version4 ? (data[base + network] & 0xF) * 4 : 40;
+    if (frame.segmentBytes() == 0
+        || addressing < 20
+        || tcp < network + addressing
+        || tcp + 20 > frame.length()) {
       return List.of();
     }
     int headers = tcp + (data[base + tcp + 12] >>> 4 & 0xF) * 4;

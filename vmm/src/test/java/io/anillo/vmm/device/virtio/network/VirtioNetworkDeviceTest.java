@@ -210,6 +210,29 @@ class VirtioNetworkDeviceTest {
     }
   }
 
+  @Test
+  void frameThatOnlyClaimsToBeTcpIsCutWithinItsBounds() {
+    long seed = 31;
+    Random random = new Random(seed);
+    int cut = 0;
+    for (int i = 0; i < 100_000; i++) {
+      byte[] frame = Arrays.copyOf(tcp(random.nextBoolean(), 40), 14 + random.nextInt(120));
+      frame[random.nextInt(frame.length)] = (byte) random.nextInt();
+      Segmentation kind = Segmentation.values()[random.nextInt(3)];
+      NetworkFrame whole =
+          new NetworkFrame(
+              frame,
+              0,
+              frame.length,
+              random.nextInt(90) - 1,
+              random.nextInt(20),
+              kind,
+              random.nextInt(60));
+      cut += FrameCompletion.complete(NetworkHeader.encode(whole)).size();
+    }
+    assertThat(cut).as("seed %d", seed).isPositive();
+  }
+
   private static void assertChecksums(byte[] frame, boolean version4, int transport) {
     if (version4) {
       int length = (frame[16] & 0xFF) << 8 | frame[17] & 0xFF;
