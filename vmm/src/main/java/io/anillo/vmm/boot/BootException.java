@@ -7,7 +7,15 @@ package io.anillo.vmm.boot;
 public final class BootException extends Exception {
   private static final long serialVersionUID = 1L;
 
+  private final String sentence;
+
   public BootException(String message) {
     super(message);
+    this.sentence = message;
+  }
+
+  /** The message: a sentence without its full stop. */
+  public String sentence() {
+    return sentence;
   }
 }

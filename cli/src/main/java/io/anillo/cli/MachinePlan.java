@@ -1,0 +1,44 @@
+package io.anillo.cli;
+
+import io.anillo.vmm.port.CharBackend;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * The machine that a command line asks for, in the terms of the command line; files exist and can
+ * be read.
+ *
+ * @param serial COM1 and COM2, at most two; a line that is not there is left out at the end
+ * @param debugExitPort the I/O port of the debug-exit device, where there is one
+ * @param noReboot whether a reset of the guest ends the run
+ */
+record MachinePlan(
+    int cpus,
+    long memoryBytes,
+    Engine engine,
+    Path kernel,
+    Optional<Path> initialRamDisk,
+    String commandLine,
+    List<OptionValues.Disk> disks,
+    List<CharBackend> serial,
+    OptionalInt debugExitPort,
+    boolean noReboot) {
+
+  /** How guest instructions are carried out. */
+  enum Engine {
+    AUTO,
+    INTERPRET;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(java.util.Locale.ROOT);
+    }
+  }
+
+  MachinePlan {
+    disks = List.copyOf(disks);
+    serial = List.copyOf(serial);
+  }
+}

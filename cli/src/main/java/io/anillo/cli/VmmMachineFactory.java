@@ -1,0 +1,91 @@
+package io.anillo.cli;
+
+import io.anillo.vmm.boot.BootException;
+import io.anillo.vmm.device.disk.RawFileDisk;
+import io.anillo.vmm.device.network.EchoNetwork;
+import io.anillo.vmm.machine.Machine;
+import io.anillo.vmm.machine.MachineConfig;
+import io.anillo.vmm.port.BlockBackend;
+import io.anillo.vmm.port.Clock;
+import io.anillo.vmm.port.EntropySource;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Machines of the virtual machine monitor, in this process. */
+final class VmmMachineFactory implements GuestMachine.Factory {
+
+  @Override
+  public GuestMachine create(MachinePlan plan) throws CommandException {
+    ByteBuffer kernel = map("--kernel", plan.kernel());
+    ByteBuffer initialRamDisk =
+        plan.initialRamDisk().isPresent()
+            ? map("--initrd", plan.initialRamDisk().get())
+            : ByteBuffer.allocate(0);
+    List<BlockBackend> disks = new ArrayList<>();
+    boolean complete = false;
+    try {
+      for (OptionValues.Disk disk : plan.disks()) {
+        disks.add(open(disk));
+      }
+      MachineConfig config =
+          new MachineConfig(
+              plan.cpus(),
+              plan.memoryBytes(),
+              switch (plan.engine()) {
+                case AUTO, INTERPRET -> MachineConfig.Engine.INTERPRET;
+              },
+              kernel,
+              initialRamDisk,
+              plan.commandLine(),
+              plan.serial(),
+              disks,
+              List.of(new EchoNetwork()),
+              List.of(),
+              plan.debugExitPort(),
+              plan.noReboot(),
+              Clock.system(),
+              EntropySource.system());
+      VmmGuestMachine machine = new VmmGuestMachine(Machine.create(config), disks);
+      complete = true;
+      return machine;
+    } catch (BootException e) {
+      throw notStarted(e.sentence() + ".");
+    } catch (OutOfMemoryError e) {
+      throw notStarted(
+          "the host does not give the "
+              + (plan.memoryBytes() >> 20)
+              + "M of memory that the machine needs.");
+    } finally {
+      if (!complete) {
+        VmmGuestMachine.close(disks);
+      }
+    }
+  }
+
+  private static BlockBackend open(OptionValues.Disk disk) throws CommandException {
+    try {
+      return RawFileDisk.open(disk.file(), disk.readOnly());
+    } catch (IOException e) {
+      throw notStarted("--disk " + disk.file() + " cannot be used: " + e.getMessage() + ".");
+    }
+  }
+
+  private static ByteBuffer map(String option, Path file) throws CommandException {
+    try (FileChannel channel = FileChannel.open(file)) {
+      if (channel.size() > Integer.MAX_VALUE) {
+        throw notStarted(option + " " + file + " cannot be used: it is larger than 2 GiB.");
+      }
+      return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size());
+    } catch (IOException e) {
+      throw notStarted(option + " " + file + " cannot be read: " + e.getMessage() + ".");
+    }
+  }
+
+  private static CommandException notStarted(String message) {
+    return new CommandException(ExitStatus.NOT_STARTED, message);
+  }
+}
