@@ -42,6 +42,9 @@ final class TerminalProgress implements Progress {
       line.append(" [").append("#".repeat(filled)).append(" ".repeat(BAR - filled)).append("] ");
       line.append(String.format(Locale.ROOT, "%d %%", Math.min(done, total) * 100 / total));
     }
+    if (total == 0 && done > 0) {
+      line.append(" (").append(done).append(" s)");
+    }
     out.print(line);
     out.flush();
   }

@@ -99,7 +99,7 @@ public record DebianDisk(Path kernel, Path initialRamDisk, Path disk) {
             work,
             command,
             Map.of(),
-            errors -> progress.report(step("writing the disk", begin), 0, 0));
+            errors -> progress.report("writing the disk", seconds(begin), 0));
     if (made.status() != 0) {
       throw new ImageException("The disk could not be made: " + made.excerpt());
     }
@@ -130,7 +130,7 @@ public record DebianDisk(Path kernel, Path initialRamDisk, Path disk) {
             work,
             command,
             Map.of(),
-            errors -> progress.report(step(lastStep(errors), begin), 0, 0));
+            errors -> progress.report(lastStep(errors), seconds(begin), 0));
     if (result.status() != 0) {
       throw new ImageException("mmdebstrap could not install Debian: " + result.excerpt());
     }
@@ -145,8 +145,8 @@ public record DebianDisk(Path kernel, Path initialRamDisk, Path disk) {
     return file;
   }
 
-  private static String step(String what, long begin) {
-    return what + " (" + (System.nanoTime() - begin) / 1_000_000_000 + " s)";
+  private static long seconds(long begin) {
+    return (System.nanoTime() - begin) / 1_000_000_000;
   }
 
   /** What mmdebstrap last said that it does. */

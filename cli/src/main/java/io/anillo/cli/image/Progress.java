@@ -17,7 +17,7 @@ public interface Progress {
    * Work has gone on.
    *
    * @param what the present step, a few words
-   * @param done in any unit
+   * @param done in any unit; in seconds when the total is not known
    * @param total in the same unit; 0 when it is not known
    */
   void report(String what, long done, long total);
