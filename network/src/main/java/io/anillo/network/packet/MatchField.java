@@ -214,7 +214,8 @@ public enum MatchField {
 
   /** Bytes of a value on the wire. */
   public int bytes() {
-    return (bits + 7) / 8;
+    // The labels of IPv6 flows and MPLS have 20 bits in four bytes (OpenFlow 1.3.5 table 12).
+    return bits == 20 ? 4 : (bits + 7) / 8;
   }
 
   /** The key word that holds the field (its first, of two, for 128 bits). */

@@ -191,9 +191,11 @@ public final class Packet {
     }
   }
 
-  /** Opens {@code count} bytes at offset {@code at} by moving everything before it forward. */
+  /**
+   * Opens {@code count} bytes at offset {@code at} by moving everything before it forward, in a
+   * writable packet.
+   */
   void insertAt(int at, int count) {
-    makeWritable();
     System.arraycopy(data, start, data, start - count, at - start);
     start -= count;
     length += count;
@@ -202,9 +204,11 @@ public final class Packet {
     }
   }
 
-  /** Removes {@code count} bytes at offset {@code at} by moving everything before it back. */
+  /**
+   * Removes {@code count} bytes at offset {@code at} by moving everything before it back. The
+   * packet must be writable already, since making it so moves its bytes.
+   */
   void removeAt(int at, int count) {
-    makeWritable();
     System.arraycopy(data, start, data, start + count, at - start);
     start += count;
     length -= count;

@@ -30,6 +30,7 @@ public final class TagEditor {
     if (packet.key.tags() == 0) {
       return true;
     }
+    packet.makeWritable();
     packet.removeAt(packet.start + 12, 4);
     packet.parse();
     return true;
@@ -107,6 +108,7 @@ public final class TagEditor {
     if (packet.length < 18 + 14) {
       return false;
     }
+    packet.makeWritable();
     packet.removeAt(packet.start, 18);
     packet.parse();
     return true;

@@ -8,6 +8,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -21,8 +22,8 @@ class UserNetworkTest {
   private static final String DEVICE = "aniltap0";
 
   private EchoServer echo;
-  private HostInterface tap;
-  private UserNetwork subject;
+  private @Nullable HostInterface tap;
+  private @Nullable UserNetwork subject;
 
   @BeforeEach
   void prepare() throws Exception {
@@ -46,16 +47,19 @@ class UserNetworkTest {
     Peers.run(5, "ip", "netns", "del", NAMESPACE);
   }
 
-  private void connect(UserNetworkConfig config, LossyCable.Faults faults) throws Exception {
-    tap = HostInterface.tap(DEVICE);
+  private UserNetwork connect(UserNetworkConfig config, LossyCable.Faults faults) throws Exception {
+    HostInterface device = HostInterface.tap(DEVICE);
+    tap = device;
     Peers.succeed("ip", "netns", "add", NAMESPACE);
     Peers.succeed("ip", "link", "set", DEVICE, "netns", NAMESPACE);
     inside("ip", "addr", "add", "10.0.2.15/24", "dev", DEVICE);
     inside("ip", "link", "set", "lo", "up");
     inside("ip", "link", "set", DEVICE, "up");
     inside("ip", "route", "add", "default", "via", "10.0.2.2");
-    subject = new UserNetwork(config);
-    new LossyCable(faults).join(tap, subject);
+    UserNetwork network = new UserNetwork(config);
+    subject = network;
+    new LossyCable(faults).join(device, network);
+    return network;
   }
 
   private static String inside(String... command) {
@@ -113,7 +117,7 @@ class UserNetworkTest {
   @Test
   void forwardsPortsToTheGuest() throws Exception {
     UserNetworkConfig parsed = UserNetworkConfig.parse("forward=tcp:0:8080");
-    connect(parsed, LossyCable.Faults.NONE);
+    UserNetwork network = connect(parsed, LossyCable.Faults.NONE);
     Process server =
         new ProcessBuilder(
                 "ip",
@@ -131,7 +135,7 @@ class UserNetworkTest {
             .inheritIO()
             .start();
     try {
-      int port = subject.forwardedPorts().getFirst();
+      int port = network.forwardedPorts().getFirst();
       Exception last = null;
       for (int attempt = 0; attempt < 40; attempt++) {
         try {
@@ -151,9 +155,9 @@ class UserNetworkTest {
 
   @Test
   void servesThousandsOfShortConnectionsAndForgetsThem() throws Exception {
-    connect(UserNetworkConfig.DEFAULT, new LossyCable.Faults(2, 2, 2, 3));
+    UserNetwork network = connect(UserNetworkConfig.DEFAULT, new LossyCable.Faults(2, 2, 2, 3));
     client(150, "many", "10.0.2.2", echo.port(), 2000);
     Thread.sleep(1500);
-    assertThat(subject.bufferBytes()).isLessThan(1 << 20);
+    assertThat(network.bufferBytes()).isLessThan(1 << 20);
   }
 }
