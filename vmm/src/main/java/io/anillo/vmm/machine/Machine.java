@@ -12,6 +12,7 @@ import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.port.CharBackend;
 import io.anillo.vmm.x86.interpret.CodeCache;
 import io.anillo.vmm.x86.interpret.InterpretedCpu;
+import io.anillo.vmm.x86.translate.Translator;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -32,6 +33,7 @@ public final class Machine implements AutoCloseable {
   private final List<InterpretedCpu> processors = new ArrayList<>();
   private final List<ProcessorThread> threads = new ArrayList<>();
   private final CodeCache codeCache;
+  private final @Nullable Translator translator;
   private LoadedKernel kernel = new LoadedKernel("none", "", 0);
   private volatile boolean stopped;
   private volatile boolean ending;
@@ -43,6 +45,11 @@ public final class Machine implements AutoCloseable {
     this.memory = memory;
     this.executor = executor;
     this.codeCache = new CodeCache(memory);
+    this.translator =
+        switch (config.engine()) {
+          case INTERPRET -> null;
+          case TRANSLATE -> new Translator(memory);
+        };
     CpuModel model = CpuModel.anilloV2(config.cpus());
     List<LongSupplier> tscOffsets = new ArrayList<>();
     for (int i = 0; i < config.cpus(); i++) {
@@ -64,6 +71,9 @@ public final class Machine implements AutoCloseable {
       InterpretedCpu cpu = processors.get(i);
       cpu.connect(board.busOf(i), board.interruptsOf(i));
       cpu.setExclusiveSection(executor.exclusiveSection()::run);
+      if (translator != null) {
+        cpu.setHotCode(translator);
+      }
       threads.add(new ProcessorThread(this, cpu, executor));
     }
     DeviceSet.attach(config, board);
@@ -152,6 +162,11 @@ public final class Machine implements AutoCloseable {
 
   public List<InterpretedCpu> processors() {
     return List.copyOf(processors);
+  }
+
+  /** The translator, where the engine has one. */
+  public Optional<Translator> translator() {
+    return Optional.ofNullable(translator);
   }
 
   public CodeCache codeCache() {
@@ -250,6 +265,9 @@ public final class Machine implements AutoCloseable {
 
   @Override
   public void close() {
+    if (translator != null) {
+      translator.close();
+    }
     board.stop();
     memory.close();
   }

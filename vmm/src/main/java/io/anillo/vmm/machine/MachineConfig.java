@@ -46,7 +46,9 @@ public record MachineConfig(
 
   /** How guest instructions are carried out. */
   public enum Engine {
-    INTERPRET
+    INTERPRET,
+    /** Binary translation: hot code to JVM bytecode, the rest interpreted. */
+    TRANSLATE
   }
 
   public MachineConfig {
@@ -110,6 +112,12 @@ public record MachineConfig(
         resetEnds,
         clock,
         entropy);
+  }
+
+  public MachineConfig withEngine(Engine other) {
+    return new MachineConfig(
+        cpus, memoryBytes, other, kernel, initialRamDisk, commandLine, serial, disks, networks, console,
+        debugExitPort, resetEnds, clock, entropy);
   }
 
   public MachineConfig withSerial(List<CharBackend> lines) {

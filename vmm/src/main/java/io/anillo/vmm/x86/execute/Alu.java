@@ -88,6 +88,19 @@ public final class Alu {
     return oldCarries & ~TOP_TWO | carries(carry, overflow);
   }
 
+  /** The flags of a two- or three-operand IMUL of 64 bits. */
+  public static long multiplyCarries64(long a, long b) {
+    boolean overflow = Math.multiplyHigh(a, b) != a * b >> 63;
+    return carries(overflow, overflow);
+  }
+
+  /** The flags of a two- or three-operand IMUL of 2 or 4 bytes; upper bits of the operands are ignored. */
+  public static long multiplyCarries(int a, int b, int size) {
+    long product = signExtend(a, size) * signExtend(b, size);
+    boolean overflow = product != signExtend(product, size);
+    return carries(overflow, overflow);
+  }
+
   // ---- shifts; the count is already masked to 5 or 6 bits and not zero
 
   public static long shiftLeft(long a, int count, int size) {
@@ -124,6 +137,24 @@ public final class Alu {
     int n = count & bits - 1;
     long value = zeroExtend(a, size);
     return n == 0 ? signExtend(value, size) : signExtend(value << n | value >>> bits - n, size);
+  }
+
+  /** Flags after ROL gave {@code result}, sign-extended: SF, ZF, PF and AF stay. */
+  public static long rotateLeftCarries(long oldCarries, long result, int size) {
+    boolean carry = (result & 1) != 0;
+    return replaceCarryOverflow(oldCarries, carry, carry != signExtend(result, size) < 0);
+  }
+
+  /** Flags after ROR gave {@code result}, sign-extended: SF, ZF, PF and AF stay. */
+  public static long rotateRightCarries(long oldCarries, long result, int size) {
+    boolean carry = signExtend(result, size) < 0;
+    boolean next = (result >>> size * 8 - 2 & 1) != 0;
+    return replaceCarryOverflow(oldCarries, carry, next != carry);
+  }
+
+  /** CF becomes bit 0 of {@code value}; the other flags stay. */
+  public static long bitToCarry(long value, long oldCarries) {
+    return replaceCarryOverflow(oldCarries, (value & 1) != 0, overflow(oldCarries));
   }
 
   /** Rotates left through carry; the count is below {@code bits + 1}. */

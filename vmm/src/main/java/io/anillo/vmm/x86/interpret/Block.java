@@ -6,7 +6,7 @@ import java.util.Arrays;
  * A run of decoded instructions in one page, ended by a transfer of control, the page's end, or a
  * length limit.
  */
-final class Block {
+final class Block implements HotCode.Site {
   /** Stands in every step of a block whose code was overwritten. */
   private static final Step STOP =
       new Step() {
@@ -29,6 +29,14 @@ final class Block {
   /** For an instruction that crosses into the next page, its bytes; else empty. */
   final byte[] crossingBytes;
 
+  /** Runs so far, until it is hot; negative when it is not to be compiled. */
+  int heat;
+
+  /** What runs instead of the steps, once there is something. */
+  volatile @org.jspecify.annotations.Nullable CompiledCode compiled;
+
+  private volatile boolean current = true;
+
   Block(int pageOffset, int key, Step[] steps, byte[] offsets, int length, byte[] crossingBytes) {
     this.pageOffset = pageOffset;
     this.key = key;
@@ -42,7 +50,27 @@ final class Block {
    * The code was overwritten: a processor inside the block leaves it before its next instruction.
    */
   void invalidate() {
+    current = false;
+    CompiledCode code = compiled;
+    if (code != null) {
+      code.valid = false;
+      compiled = null;
+    }
     Arrays.fill(steps, STOP);
+  }
+
+  @Override
+  public void install(CompiledCode code) {
+    compiled = code;
+    if (!current) {
+      code.valid = false;
+      compiled = null;
+    }
+  }
+
+  @Override
+  public boolean current() {
+    return current;
   }
 
   /** Thrown to leave a block that was overwritten while it ran. */

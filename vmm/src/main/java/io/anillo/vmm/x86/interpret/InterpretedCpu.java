@@ -45,6 +45,10 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       SHUTDOWN = 64;
 
   private static final int FETCH_ENTRIES = 512;
+
+  /** Runs after which a block is offered for compilation. */
+  private static final int HOT = Integer.getInteger("anillo.hot", 500);
+
   private static final int STACK_BIG = 4;
   private static final int SINGLE = 8;
 
@@ -70,6 +74,10 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   private volatile int attention;
 
   private volatile @Nullable Thread waiter;
+  private @Nullable HotCode hotCode;
+  private long compiledLimit;
+  private long compiledInstructions;
+  private long compiledEntries;
   private int startupVector;
   private int key;
 
@@ -245,7 +253,49 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
         runSingle();
         continue;
       }
+      CompiledCode code = block.compiled;
+      if (code != null) {
+        if (state.instructions + 2L * code.longestPath() < end) {
+          runCompiled(code, block, end);
+          continue;
+        }
+      } else if (block.heat >= 0 && ++block.heat == HOT && hotCode != null) {
+        heat(block);
+      }
       runBlock(block);
+    }
+  }
+
+  private void heat(Block block) {
+    HotCode compiler = hotCode;
+    CodePage page = fetchPages[(int) (state.rip >>> 12) & FETCH_ENTRIES - 1];
+    if (compiler != null && page != null && block.key == 2 && block.crossingBytes.length == 0) {
+      compiler.request(block, page.physical | block.pageOffset);
+    }
+  }
+
+  private void runCompiled(CompiledCode code, Block block, long end) {
+    compiledLimit = end - code.longestPath();
+    long before = state.instructions;
+    int outcome;
+    try {
+      outcome = code.run(this);
+    } catch (GuestFault fault) {
+      compiledInstructions += state.instructions - before;
+      if (canonicalFault && fault.vector == GuestFault.GENERAL_PROTECTION) {
+        asStackFault(fault);
+      }
+      deliver(fault);
+      return;
+    }
+    compiledEntries++;
+    compiledInstructions += state.instructions - before;
+    if (outcome == CompiledCode.INTERPRET && attention == 0) {
+      try {
+        runBlock(nextBlock(key | SINGLE));
+      } catch (GuestFault fault) {
+        deliver(fault);
+      }
     }
   }
 
@@ -465,6 +515,39 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   boolean attentionWanted() {
     return attention != 0;
+  }
+
+  /**
+   * Whether compiled code has to leave: something waits, or the instruction budget runs out.
+   *
+   * @param count instructions retired that are not in the state's count yet
+   */
+  public boolean mustLeave(int count) {
+    return attention != 0 || state.instructions + count > compiledLimit;
+  }
+
+  /** Whether SSE instructions can run without #UD or #NM. */
+  public boolean sseAvailable() {
+    return (state.cr0 & (CpuState.CR0_EM | CpuState.CR0_TS)) == 0
+        && (state.cr4 & CpuState.CR4_OSFXSR) != 0;
+  }
+
+  public SimdUnit simd() {
+    return simd;
+  }
+
+  /** Lets hot code be compiled. Before the first instruction. */
+  public void setHotCode(HotCode compiler) {
+    this.hotCode = compiler;
+  }
+
+  /** Instructions that ran as compiled code, and how often it was entered. */
+  public long compiledInstructions() {
+    return compiledInstructions;
+  }
+
+  public long compiledEntries() {
+    return compiledEntries;
   }
 
   /** SS was loaded by MOV or POP: interrupts and debug traps are held off for one instruction. */

@@ -223,6 +223,49 @@ public abstract class PagedProcessor extends Processor {
     return -1;
   }
 
+  // ---- for translated code
+
+  /**
+   * Where an access lies in guest memory.
+   *
+   * @param last size of the access in bytes, less one
+   * @return the offset, or -1 when the access faults, crosses a page, or is one of a device: the
+   *     instruction is then to be interpreted
+   */
+  public final long readOffset(long linear, int last) {
+    long[] entries = tlb;
+    int at = Tlb.index(linear);
+    if (entries[at] == (linear + last & -4096L)) {
+      return linear + entries[at + 2];
+    }
+    return slowOffset(linear, last, false);
+  }
+
+  /** As {@link #readOffset}, for an access that writes, or reads and writes. */
+  public final long writeOffset(long linear, int last) {
+    long[] entries = tlb;
+    int at = Tlb.index(linear);
+    if (entries[at + 1] == (linear + last & -4096L)) {
+      return linear + entries[at + 2];
+    }
+    return slowOffset(linear, last, true);
+  }
+
+  private long slowOffset(long linear, int last, boolean write) {
+    if (dataMode == CHECKED || pageCrossing(linear, last + 1)) {
+      return -1;
+    }
+    try {
+      translate(linear, write, false, dataMode);
+    } catch (GuestFault fault) {
+      return -1; // found again, and delivered, by the interpreter
+    }
+    long[] entries = tlb;
+    int at = Tlb.index(linear);
+    boolean direct = entries[write ? at + 1 : at] == (linear & -4096L);
+    return direct ? linear + entries[at + 2] : -1;
+  }
+
   // ---- atomic accesses
 
   /**

@@ -1,0 +1,125 @@
+package io.anillo.vmm.x86.translate;
+
+import io.anillo.vmm.memory.GuestMemory;
+import io.anillo.vmm.x86.interpret.CompiledCode;
+import io.anillo.vmm.x86.interpret.HotCode;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.util.List;
+import java.util.concurrent.LinkedBlockingQueue;
+
+/**
+ * Compiles what the interpreter finds hot, on a thread of its own; the guest never waits for it.
+ */
+public final class Translator implements HotCode, AutoCloseable {
+  /** Instructions a region takes at first; halved while its method is too long for HotSpot. */
+  private static final int INSTRUCTIONS = 250;
+
+  /** HotSpot does not compile longer methods. */
+  private static final int METHOD_LIMIT = 7900;
+
+  private final RegionBuilder builder;
+  private final LinkedBlockingQueue<Request> queue = new LinkedBlockingQueue<>();
+  private final Thread thread;
+  private volatile boolean closed;
+  private volatile @org.jspecify.annotations.Nullable Throwable failure;
+  private volatile long regions;
+  private volatile long bytecodeBytes;
+  private volatile long instructions;
+  private volatile long nanos;
+
+  private record Request(Site site, long physical) {}
+
+  /**
+   * What translation has cost.
+   *
+   * @param instructions guest instructions in all regions, those in several counted as often
+   */
+  public record Metrics(long regions, long instructions, long bytecodeBytes, long nanos) {}
+
+  public Translator(GuestMemory memory) {
+    this.builder = new RegionBuilder(memory);
+    this.thread = Thread.ofPlatform().name("translator").daemon(true).start(this::work);
+  }
+
+  @Override
+  public void request(Site site, long physical) {
+    queue.add(new Request(site, physical));
+  }
+
+  /** What stopped translation, if anything did: a fault of the monitor. */
+  public java.util.Optional<Throwable> failure() {
+    return java.util.Optional.ofNullable(failure);
+  }
+
+  public Metrics metrics() {
+    return new Metrics(regions, instructions, bytecodeBytes, nanos);
+  }
+
+  private void work() {
+    while (!closed) {
+      Request request;
+      try {
+        request = queue.take();
+      } catch (InterruptedException e) {
+        return;
+      }
+      if (request.site.current()) {
+        try {
+          translate(request);
+        } catch (RuntimeException | Error e) {
+          // The guest goes on interpreted; the machine is told, and shows it as a fault of the monitor.
+          failure = e;
+          System.getLogger(Translator.class.getName())
+              .log(System.Logger.Level.ERROR, "translation stopped", e);
+          return;
+        }
+      }
+    }
+  }
+
+  @SuppressWarnings("NonAtomicVolatileUpdate") // written by this thread alone
+  private void translate(Request request) {
+    long start = System.nanoTime();
+    int entry = (int) request.physical & 4095;
+    for (int limit = INSTRUCTIONS; limit >= 8; limit /= 2) {
+      List<RegionBlock> blocks = builder.build(request.physical, limit);
+      if (blocks.isEmpty() || blocks.stream().noneMatch(block -> block.start == entry)) {
+        return;
+      }
+      RegionCompiler compiler = new RegionCompiler(blocks, entry);
+      byte[] bytes = compiler.compile();
+      if (bytes.length > METHOD_LIMIT + 1200 && limit > 8) {
+        continue;
+      }
+      CompiledCode code = define(bytes);
+      code.complete(compiler.fallbacks(), compiler.longestPath());
+      request.site.install(code);
+      regions++;
+      instructions += compiler.longestPath();
+      bytecodeBytes += bytes.length;
+      nanos += System.nanoTime() - start;
+      return;
+    }
+  }
+
+  private static CompiledCode define(byte[] bytes) {
+    try {
+      MethodHandles.Lookup lookup = MethodHandles.lookup().defineHiddenClass(bytes, true);
+      MethodHandle constructor =
+          lookup.findConstructor(lookup.lookupClass(), MethodType.methodType(void.class));
+      return (CompiledCode) constructor.invoke();
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException("generated code is refused", e);
+    }
+  }
+
+  @Override
+  public void close() {
+    closed = true;
+    thread.interrupt();
+  }
+}
