@@ -47,7 +47,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   private static final int FETCH_ENTRIES = 512;
 
   /** Runs after which a block is offered for compilation. */
-  private static final int HOT = Integer.getInteger("anillo.hot", 500);
+  private static final int HOT = Integer.getInteger("anillo.hot", 3000);
 
   private static final int STACK_BIG = 4;
   private static final int SINGLE = 8;

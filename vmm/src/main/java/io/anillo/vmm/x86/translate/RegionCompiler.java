@@ -76,6 +76,7 @@ final class RegionCompiler {
       }
     }
     Frame frame = new Frame(code, fallbacks, used);
+    writeWarmUp(frame);
     frame.enter();
     if (usesSse()) {
       frame.current = entry.start;
@@ -89,6 +90,15 @@ final class RegionCompiler {
       writeBlock(frame, blocks.get(i), next);
     }
     frame.leave();
+  }
+
+  /** Called without a processor, the method returns: how {@link WarmUp} gets it compiled before it is needed. */
+  private static void writeWarmUp(Frame frame) {
+    CodeBuilder code = frame.code;
+    Label real = code.newLabel();
+    code.aload(frame.cpu).ifnonnull(real);
+    code.iconst_0().ireturn();
+    code.labelBinding(real);
   }
 
   private boolean usesSse() {

@@ -95,6 +95,7 @@ public final class Translator implements HotCode, AutoCloseable {
       }
       CompiledCode code = define(bytes);
       code.complete(compiler.fallbacks(), compiler.longestPath());
+      WarmUp.run(code);
       request.site.install(code);
       regions++;
       instructions += compiler.longestPath();
