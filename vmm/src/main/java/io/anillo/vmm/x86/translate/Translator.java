@@ -3,6 +3,10 @@ package io.anillo.vmm.x86.translate;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import io.anillo.vmm.x86.interpret.HotCode;
+import java.lang.classfile.Attributes;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.MethodModel;
+import java.lang.classfile.attribute.CodeAttribute;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
@@ -90,7 +94,7 @@ public final class Translator implements HotCode, AutoCloseable {
       }
       RegionCompiler compiler = new RegionCompiler(blocks, entry);
       byte[] bytes = compiler.compile();
-      if (bytes.length > METHOD_LIMIT + 1200 && limit > 8) {
+      if (methodBytes(bytes) > METHOD_LIMIT) {
         continue;
       }
       CompiledCode code = define(bytes);
@@ -103,6 +107,17 @@ public final class Translator implements HotCode, AutoCloseable {
       nanos += System.nanoTime() - start;
       return;
     }
+  }
+
+  private static int methodBytes(byte[] classFile) {
+    int longest = 0;
+    for (MethodModel method : ClassFile.of().parse(classFile).methods()) {
+      longest =
+          Math.max(
+              longest,
+              method.findAttribute(Attributes.code()).map(CodeAttribute::codeLength).orElse(0));
+    }
+    return longest;
   }
 
   private static CompiledCode define(byte[] bytes) {
