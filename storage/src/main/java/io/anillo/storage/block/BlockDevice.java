@@ -42,8 +42,7 @@ public interface BlockDevice extends BlockBackend {
    *
    * @return bytes sent, 0 when the caller should read instead
    */
-  default long transferTo(long offset, long length, WritableByteChannel target)
-      throws IOException {
+  default long transferTo(long offset, long length, WritableByteChannel target) throws IOException {
     return 0;
   }
 

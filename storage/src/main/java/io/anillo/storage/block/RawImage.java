@@ -86,8 +86,7 @@ public final class RawImage implements BlockDevice {
   }
 
   @Override
-  public long transferTo(long offset, long length, WritableByteChannel target)
-      throws IOException {
+  public long transferTo(long offset, long length, WritableByteChannel target) throws IOException {
     requireInside(offset, length);
     return disk.transferTo(offset, length, target);
   }

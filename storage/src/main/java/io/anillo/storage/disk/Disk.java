@@ -60,8 +60,7 @@ public interface Disk extends AutoCloseable {
    *
    * @return the bytes sent; 0 when the caller has to read and write them instead
    */
-  default long transferTo(long offset, long length, WritableByteChannel target)
-      throws IOException {
+  default long transferTo(long offset, long length, WritableByteChannel target) throws IOException {
     return 0;
   }
 

@@ -298,8 +298,7 @@ public final class FileDisk implements Disk {
   }
 
   @Override
-  public long transferTo(long offset, long length, WritableByteChannel target)
-      throws IOException {
+  public long transferTo(long offset, long length, WritableByteChannel target) throws IOException {
     return direct ? 0 : channel.transferTo(offset, length, target);
   }
 

@@ -16,8 +16,8 @@ public final class ForeignImages {
     BlockDevice open(String name) throws IOException;
   }
 
-  public static BlockDevice open(
-      ImageFormat format, Path path, Disk disk, ParentOpener parents) throws IOException {
+  public static BlockDevice open(ImageFormat format, Path path, Disk disk, ParentOpener parents)
+      throws IOException {
     throw new IOException(path + ": the format " + format.label() + " is not readable yet");
   }
 }

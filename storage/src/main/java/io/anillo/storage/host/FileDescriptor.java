@@ -18,8 +18,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A Linux file descriptor for what {@code FileChannel} cannot do: punching holes ({@code
- * fallocate(2)}) and asking where the data lies ({@code lseek(2)} with {@code SEEK_DATA}). Absent on
- * other hosts, where files are simply treated as fully allocated.
+ * fallocate(2)}) and asking where the data lies ({@code lseek(2)} with {@code SEEK_DATA}). Absent
+ * on other hosts, where files are simply treated as fully allocated.
  */
 public final class FileDescriptor implements AutoCloseable {
   private static final int OPEN_READ_ONLY = 0;
@@ -178,8 +178,7 @@ public final class FileDescriptor implements AutoCloseable {
               FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT),
               Linker.Option.firstVariadicArg(2),
               CAPTURE),
-          linker.downcallHandle(
-              symbol(linker, "close"), FunctionDescriptor.of(JAVA_INT, JAVA_INT)),
+          linker.downcallHandle(symbol(linker, "close"), FunctionDescriptor.of(JAVA_INT, JAVA_INT)),
           linker.downcallHandle(
               symbol(linker, "fallocate"),
               FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG),

@@ -81,8 +81,8 @@ public final class ImageCopy {
   }
 
   /** Like {@link #copy}, storing every cluster compressed. */
-  public static void copyCompressed(
-      BlockDevice source, Qcow2Image target, LongConsumer progress) throws IOException {
+  public static void copyCompressed(BlockDevice source, Qcow2Image target, LongConsumer progress)
+      throws IOException {
     long size = source.sizeBytes();
     int cluster = target.info().clusterBytes();
     ByteBuffer buffer = BufferPool.take(cluster);
@@ -202,8 +202,8 @@ public final class ImageCopy {
   }
 
   /**
-   * Copies into an overlay what differs between its present base and a new one, so that it reads the
-   * same over the new one.
+   * Copies into an overlay what differs between its present base and a new one, so that it reads
+   * the same over the new one.
    *
    * @param overlay opened over the new base already
    * @param oldBase what it was written over, absent if nothing

@@ -64,8 +64,7 @@ public final class Images {
     return open(path, options, new HashSet<>());
   }
 
-  private static BlockDevice open(Path path, Options options, Set<Path> chain)
-      throws IOException {
+  private static BlockDevice open(Path path, Options options, Set<Path> chain) throws IOException {
     Disk disk = FileDisk.open(path, options.mode());
     try {
       if (!chain.add(path.toRealPath()) || chain.size() > MAX_DEPTH) {
@@ -97,8 +96,8 @@ public final class Images {
     return open(resolve(child, parent), Options.READ_ONLY, chain);
   }
 
-  private static BlockDevice openQcow2(
-      Path path, Disk disk, Options options, Set<Path> chain) throws IOException {
+  private static BlockDevice openQcow2(Path path, Disk disk, Options options, Set<Path> chain)
+      throws IOException {
     Qcow2Info info = Qcow2Image.info(disk);
     BlockDevice backing = null;
     String backingFile = info.backingFile();
@@ -125,8 +124,7 @@ public final class Images {
       return open(resolve(overlay, name), Options.READ_ONLY.as(known), chain);
     } catch (IOException failure) {
       throw new IOException(
-          "the backing file of " + overlay + " cannot be opened: " + failure.getMessage(),
-          failure);
+          "the backing file of " + overlay + " cannot be opened: " + failure.getMessage(), failure);
     }
   }
 

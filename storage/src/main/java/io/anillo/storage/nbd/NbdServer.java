@@ -39,8 +39,7 @@ public final class NbdServer implements AutoCloseable {
           Thread.ofPlatform().daemon().name("nbd-watch").factory());
   private final Thread acceptor;
 
-  private NbdServer(
-      ServerSocketChannel listener, NbdExports exports, @Nullable NbdServerTls tls) {
+  private NbdServer(ServerSocketChannel listener, NbdExports exports, @Nullable NbdServerTls tls) {
     this.listener = listener;
     this.exports = exports;
     this.tls = tls;
@@ -65,8 +64,7 @@ public final class NbdServer implements AutoCloseable {
       listener.bind(address, 128);
     } catch (IOException failure) {
       listener.close();
-      throw new IOException(
-          "cannot listen on " + address + ": " + failure.getMessage(), failure);
+      throw new IOException("cannot listen on " + address + ": " + failure.getMessage(), failure);
     }
     NbdServer server = new NbdServer(listener, exports, tls.orElse(null));
     server.acceptor.start();

@@ -125,8 +125,7 @@ final class ReplySender {
     }
   }
 
-  private void small(long handle, BlockDevice device, long offset, int length)
-      throws IOException {
+  private void small(long handle, BlockDevice device, long offset, int length) throws IOException {
     lock.lock();
     try {
       room(CHUNK_HEADER_BYTES + 8 + length);
@@ -145,8 +144,7 @@ final class ReplySender {
     }
   }
 
-  private void large(long handle, BlockDevice device, long offset, int length)
-      throws IOException {
+  private void large(long handle, BlockDevice device, long offset, int length) throws IOException {
     WritableByteChannel direct = transport.directChannel();
     if (direct != null && sendDirect(handle, device, offset, length, direct)) {
       return;

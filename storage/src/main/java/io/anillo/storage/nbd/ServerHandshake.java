@@ -199,7 +199,8 @@ final class ServerHandshake {
         reply(option, REPLY_INFO, withType(INFO_DESCRIPTION, export.description()));
       }
     }
-    int preferred = Math.max(4096, Math.min(MAX_PAYLOAD_BYTES, export.device().preferredBlockBytes()));
+    int preferred =
+        Math.max(4096, Math.min(MAX_PAYLOAD_BYTES, export.device().preferredBlockBytes()));
     ByteBuffer blocks = ByteBuffer.allocate(14).putShort((short) INFO_BLOCK_SIZE);
     reply(option, REPLY_INFO, blocks.putInt(1).putInt(preferred).putInt(MAX_PAYLOAD_BYTES).array());
     ByteBuffer size = ByteBuffer.allocate(12).putShort((short) INFO_EXPORT);
@@ -258,7 +259,10 @@ final class ServerHandshake {
       reply(
           option,
           REPLY_META_CONTEXT,
-          ByteBuffer.allocate(4 + text.length).putInt(ServerSession.ALLOCATION_ID).put(text).array());
+          ByteBuffer.allocate(4 + text.length)
+              .putInt(ServerSession.ALLOCATION_ID)
+              .put(text)
+              .array());
     }
     reply(option, REPLY_ACK, "");
   }

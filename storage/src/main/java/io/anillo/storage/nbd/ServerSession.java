@@ -15,9 +15,9 @@ import java.util.concurrent.Semaphore;
 /**
  * The transmission phase of one connection. Hot: {@code anillo bench storage} watches it.
  *
- * <p>Requests are served on the connection's own thread while the device answers quickly, which saves
- * two thread switches each; once it turns out slow, and for flushes with more requests behind them,
- * they go to the workers so that many are under way at once.
+ * <p>Requests are served on the connection's own thread while the device answers quickly, which
+ * saves two thread switches each; once it turns out slow, and for flushes with more requests behind
+ * them, they go to the workers so that many are under way at once.
  */
 final class ServerSession {
   static final int ALLOCATION_ID = 1;
@@ -138,19 +138,18 @@ final class ServerSession {
       replies.flush();
       inFlight.acquireUninterruptibly();
     }
-    workers.execute(
-        () -> {
-          try {
-            long start = System.nanoTime();
-            work.run();
-            replies.flush();
-            observe(System.nanoTime() - start);
-          } catch (IOException failure) {
-            closeQuietly();
-          } finally {
-            inFlight.release();
-          }
-        });
+    workers.execute(() -> {
+      try {
+        long start = System.nanoTime();
+        work.run();
+        replies.flush();
+        observe(System.nanoTime() - start);
+      } catch (IOException failure) {
+        closeQuietly();
+      } finally {
+        inFlight.release();
+      }
+    });
   }
 
   private void closeQuietly() {

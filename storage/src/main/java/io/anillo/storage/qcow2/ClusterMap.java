@@ -153,7 +153,8 @@ final class ClusterMap {
   void lookUp(@Nullable L2Table table, long guestOffset, long length, Mapping mapping)
       throws IOException {
     long clusterBytes = 1L << clusterBits;
-    long inTable = (1L << (clusterBits + l2Bits)) - (guestOffset & ((1L << (clusterBits + l2Bits)) - 1));
+    long inTable =
+        (1L << (clusterBits + l2Bits)) - (guestOffset & ((1L << (clusterBits + l2Bits)) - 1));
     long wanted = Math.min(length, inTable);
     if (table == null) {
       mapping.kind = Kind.UNALLOCATED;

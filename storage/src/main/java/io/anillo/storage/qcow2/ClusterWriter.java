@@ -76,8 +76,7 @@ final class ClusterWriter {
           for (int i = 0; i < run.clusters(); i++) {
             int index = image.map.wordIndex(offset + (long) i * clusterBytes);
             release(table.word(index));
-            table.setWord(
-                index, (run.hostOffset() + (long) i * clusterBytes) | ClusterMap.COPIED);
+            table.setWord(index, (run.hostOffset() + (long) i * clusterBytes) | ClusterMap.COPIED);
           }
         } finally {
           image.metadata.unlock();
@@ -105,8 +104,7 @@ final class ClusterWriter {
    * @param host where the unit that contains {@code offset} begins in the file
    * @param blank the surroundings read as zeros already, in the guest and in the file
    */
-  private void fill(
-      long offset, ByteBuffer source, int count, long host, int unit, boolean blank)
+  private void fill(long offset, ByteBuffer source, int count, long host, int unit, boolean blank)
       throws IOException {
     int before = (int) (offset & (unit - 1));
     int after = (int) (-(offset + count) & (unit - 1));

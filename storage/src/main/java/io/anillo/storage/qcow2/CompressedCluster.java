@@ -57,8 +57,7 @@ final class CompressedCluster {
     return plain.clear();
   }
 
-  private static void inflate(String name, ByteBuffer packed, ByteBuffer plain)
-      throws IOException {
+  private static void inflate(String name, ByteBuffer packed, ByteBuffer plain) throws IOException {
     Inflater inflater = new Inflater(true);
     try {
       inflater.setInput(packed);

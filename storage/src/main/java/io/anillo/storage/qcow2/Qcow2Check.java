@@ -130,8 +130,7 @@ public final class Qcow2Check {
     countL1("the active L1 table", header.l1Offset, header.l1Size, true);
     SnapshotTable snapshots = SnapshotTable.read(file, header);
     for (SnapshotTable.Entry entry : snapshots.entries()) {
-      countL1(
-          "the L1 table of snapshot " + entry.id(), entry.l1Offset(), entry.l1Size(), false);
+      countL1("the L1 table of snapshot " + entry.id(), entry.l1Offset(), entry.l1Size(), false);
     }
     if (snapshots.lengthBytes() > 0) {
       count(header.snapshotsOffset, snapshots.lengthBytes());
@@ -209,8 +208,10 @@ public final class Qcow2Check {
         good = start < file.sizeBytes();
         if (good) {
           // the last sectors may lie beyond the end of the file
-          count(start, Math.min(
-              CompressedCluster.length(entry, header.clusterBits), file.sizeBytes() - start));
+          count(
+              start,
+              Math.min(
+                  CompressedCluster.length(entry, header.clusterBits), file.sizeBytes() - start));
         }
       } else if (host != 0) {
         good = (host & (header.clusterBytes() - 1)) == 0 && count(host, header.clusterBytes());

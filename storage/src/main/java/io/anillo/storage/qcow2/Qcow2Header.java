@@ -8,8 +8,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The header of an image (qcow2 specification, "Header"): everything that lies in its first cluster.
- * Values are checked against the bounds that the format and memory allow.
+ * The header of an image (qcow2 specification, "Header"): everything that lies in its first
+ * cluster. Values are checked against the bounds that the format and memory allow.
  */
 final class Qcow2Header {
   static final int MAGIC = 0x514649fb;

@@ -227,15 +227,15 @@ public final class Qcow2Image implements BlockDevice {
     BufferPool.putZeros(destination);
   }
 
-  private void readCompressed(long entry, long offset, ByteBuffer destination)
-      throws IOException {
+  private void readCompressed(long entry, long offset, ByteBuffer destination) throws IOException {
     UnpackedCluster unpacked = lastUnpacked;
     if (unpacked == null || unpacked.entry != entry) {
       unpacked = new UnpackedCluster(entry, CompressedCluster.read(file, header, entry));
       lastUnpacked = unpacked;
     }
     int within = (int) (offset & (header.clusterBytes() - 1));
-    destination.put(unpacked.bytes.duplicate().position(within).limit(within + destination.remaining()));
+    destination.put(
+        unpacked.bytes.duplicate().position(within).limit(within + destination.remaining()));
   }
 
   void forgetUnpacked() {
@@ -297,7 +297,8 @@ public final class Qcow2Image implements BlockDevice {
     gate.readLock().lock();
     try {
       requireInside(offset, length);
-      writer.zero(offset, length, mayUnmap ? ClusterWriter.Zeroing.UNMAP : ClusterWriter.Zeroing.KEEP);
+      writer.zero(
+          offset, length, mayUnmap ? ClusterWriter.Zeroing.UNMAP : ClusterWriter.Zeroing.KEEP);
     } finally {
       gate.readLock().unlock();
     }

@@ -48,13 +48,6 @@ public record Qcow2Options(
 
   public Qcow2Options withClusterBytes(int bytes) {
     return new Qcow2Options(
-        version,
-        bytes,
-        refcountBits,
-        lazyRefcounts,
-        extendedL2,
-        zstd,
-        backingFile,
-        backingFormat);
+        version, bytes, refcountBits, lazyRefcounts, extendedL2, zstd, backingFile, backingFormat);
   }
 }

@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Internal snapshots of an open image. Each is a copy of the L1 table; everything it reaches has one
- * more reference. A cut in the middle leaks clusters and loses nothing.
+ * Internal snapshots of an open image. Each is a copy of the L1 table; everything it reaches has
+ * one more reference. A cut in the middle leaks clusters and loses nothing.
  */
 public final class Qcow2Snapshots {
   private final Qcow2Image image;
@@ -55,40 +55,39 @@ public final class Qcow2Snapshots {
 
   /** Takes a snapshot of the disk as it is now. */
   public void create(String name) throws IOException {
-    alone(
-        () -> {
-          writeTables();
-          SnapshotTable old = table();
-          long l1Bytes = 8L * header.l1Size;
-          long l1Offset = l1Bytes == 0 ? 0 : counts.allocateAdjacent(clusters(l1Bytes));
-          reference(image.map.l1, 1);
-          clearOwnership();
-          writeTables();
-          if (l1Bytes > 0) {
-            image.file.writeWords(l1Offset, image.map.l1);
-          }
-          long next = 1;
-          for (SnapshotTable.Entry entry : old.entries()) {
-            next = Math.max(next, number(entry.id()) + 1);
-          }
-          Instant now = Instant.now();
-          ByteBuffer extra = ByteBuffer.allocate(24);
-          extra.putLong(8, header.sizeBytes).putLong(16, -1L);
-          List<SnapshotTable.Entry> entries = new ArrayList<>(old.entries());
-          entries.add(
-              new SnapshotTable.Entry(
-                  l1Offset,
-                  header.l1Size,
-                  Long.toString(next),
-                  name,
-                  (int) now.getEpochSecond(),
-                  now.getNano(),
-                  0,
-                  0,
-                  extra.array(),
-                  header.sizeBytes));
-          replaceTable(old, entries);
-        });
+    alone(() -> {
+      writeTables();
+      SnapshotTable old = table();
+      long l1Bytes = 8L * header.l1Size;
+      long l1Offset = l1Bytes == 0 ? 0 : counts.allocateAdjacent(clusters(l1Bytes));
+      reference(image.map.l1, 1);
+      clearOwnership();
+      writeTables();
+      if (l1Bytes > 0) {
+        image.file.writeWords(l1Offset, image.map.l1);
+      }
+      long next = 1;
+      for (SnapshotTable.Entry entry : old.entries()) {
+        next = Math.max(next, number(entry.id()) + 1);
+      }
+      Instant now = Instant.now();
+      ByteBuffer extra = ByteBuffer.allocate(24);
+      extra.putLong(8, header.sizeBytes).putLong(16, -1L);
+      List<SnapshotTable.Entry> entries = new ArrayList<>(old.entries());
+      entries.add(
+          new SnapshotTable.Entry(
+              l1Offset,
+              header.l1Size,
+              Long.toString(next),
+              name,
+              (int) now.getEpochSecond(),
+              now.getNano(),
+              0,
+              0,
+              extra.array(),
+              header.sizeBytes));
+      replaceTable(old, entries);
+    });
   }
 
   private static long number(String id) {
@@ -101,53 +100,51 @@ public final class Qcow2Snapshots {
 
   /** Makes the disk what it was when the snapshot was taken. */
   public void restore(String nameOrId) throws IOException {
-    alone(
-        () -> {
-          SnapshotTable.Entry entry = table().find(nameOrId, image.file.name());
-          if (entry.diskBytes() != header.sizeBytes
-              && header.l1EntriesFor(entry.diskBytes()) > header.l1Size) {
-            throw new IOException(
-                "the snapshot's disk of %d bytes is larger than the disk is now; resize it first"
-                    .formatted(entry.diskBytes()));
-          }
-          long[] words = image.file.readWords(entry.l1Offset(), entry.l1Size());
-          long[] old = image.map.l1;
-          long[] active = java.util.Arrays.copyOf(words, old.length);
-          reference(active, 1);
-          for (int i = 0; i < active.length; i++) {
-            active[i] &= ~ClusterMap.COPIED;
-          }
-          writeTables();
-          image.file.writeWords(header.l1Offset, active);
-          header.sizeBytes = entry.diskBytes();
-          image.writeHeader();
-          reference(old, -1);
-          image.map.replaceL1(active);
-          image.forgetUnpacked();
-          restoreOwnership();
-          writeTables();
-        });
+    alone(() -> {
+      SnapshotTable.Entry entry = table().find(nameOrId, image.file.name());
+      if (entry.diskBytes() != header.sizeBytes
+          && header.l1EntriesFor(entry.diskBytes()) > header.l1Size) {
+        throw new IOException(
+            "the snapshot's disk of %d bytes is larger than the disk is now; resize it first"
+                .formatted(entry.diskBytes()));
+      }
+      long[] words = image.file.readWords(entry.l1Offset(), entry.l1Size());
+      long[] old = image.map.l1;
+      long[] active = java.util.Arrays.copyOf(words, old.length);
+      reference(active, 1);
+      for (int i = 0; i < active.length; i++) {
+        active[i] &= ~ClusterMap.COPIED;
+      }
+      writeTables();
+      image.file.writeWords(header.l1Offset, active);
+      header.sizeBytes = entry.diskBytes();
+      image.writeHeader();
+      reference(old, -1);
+      image.map.replaceL1(active);
+      image.forgetUnpacked();
+      restoreOwnership();
+      writeTables();
+    });
   }
 
   /** Deletes a snapshot; the disk keeps what it shares with it. */
   public void delete(String nameOrId) throws IOException {
-    alone(
-        () -> {
-          SnapshotTable old = table();
-          SnapshotTable.Entry entry = old.find(nameOrId, image.file.name());
-          long[] words = image.file.readWords(entry.l1Offset(), entry.l1Size());
-          List<SnapshotTable.Entry> entries = new ArrayList<>(old.entries());
-          entries.remove(entry);
-          writeTables();
-          replaceTable(old, entries);
-          reference(words, -1);
-          if (words.length > 0) {
-            counts.add(entry.l1Offset(), 8L * words.length, -1);
-          }
-          counts.endCompressedRun();
-          restoreOwnership();
-          writeTables();
-        });
+    alone(() -> {
+      SnapshotTable old = table();
+      SnapshotTable.Entry entry = old.find(nameOrId, image.file.name());
+      long[] words = image.file.readWords(entry.l1Offset(), entry.l1Size());
+      List<SnapshotTable.Entry> entries = new ArrayList<>(old.entries());
+      entries.remove(entry);
+      writeTables();
+      replaceTable(old, entries);
+      reference(words, -1);
+      if (words.length > 0) {
+        counts.add(entry.l1Offset(), 8L * words.length, -1);
+      }
+      counts.endCompressedRun();
+      restoreOwnership();
+      writeTables();
+    });
   }
 
   private void replaceTable(SnapshotTable old, List<SnapshotTable.Entry> entries)

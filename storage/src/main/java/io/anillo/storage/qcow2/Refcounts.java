@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Reference counts of host clusters and their allocation (qcow2 specification, "Host cluster
- * management"). Blocks are read when first needed and written back by {@link Pending}. All calls are
- * made under the image's metadata lock.
+ * management"). Blocks are read when first needed and written back by {@link Pending}. All calls
+ * are made under the image's metadata lock.
  */
 final class Refcounts {
   private static final long OFFSET_MASK = ~0x1ffL;
@@ -365,15 +365,15 @@ final class Refcounts {
     for (int i = dirtyBlocks.nextSetBit(0); i >= 0; i = dirtyBlocks.nextSetBit(i + 1)) {
       ByteBuffer block = blocks[i];
       if (block != null) {
-        ByteBuffer copy = ByteBuffer.allocateDirect(1 << clusterBits).put(block.duplicate().clear());
+        ByteBuffer copy =
+            ByteBuffer.allocateDirect(1 << clusterBits).put(block.duplicate().clear());
         pending.blockWrites.add(new Pending.Write(table[i] & OFFSET_MASK, copy));
       }
     }
     dirtyBlocks.clear();
     for (int i = dirtyTable.nextSetBit(0); i >= 0; i = dirtyTable.nextSetBit(i + 1)) {
       ByteBuffer entry = ByteBuffer.allocateDirect(8).putLong(0, table[i]);
-      pending.tableWrites.add(
-          new Pending.Write(header.refcountTableOffset + 8L * i, entry));
+      pending.tableWrites.add(new Pending.Write(header.refcountTableOffset + 8L * i, entry));
     }
     dirtyTable.clear();
     return pending;

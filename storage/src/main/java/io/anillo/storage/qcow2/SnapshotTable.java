@@ -26,16 +26,7 @@ record SnapshotTable(List<Entry> entries, long lengthBytes) {
 
     Entry withL1(long offset) {
       return new Entry(
-          offset,
-          l1Size,
-          id,
-          name,
-          seconds,
-          nanoseconds,
-          vmClock,
-          vmStateSize,
-          extra,
-          diskBytes);
+          offset, l1Size, id, name, seconds, nanoseconds, vmClock, vmStateSize, extra, diskBytes);
     }
 
     long vmStateBytes() {
@@ -72,8 +63,7 @@ record SnapshotTable(List<Entry> entries, long lengthBytes) {
       byte[] extra = java.util.Arrays.copyOf(bytes, extraLength);
       String id = new String(bytes, extraLength, idLength, StandardCharsets.UTF_8);
       String name = new String(bytes, extraLength + idLength, nameLength, StandardCharsets.UTF_8);
-      long diskBytes =
-          extraLength >= 16 ? ByteBuffer.wrap(extra).getLong(8) : header.sizeBytes;
+      long diskBytes = extraLength >= 16 ? ByteBuffer.wrap(extra).getLong(8) : header.sizeBytes;
       long l1Offset = fixed.getLong(0);
       int l1Size = fixed.getInt(8);
       if (l1Size < 0
@@ -138,14 +128,13 @@ record SnapshotTable(List<Entry> entries, long lengthBytes) {
 
   List<Qcow2Info.Snapshot> describe() {
     return entries.stream()
-        .map(
-            entry ->
-                new Qcow2Info.Snapshot(
-                    entry.id,
-                    entry.name,
-                    entry.diskBytes,
-                    Integer.toUnsignedLong(entry.seconds),
-                    entry.vmStateBytes()))
+        .map(entry ->
+            new Qcow2Info.Snapshot(
+                entry.id,
+                entry.name,
+                entry.diskBytes,
+                Integer.toUnsignedLong(entry.seconds),
+                entry.vmStateBytes()))
         .toList();
   }
 }

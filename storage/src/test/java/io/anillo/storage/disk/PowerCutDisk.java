@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Random;
 
 /**
- * A disk in memory whose power can be cut. What was not flushed is then kept, lost or torn sector by
- * sector, as chance wants it. Several disks may share one {@link Power}.
+ * A disk in memory whose power can be cut. What was not flushed is then kept, lost or torn sector
+ * by sector, as chance wants it. Several disks may share one {@link Power}.
  */
 public final class PowerCutDisk implements Disk {
   /** The supply of one or more disks: fails at a given write or flush. */

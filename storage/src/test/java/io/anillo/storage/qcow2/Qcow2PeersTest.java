@@ -62,8 +62,7 @@ class Qcow2PeersTest {
       }
       Path image = folder.resolve("qemu" + compressed + ".qcow2");
       if (compressed.isEmpty()) {
-        Peer.succeed(
-            "qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-o", option, raw, image);
+        Peer.succeed("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-o", option, raw, image);
       } else {
         Peer.succeed(
             "qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", "-o", option, raw, image);
@@ -123,8 +122,7 @@ class Qcow2PeersTest {
         BlockDevice actual = Images.open(top, Images.Options.READ_ONLY)) {
       assertThat(ImageCopy.firstDifference(expected, actual)).isEqualTo(-1);
     }
-    try (Qcow2Image overlay =
-            (Qcow2Image) Images.open(top, Images.Options.READ_ONLY.alone());
+    try (Qcow2Image overlay = (Qcow2Image) Images.open(top, Images.Options.READ_ONLY.alone());
         BlockDevice below = Images.open(base, Images.Options.READ_WRITE)) {
       ImageCopy.commit(overlay, below, done -> {});
     }

@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.anillo.storage.block.BlockDevice;
 import io.anillo.storage.block.Extent;
-import io.anillo.storage.image.Images;
 import io.anillo.storage.disk.FileDisk;
+import io.anillo.storage.image.Images;
 import io.anillo.storage.peer.Peer;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -130,8 +130,7 @@ class Qcow2RandomOperationsTest {
     };
   }
 
-  private static void write(
-      BlockDevice image, byte[] model, int offset, int length, Random random)
+  private static void write(BlockDevice image, byte[] model, int offset, int length, Random random)
       throws IOException {
     byte[] data = new byte[length];
     random.nextBytes(data);
@@ -198,8 +197,7 @@ class Qcow2RandomOperationsTest {
       int common = Math.min(seen.length, snapshot.getValue().length);
       assertThat(Arrays.mismatch(seen, 0, common, snapshot.getValue(), 0, common)).isEqualTo(-1);
       try (BlockDevice ours =
-          Images.open(
-              path, Images.Options.READ_ONLY.atSnapshot(Optional.of(snapshot.getKey())))) {
+          Images.open(path, Images.Options.READ_ONLY.atSnapshot(Optional.of(snapshot.getKey())))) {
         assertThat(ours.sizeBytes()).isEqualTo(snapshot.getValue().length);
         verify(ours, snapshot.getValue(), 0, snapshot.getValue().length);
       }

@@ -116,8 +116,20 @@ public record MachineConfig(
 
   public MachineConfig withEngine(Engine other) {
     return new MachineConfig(
-        cpus, memoryBytes, other, kernel, initialRamDisk, commandLine, serial, disks, networks, console,
-        debugExitPort, resetEnds, clock, entropy);
+        cpus,
+        memoryBytes,
+        other,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        serial,
+        disks,
+        networks,
+        console,
+        debugExitPort,
+        resetEnds,
+        clock,
+        entropy);
   }
 
   public MachineConfig withSerial(List<CharBackend> lines) {

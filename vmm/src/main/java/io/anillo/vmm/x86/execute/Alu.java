@@ -94,7 +94,10 @@ public final class Alu {
     return carries(overflow, overflow);
   }
 
-  /** The flags of a two- or three-operand IMUL of 2 or 4 bytes; upper bits of the operands are ignored. */
+  /**
+   * The flags of a two- or three-operand IMUL of 2 or 4 bytes; upper bits of the operands are
+   * ignored.
+   */
   public static long multiplyCarries(int a, int b, int size) {
     long product = signExtend(a, size) * signExtend(b, size);
     boolean overflow = product != signExtend(product, size);

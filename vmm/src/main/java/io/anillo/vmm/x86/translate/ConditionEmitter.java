@@ -50,7 +50,8 @@ final class ConditionEmitter {
       code.branch(against(group, negate), target);
       return;
     }
-    // Below 4 bytes operands are zero-extended, so signed comparison of them is unsigned comparison.
+    // Below 4 bytes operands are zero-extended, so signed comparison of them is unsigned
+    // comparison.
     Opcode opcode =
         switch (group) {
           case 1, 6 -> negate ? Opcode.IF_ICMPGE : Opcode.IF_ICMPLT;

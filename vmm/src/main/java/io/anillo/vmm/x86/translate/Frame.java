@@ -87,7 +87,11 @@ final class Frame {
     code.aload(cpu).getfield(Names.CPU, "general", Names.LONG_ARRAY).astore(general);
     code.aload(cpu).getfield(Names.CPU, "state", Names.STATE).astore(state);
     code.iconst_0().istore(count);
-    code.aload(state).getfield(Names.STATE, "rip", Names.J).loadConstant(-4096L).land().lstore(ripBase);
+    code.aload(state)
+        .getfield(Names.STATE, "rip", Names.J)
+        .loadConstant(-4096L)
+        .land()
+        .lstore(ripBase);
     code.aload(general).loadConstant(CpuState.BLOCK_RIP).lload(ripBase).lastore();
     reload();
   }
@@ -139,7 +143,10 @@ final class Frame {
     return exitTo(current, done, CompiledCode.INTERPRET);
   }
 
-  /** A label that leads out to a place in the page, {@code retired} instructions of the block being done. */
+  /**
+   * A label that leads out to a place in the page, {@code retired} instructions of the block being
+   * done.
+   */
   Label exitTo(int pageOffset, int retired, int how) {
     Label label = code.newLabel();
     exits.add(new Exit(label, pageOffset, retired, how));
@@ -232,7 +239,10 @@ final class Frame {
     code.dup2().lstore(offset).lconst_0().lcmp().iflt(sideExit());
   }
 
-  /** Pushes what lies at {@link #offset}: a long for 8 bytes, else an int, zero-extended below 4 bytes. */
+  /**
+   * Pushes what lies at {@link #offset}: a long for 8 bytes, else an int, zero-extended below 4
+   * bytes.
+   */
   void pushMemory(int sizeBytes) {
     code.aload(memory).lload(offset);
     switch (sizeBytes) {
@@ -240,7 +250,9 @@ final class Frame {
       case 4 -> code.invokevirtual(Names.MEMORY, "getInt", Names.type(Names.I, Names.J));
       case 2 -> {
         code.invokevirtual(
-            Names.MEMORY, "getShort", Names.type(java.lang.constant.ConstantDescs.CD_short, Names.J));
+            Names.MEMORY,
+            "getShort",
+            Names.type(java.lang.constant.ConstantDescs.CD_short, Names.J));
         code.loadConstant(0xFFFF).iand();
       }
       default -> {
@@ -255,8 +267,12 @@ final class Frame {
   void storeMemory(int sizeBytes, int local) {
     code.aload(memory).lload(offset);
     switch (sizeBytes) {
-      case 8 -> code.lload(local).invokevirtual(Names.MEMORY, "putLong", Names.type(Names.V, Names.J, Names.J));
-      case 4 -> code.iload(local).invokevirtual(Names.MEMORY, "putInt", Names.type(Names.V, Names.J, Names.I));
+      case 8 ->
+          code.lload(local)
+              .invokevirtual(Names.MEMORY, "putLong", Names.type(Names.V, Names.J, Names.J));
+      case 4 ->
+          code.iload(local)
+              .invokevirtual(Names.MEMORY, "putInt", Names.type(Names.V, Names.J, Names.I));
       case 2 ->
           code.iload(local)
               .i2s()

@@ -40,11 +40,39 @@ final class IntegerEmitter {
       case NOP -> {}
       case IMUL2 -> multiply(frame, instruction, instruction.operand(0), instruction.operand(1));
       case IMUL3 -> multiply(frame, instruction, instruction.operand(1), instruction.operand(2));
-      case CMOVO, CMOVNO, CMOVB, CMOVAE, CMOVE, CMOVNE, CMOVBE, CMOVA,
-          CMOVS, CMOVNS, CMOVP, CMOVNP, CMOVL, CMOVGE, CMOVLE, CMOVG ->
+      case CMOVO,
+          CMOVNO,
+          CMOVB,
+          CMOVAE,
+          CMOVE,
+          CMOVNE,
+          CMOVBE,
+          CMOVA,
+          CMOVS,
+          CMOVNS,
+          CMOVP,
+          CMOVNP,
+          CMOVL,
+          CMOVGE,
+          CMOVLE,
+          CMOVG ->
           conditionalMove(frame, instruction);
-      case SETO, SETNO, SETB, SETAE, SETE, SETNE, SETBE, SETA,
-          SETS, SETNS, SETP, SETNP, SETL, SETGE, SETLE, SETG ->
+      case SETO,
+          SETNO,
+          SETB,
+          SETAE,
+          SETE,
+          SETNE,
+          SETBE,
+          SETA,
+          SETS,
+          SETNS,
+          SETP,
+          SETNP,
+          SETL,
+          SETGE,
+          SETLE,
+          SETG ->
           setCondition(frame, instruction);
       case PUSH -> {
         return push(frame, instruction);
@@ -132,7 +160,9 @@ final class IntegerEmitter {
     code.lstore(frame.flagResult);
   }
 
-  /** Pushes the carries of an addition or subtraction of temporaries 0 and 1 with its result in 2. */
+  /**
+   * Pushes the carries of an addition or subtraction of temporaries 0 and 1 with its result in 2.
+   */
   private static void pushCarries(Frame frame, int size, boolean subtraction) {
     CodeBuilder code = frame.code;
     String name = subtraction ? "subtractCarries" : "addCarries";
@@ -148,8 +178,7 @@ final class IntegerEmitter {
       default -> {
         code.iload(frame.ints[0]).i2l().iload(frame.ints[1]).i2l().iload(frame.ints[2]).i2l();
         code.loadConstant(size);
-        code.invokestatic(
-            Names.ALU, name, Names.type(Names.J, Names.J, Names.J, Names.J, Names.I));
+        code.invokestatic(Names.ALU, name, Names.type(Names.J, Names.J, Names.J, Names.J, Names.I));
       }
     }
   }
@@ -313,7 +342,8 @@ final class IntegerEmitter {
     writeBack(frame, to, temporary(frame, size, 2));
   }
 
-  private static void multiply(Frame frame, Instruction instruction, Operand first, Operand second) {
+  private static void multiply(
+      Frame frame, Instruction instruction, Operand first, Operand second) {
     CodeBuilder code = frame.code;
     int size = instruction.operand(0).sizeBytes();
     fetch(frame, instruction, second, 1);
@@ -325,7 +355,8 @@ final class IntegerEmitter {
     } else {
       code.iload(frame.ints[0]).iload(frame.ints[1]).imul().istore(frame.ints[2]);
       code.iload(frame.ints[0]).iload(frame.ints[1]).loadConstant(size);
-      code.invokestatic(Names.ALU, "multiplyCarries", Names.type(Names.J, Names.I, Names.I, Names.I));
+      code.invokestatic(
+          Names.ALU, "multiplyCarries", Names.type(Names.J, Names.I, Names.I, Names.I));
     }
     code.lstore(frame.flagCarries);
     frame.storeRegister(instruction.operand(0), temporary(frame, size, 2));
@@ -396,7 +427,9 @@ final class IntegerEmitter {
     if (first.isMemory()) {
       return false;
     }
-    if (instruction.opcode() == 0x90 && first.register() == CpuState.RAX && instruction.modrm() < 0) {
+    if (instruction.opcode() == 0x90
+        && first.register() == CpuState.RAX
+        && instruction.modrm() < 0) {
       return true; // NOP
     }
     int size = first.sizeBytes();
@@ -450,7 +483,8 @@ final class IntegerEmitter {
       return false;
     }
     code.lload(local).l2i();
-    code.invokestatic(Names.INTEGER, "reverseBytes", Names.type(Names.I, Names.I)).istore(frame.ints[3]);
+    code.invokestatic(Names.INTEGER, "reverseBytes", Names.type(Names.I, Names.I))
+        .istore(frame.ints[3]);
     frame.storeRegister(operand, frame.ints[3]);
     return true;
   }

@@ -14,7 +14,10 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
-/** Finds the code reachable from an entry without leaving its page, as basic blocks in order of address. */
+/**
+ * Finds the code reachable from an entry without leaving its page, as basic blocks in order of
+ * address.
+ */
 final class RegionBuilder {
   private final GuestMemory memory;
   private final Decoder decoder = new Decoder();

@@ -60,7 +60,8 @@ final class RegionCompiler {
                   ClassFile.ACC_PUBLIC,
                   code ->
                       code.aload(0)
-                          .invokespecial(Names.CODE, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void)
+                          .invokespecial(
+                              Names.CODE, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void)
                           .return_());
               builder.withMethodBody(
                   "run", Names.type(Names.I, Names.CPU), ClassFile.ACC_PUBLIC, this::writeRun);
@@ -92,7 +93,10 @@ final class RegionCompiler {
     frame.leave();
   }
 
-  /** Called without a processor, the method returns: how {@link WarmUp} gets it compiled before it is needed. */
+  /**
+   * Called without a processor, the method returns: how {@link WarmUp} gets it compiled before it
+   * is needed.
+   */
   private static void writeWarmUp(Frame frame) {
     CodeBuilder code = frame.code;
     Label real = code.newLabel();
@@ -234,8 +238,7 @@ final class RegionCompiler {
   private static void ret(Frame frame, Instruction instruction, int retired) {
     CodeBuilder code = frame.code;
     int pointer = frame.local(CpuState.RSP);
-    long released =
-        8 + (instruction.operandCount() > 0 ? instruction.immediate() : 0);
+    long released = 8 + (instruction.operandCount() > 0 ? instruction.immediate() : 0);
     code.lload(pointer);
     frame.locate(8, false);
     frame.pushMemory(8);

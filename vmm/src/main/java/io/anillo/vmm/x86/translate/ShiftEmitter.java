@@ -75,8 +75,10 @@ final class ShiftEmitter {
         case SHL -> code.lshl();
         case SHR -> code.lushr();
         case SAR -> code.lshr();
-        case ROL -> code.invokestatic(Names.LONG, "rotateLeft", Names.type(Names.J, Names.J, Names.I));
-        default -> code.invokestatic(Names.LONG, "rotateRight", Names.type(Names.J, Names.J, Names.I));
+        case ROL ->
+            code.invokestatic(Names.LONG, "rotateLeft", Names.type(Names.J, Names.J, Names.I));
+        default ->
+            code.invokestatic(Names.LONG, "rotateRight", Names.type(Names.J, Names.J, Names.I));
       }
       code.lstore(result);
     } else {
@@ -86,8 +88,10 @@ final class ShiftEmitter {
         case SHL -> code.ishl();
         case SHR -> code.iushr();
         case SAR -> code.ishr();
-        case ROL -> code.invokestatic(Names.INTEGER, "rotateLeft", Names.type(Names.I, Names.I, Names.I));
-        default -> code.invokestatic(Names.INTEGER, "rotateRight", Names.type(Names.I, Names.I, Names.I));
+        case ROL ->
+            code.invokestatic(Names.INTEGER, "rotateLeft", Names.type(Names.I, Names.I, Names.I));
+        default ->
+            code.invokestatic(Names.INTEGER, "rotateRight", Names.type(Names.I, Names.I, Names.I));
       }
       code.istore(result);
     }

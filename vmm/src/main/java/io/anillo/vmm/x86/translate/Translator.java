@@ -73,7 +73,8 @@ public final class Translator implements HotCode, AutoCloseable {
         try {
           translate(request);
         } catch (RuntimeException | Error e) {
-          // The guest goes on interpreted; the machine is told, and shows it as a fault of the monitor.
+          // The guest goes on interpreted; the machine is told, and shows it as a fault of the
+          // monitor.
           failure = e;
           System.getLogger(Translator.class.getName())
               .log(System.Logger.Level.ERROR, "translation stopped", e);

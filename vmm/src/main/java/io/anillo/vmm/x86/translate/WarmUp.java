@@ -3,8 +3,8 @@ package io.anillo.vmm.x86.translate;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 
 /**
- * Gets a region past HotSpot's interpreter, in which it would run slower than interpreted guest code, before the guest
- * runs it: calls it without a processor until it is compiled.
+ * Gets a region past HotSpot's interpreter, in which it would run slower than interpreted guest
+ * code, before the guest runs it: calls it without a processor until it is compiled.
  *
  * <p>Whether it is compiled shows in the time of a call. A wrong guess costs speed, nothing else.
  */
