@@ -20,23 +20,14 @@ public final class OvsPeer implements AutoCloseable {
   private final long[] read = new long[64];
   private String target = "";
 
-  public OvsPeer(Path folder, int ports) throws IOException, InterruptedException {
+  private OvsPeer(Path folder) {
     this.folder = folder;
-    Path database = folder.resolve("conf.db");
-    succeed(
-        "ovsdb-tool", "create", database.toString(), "/usr/share/openvswitch/vswitch.ovsschema");
-    String socket = "punix:" + folder.resolve("db.sock");
-    start("ovsdb-server", database.toString(), "--remote=" + socket, "--no-chdir");
-    await("db.sock");
-    succeed("ovs-vsctl", "--no-wait", "init");
-    start(
-        "ovs-vswitchd",
-        "unix:" + folder.resolve("db.sock"),
-        "--enable-dummy=override",
-        "--disable-system",
-        "--no-chdir",
-        "--unixctl=" + folder.resolve("vswitchd.ctl"),
-        "--log-file=" + folder.resolve("vswitchd.log"));
+  }
+
+  /** An Open vSwitch with one bridge of dummy ports numbered from 1. */
+  public OvsPeer(Path folder, int ports) throws IOException, InterruptedException {
+    this(folder);
+    boot("--enable-dummy=override", "--disable-system");
     succeed(
         "ovs-vsctl",
         "--timeout=20",
@@ -71,6 +62,76 @@ public final class OvsPeer implements AutoCloseable {
     }
     target = "unix:" + folder.resolve("br0.mgmt");
     await("br0.mgmt");
+  }
+
+  /** An Open vSwitch without bridges whose ports may be real interfaces; needs root. */
+  public static OvsPeer real(Path folder) throws IOException, InterruptedException {
+    OvsPeer peer = new OvsPeer(folder);
+    peer.boot("--disable-system");
+    return peer;
+  }
+
+  private void boot(String... options) throws IOException, InterruptedException {
+    Path database = folder.resolve("conf.db");
+    succeed(
+        "ovsdb-tool", "create", database.toString(), "/usr/share/openvswitch/vswitch.ovsschema");
+    start(
+        "ovsdb-server",
+        database.toString(),
+        "--remote=punix:" + folder.resolve("db.sock"),
+        "--no-chdir");
+    await("db.sock");
+    succeed("ovs-vsctl", "--no-wait", "init");
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                "ovs-vswitchd",
+                "unix:" + folder.resolve("db.sock"),
+                "--no-chdir",
+                "--unixctl=" + folder.resolve("vswitchd.ctl"),
+                "--log-file=" + folder.resolve("vswitchd.log")));
+    command.addAll(List.of(options));
+    start(command.toArray(String[]::new));
+  }
+
+  /** Adds a bridge of the user-space datapath that calls a controller on the loopback. */
+  public void addBridge(String name, int datapathId, int controllerPort) {
+    succeed(
+        "ovs-vsctl",
+        "--timeout=20",
+        "add-br",
+        name,
+        "--",
+        "set",
+        "bridge",
+        name,
+        "datapath_type=netdev",
+        "fail-mode=secure",
+        "protocols=OpenFlow13",
+        String.format("other-config:datapath-id=%016x", datapathId),
+        "--",
+        "set-controller",
+        name,
+        "tcp:127.0.0.1:" + controllerPort);
+  }
+
+  /** Joins two bridges by patch ports. */
+  public void patch(String left, String right) {
+    for (String[] end : new String[][] {{left, right}, {right, left}}) {
+      String port = end[0] + "-" + end[1];
+      succeed(
+          "ovs-vsctl",
+          "--timeout=20",
+          "add-port",
+          end[0],
+          port,
+          "--",
+          "set",
+          "interface",
+          port,
+          "type=patch",
+          "options:peer=" + end[1] + "-" + end[0]);
+    }
   }
 
   public String target() {
