@@ -169,7 +169,7 @@ public final class MultipathRouting implements ControllerApplication {
       while (!queue.isEmpty()) {
         long here = queue.poll();
         neighbours
-            .get(here)
+            .getOrDefault(here, Map.of())
             .forEach((next, ports) -> {
               if (reached.add(next)) {
                 Topology.Place near = new Topology.Place(here, ports.iterator().next());
@@ -192,8 +192,9 @@ public final class MultipathRouting implements ControllerApplication {
     ArrayDeque<Long> queue = new ArrayDeque<>(List.of(from));
     while (!queue.isEmpty()) {
       long here = queue.poll();
-      for (long next : neighbours.get(here).keySet()) {
-        if (distances.putIfAbsent(next, distances.get(here) + 1) == null) {
+      int farther = distances.getOrDefault(here, 0) + 1;
+      for (long next : neighbours.getOrDefault(here, Map.of()).keySet()) {
+        if (distances.putIfAbsent(next, farther) == null) {
           queue.add(next);
         }
       }
@@ -340,7 +341,9 @@ public final class MultipathRouting implements ControllerApplication {
     for (String key : List.copyOf(present.keySet())) {
       if (!wanted.containsKey(key)) {
         FlowModification gone = present.remove(key);
-        changes.add(gone.withCommand(FlowModification.Command.DELETE_STRICT));
+        if (gone != null) {
+          changes.add(gone.withCommand(FlowModification.Command.DELETE_STRICT));
+        }
       }
     }
     changes.sort(Comparator.comparingInt(change -> -change.table()));

@@ -1,0 +1,3 @@
+/** Tests of the data plane by itself. */
+@org.jspecify.annotations.NullMarked
+package io.anillo.network.dataplane;
