@@ -181,7 +181,8 @@ public final class Decoder {
           switch (form.stackSize()) {
             case NORMAL -> (rex & 8) != 0 ? 8 : narrow ? 2 : 4;
             case DEFAULT_64 -> (rex & 8) != 0 ? 8 : narrow ? 2 : 8;
-            case FORCED_64 -> 8;
+            // AMD's processors take 66 for near transfers: AMD APM vol. 3 §1.2.2.
+            case FORCED_64 -> (rex & 8) == 0 && narrow ? 2 : 8;
           };
     };
   }
@@ -244,6 +245,7 @@ public final class Decoder {
     boolean register = modrm >= 0xC0;
     return switch (code.charAt(0)) {
       case 'E' -> register ? general(rm, size, rex) : new Operand(Kind.MEMORY, 0, size);
+      case 'U' -> register ? general(rm, 4, rex) : new Operand(Kind.MEMORY, 0, size);
       case 'M' -> {
         if (register) {
           throw DecodeException.UNDEFINED;

@@ -43,7 +43,7 @@ record InstructionForm(
       return true;
     }
     for (String operand : operands) {
-      if ("EGMSCDVWPQRX".indexOf(operand.charAt(0)) >= 0
+      if ("EGMSCDVWPQRXU".indexOf(operand.charAt(0)) >= 0
           && !InstructionTable.isFixedRegister(operand)) {
         return true;
       }

@@ -13,14 +13,25 @@ final class BranchSteps {
   private abstract static class Relative extends Step.Last {
     private final long delta;
     private final long mask;
+    private final boolean code64;
 
     Relative(Operands operands) {
       this.delta = operands.nextOffset() + operands.instruction().immediate();
       this.mask = operands.ripMask();
+      this.code64 = operands.code64();
+    }
+
+    /** Where it goes; faults where the code segment does not reach. */
+    final long target(InterpretedCpu cpu) {
+      long to = cpu.general[CpuState.BLOCK_RIP] + delta & mask;
+      if (!code64) {
+        cpu.checkTarget(to);
+      }
+      return to;
     }
 
     final void take(InterpretedCpu cpu) {
-      cpu.jump(cpu.general[CpuState.BLOCK_RIP] + delta & mask);
+      cpu.jump(target(cpu));
     }
   }
 
@@ -86,7 +97,7 @@ final class BranchSteps {
   static Step call(Operands operands) {
     int next = operands.nextOffset();
     int size = operands.operandBytes();
-    if (operands.code64()) {
+    if (size == 8) {
       return new Relative(operands) {
         @Override
         void run(InterpretedCpu cpu) {
@@ -101,8 +112,10 @@ final class BranchSteps {
     return new Relative(operands) {
       @Override
       void run(InterpretedCpu cpu) {
+        StackSteps.probePush(cpu, size);
+        long to = target(cpu);
         StackSteps.push(cpu, size, cpu.general[CpuState.BLOCK_RIP] + next);
-        take(cpu);
+        cpu.jump(to);
       }
     };
   }
@@ -115,6 +128,7 @@ final class BranchSteps {
       @Override
       void run(InterpretedCpu cpu) {
         long to = target.get(cpu);
+        StackSteps.probePush(cpu, size);
         cpu.checkTarget(to);
         StackSteps.push(cpu, size, cpu.general[CpuState.BLOCK_RIP] + next);
         cpu.jump(to);
@@ -137,7 +151,7 @@ final class BranchSteps {
   static Step ret(Operands operands) {
     int released = operands.operandCount() > 0 ? (int) operands.instruction().immediate() : 0;
     int size = operands.operandBytes();
-    if (operands.code64()) {
+    if (size == 8) {
       return new Step.Last() {
         @Override
         void run(InterpretedCpu cpu) {
@@ -167,11 +181,11 @@ final class BranchSteps {
       @Override
       void run(InterpretedCpu cpu) {
         long count = Alu.zeroExtend(cpu.general[CpuState.RCX] - 1, size);
-        cpu.setGeneral(CpuState.RCX, size, count);
         boolean zero = cpu.state.flagResult == 0;
         if (count != 0 && (condition < 0 || zero == (condition == 4))) {
           take(cpu);
         }
+        cpu.setGeneral(CpuState.RCX, size, count);
       }
     };
   }

@@ -30,11 +30,16 @@ final class FloatingSteps {
     Address address = operands.address();
     boolean code64 = operands.code64();
     int segment = operands.instruction().segment();
+    int bytes = memoryBytes(opcode, modrm >> 3 & 7, operand32);
+    boolean write = stores(opcode, modrm >> 3 & 7);
     return new Step() {
       @Override
       void run(InterpretedCpu cpu) {
+        if ((cpu.state.cr0 & (CpuState.CR0_EM | CpuState.CR0_TS)) != 0) {
+          throw cpu.fault(GuestFault.DEVICE_NOT_AVAILABLE, 0);
+        }
         long offset = address.offset(cpu);
-        long linear = address.linear(cpu, 1, false);
+        long linear = bytes == 0 ? 0 : address.linear(cpu, bytes, write);
         int selector = code64 ? 0 : cpu.state.segmentSelector[segment];
         cpu.x87.execute(
             opcode,
@@ -45,6 +50,29 @@ final class FloatingSteps {
             cpu.general[CpuState.BLOCK_RIP] + start,
             operand32);
       }
+    };
+  }
+
+  /** Width of an escape's memory operand; 0 for an undefined one. */
+  private static int memoryBytes(int opcode, int extension, boolean operand32) {
+    return switch (opcode << 4 | extension) {
+      case 0xD94, 0xD96 -> operand32 ? 28 : 14;
+      case 0xD95, 0xD97, 0xDD7, 0xDF0, 0xDF1, 0xDF2, 0xDF3 -> 2;
+      case 0xDD4, 0xDD6 -> operand32 ? 108 : 94;
+      case 0xDB5, 0xDB7, 0xDF4, 0xDF6 -> 10;
+      case 0xDD0, 0xDD1, 0xDD2, 0xDD3, 0xDF5, 0xDF7 -> 8;
+      case 0xD91, 0xDB4, 0xDB6, 0xDD5 -> 0;
+      default -> opcode == 0xDC ? 8 : opcode == 0xDE ? 2 : 4;
+    };
+  }
+
+  private static boolean stores(int opcode, int extension) {
+    return switch (opcode) {
+      case 0xD9 -> extension == 2 || extension == 3 || extension >= 6;
+      case 0xDB -> extension >= 1 && extension <= 3 || extension == 7;
+      case 0xDD -> extension >= 1 && extension <= 3 || extension >= 6;
+      case 0xDF -> extension >= 1 && extension <= 3 || extension >= 6;
+      default -> false;
     };
   }
 

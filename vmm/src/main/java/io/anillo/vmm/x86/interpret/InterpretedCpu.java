@@ -86,6 +86,10 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   private final @Nullable CodePage[] fetchPages = new @Nullable CodePage[FETCH_ENTRIES];
   private boolean fetchUser;
+
+  /** The instruction under single-step was an interrupt, which cleared TF with no trap due. */
+  private boolean singleStepCancelled;
+
   private final byte[] crossingCheck = new byte[16];
   private long interruptsTaken;
   private long exceptionsTaken;
@@ -360,11 +364,12 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     s.systemFlags &= ~CpuState.RF;
     s.interruptShadow = false;
     s.stackShadow = false;
+    singleStepCancelled = false;
     long before = s.instructions;
     runBlock(block);
     boolean retired = s.instructions != before;
     if (retired && !s.stackShadow) {
-      long conditions = s.pendingDebug | (trap ? DebugRegisters.SINGLE_STEP : 0);
+      long conditions = s.pendingDebug | (trap && !singleStepCancelled ? DebugRegisters.SINGLE_STEP : 0);
       s.pendingDebug = 0;
       if (conditions != 0) {
         DebugRegisters.raise(s, conditions);
@@ -511,6 +516,14 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     if ((attention & CHECK) == 0) {
       raise(CHECK);
     }
+  }
+
+  /**
+   * No single-step trap follows the running instruction, whatever TF was before it (Intel SDM vol.
+   * 3B §18.3.1.4).
+   */
+  void cancelSingleStep() {
+    singleStepCancelled = true;
   }
 
   boolean attentionWanted() {
@@ -717,12 +730,23 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     }
     Block block = page.find((int) linear & 4095, wantedKey);
     if (block == null) {
-      return decode(page, linear, wantedKey);
+      block = decode(page, linear, wantedKey);
+    }
+    if ((wantedKey & 3) != 2 && state.rip + block.length - 1 > state.segmentLimit[CS]) {
+      return beyondLimit(block, wantedKey);
     }
     if (block.crossingBytes.length != 0 && !crossingMatches(block, linear)) {
       return decode(page, linear, wantedKey);
     }
     return block;
+  }
+
+  /** A block that reaches beyond the limit of CS: one instruction of it may lie inside. */
+  private Block beyondLimit(Block block, int wantedKey) {
+    if ((wantedKey & SINGLE) != 0 || block.steps.length == 1) {
+      throw generalProtection(0);
+    }
+    return nextBlock(wantedKey | SINGLE);
   }
 
   /**
@@ -760,13 +784,25 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
             physical,
             wantedKey,
             (wantedKey & SINGLE) != 0,
-            () -> translateFetch((linear & -4096L) + 4096));
+            () -> nextPage(linear));
     codeCache.insert(page, block, writes);
     return block;
   }
 
+  /** Guest-physical address of the next page of code, into which an instruction reaches. */
+  private long nextPage(long linear) {
+    long next = (linear | 4095) + 1;
+    if ((key & 3) == 2) {
+      return translateFetch(next);
+    }
+    if (state.rip + (next - linear) > state.segmentLimit[CS]) {
+      throw generalProtection(0);
+    }
+    return translateFetch(next & 0xFFFF_FFFFL);
+  }
+
   private boolean crossingMatches(Block block, long linear) {
-    long next = translateFetch((linear & -4096L) + 4096);
+    long next = nextPage(linear);
     int length = block.crossingBytes.length;
     memory.read(next, crossingCheck, 0, length);
     return Arrays.equals(crossingCheck, 0, length, block.crossingBytes, 0, length);

@@ -24,7 +24,7 @@ record Operands(Instruction instruction, CodeSize codeSize, int offset, int stac
 
   /** What RIP is cut to when this instruction transfers control within its segment. */
   long ripMask() {
-    return code64() ? -1L : instruction.operandBytes() == 2 ? 0xFFFFL : 0xFFFF_FFFFL;
+    return instruction.operandBytes() == 2 ? 0xFFFFL : code64() ? -1L : 0xFFFF_FFFFL;
   }
 
   Address address() {

@@ -181,11 +181,11 @@ final class SegmentSteps {
       @Override
       void run(InterpretedCpu cpu) {
         SegmentQueries.requireProtectedMode(cpu);
-        long selector = destination.getForUpdate(cpu);
+        long selector = destination.get(cpu);
         long level = source.get(cpu) & 3;
         boolean raise = (selector & 3) < level;
         if (raise) {
-          destination.update(cpu, selector & ~3L | level);
+          destination.set(cpu, selector & ~3L | level);
         }
         FlagSteps.setZero(cpu.state, raise);
       }

@@ -76,11 +76,12 @@ final class SimdSteps {
 
     /** The address of the memory operand, aligned if it must be. */
     final long linear(InterpretedCpu cpu, Address address, int bytes, boolean write) {
-      long linear = address.linear(cpu, bytes, write);
-      if ((linear & 15) != 0 && operation.alignedMemory(form)) {
+      // Alignment comes before the segment's limit.
+      if (operation.alignedMemory(form)
+          && (address.offset(cpu) + cpu.segmentBase[address.segment] & 15) != 0) {
         throw cpu.generalProtection(0);
       }
-      return linear;
+      return address.linear(cpu, bytes, write);
     }
   }
 
@@ -222,6 +223,10 @@ final class SimdSteps {
         cpu.store64(linear, cpu.simd.toMemory(operation, from, form));
         cpu.store64(linear + 8, cpu.simd.high(from));
       } else {
+        if ((form & SimdUnit.FORM_MMX) != 0) {
+          // A store that faults leaves the x87 state alone.
+          cpu.probeWrite(linear, bytes);
+        }
         cpu.store(linear, bytes, cpu.simd.toMemory(operation, from, form));
       }
     }

@@ -20,6 +20,12 @@ final class StackSteps {
     cpu.setGeneral(CpuState.RSP, width, pointer);
   }
 
+  /** Faults as {@link #push} would. */
+  static void probePush(InterpretedCpu cpu, int size) {
+    long pointer = cpu.general[CpuState.RSP] - size;
+    cpu.probeWrite(cpu.stackAddress(pointer, size, true), size);
+  }
+
   /** Reads {@code distance} bytes above the stack pointer. */
   static long peek(InterpretedCpu cpu, int size, int distance) {
     return cpu.load(cpu.stackAddress(cpu.general[CpuState.RSP] + distance, size, false), size);
@@ -112,15 +118,8 @@ final class StackSteps {
     return new Step() {
       @Override
       void run(InterpretedCpu cpu) {
-        int selector = cpu.state.segmentSelector[segment];
-        if (size == 4) {
-          // Only 16 bits are written; the stack pointer moves by 4.
-          long pointer = cpu.general[CpuState.RSP] - 4;
-          cpu.store(cpu.stackAddress(pointer, 4, true), 2, selector);
-          cpu.setGeneral(CpuState.RSP, cpu.stackBytes(), pointer);
-        } else {
-          push(cpu, size, selector);
-        }
+        // All bytes are written, as AMD's processors do; Intel's write 16 bits.
+        push(cpu, size, cpu.state.segmentSelector[segment]);
       }
     };
   }

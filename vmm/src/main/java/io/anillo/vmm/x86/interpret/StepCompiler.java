@@ -214,7 +214,8 @@ final class StepCompiler {
       case RDGSBASE -> SystemSteps.readBase(operands, CpuState.GS);
       case WRFSBASE -> SystemSteps.writeBase(operands, CpuState.FS);
       case WRGSBASE -> SystemSteps.writeBase(operands, CpuState.GS);
-      case LFENCE, MFENCE, SFENCE, CLFLUSH -> new Fence();
+      case LFENCE, MFENCE, SFENCE -> new Fence();
+      case CLFLUSH -> SystemSteps.flushLine(operands);
       case UD0, UD1, UD2, VMCALL, VMMCALL -> SystemSteps.undefined();
 
       case X87 -> FloatingSteps.escape(operands);

@@ -222,8 +222,9 @@ final class StringSteps {
     return new StringStep(operands) {
       @Override
       boolean element(InterpretedCpu cpu) {
-        long a = cpu.load(source(cpu), size);
+        // AMD's processors load the second operand first.
         long b = cpu.load(destination(cpu, false), size);
+        long a = cpu.load(source(cpu), size);
         Arithmetic.apply(Arithmetic.CMP, cpu.state, a, b, size);
         long stride = stride(cpu);
         advance(cpu, CpuState.RSI, stride);

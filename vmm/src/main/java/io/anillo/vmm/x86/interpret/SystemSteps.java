@@ -58,6 +58,12 @@ final class SystemSteps {
     return plain(SegmentLoader::requireRing0);
   }
 
+  /** CLFLUSH: faults as a load of a byte does. */
+  static Step flushLine(Operands operands) {
+    Address address = operands.address();
+    return plain(cpu -> cpu.load8(address.linear(cpu, 1, false)));
+  }
+
   static Step cpuid() {
     return plain(cpu -> {
       long[] general = cpu.general;
@@ -209,6 +215,9 @@ final class SystemSteps {
     int next = operands.nextOffset();
     return last(cpu -> {
       FastSystemCall.syscall(cpu, nextRip(cpu, next));
+      if ((cpu.state.systemFlags & CpuState.TF) == 0) {
+        cpu.cancelSingleStep();
+      }
       cpu.controlTransferred();
     });
   }
@@ -244,6 +253,7 @@ final class SystemSteps {
     int next = operands.nextOffset();
     return last(cpu -> {
       InterruptDelivery.software(cpu, vector, nextRip(cpu, next));
+      cpu.cancelSingleStep();
       cpu.controlTransferred();
     });
   }
@@ -255,6 +265,7 @@ final class SystemSteps {
         return;
       }
       InterruptDelivery.softwareException(cpu, vector, nextRip(cpu, next));
+      cpu.cancelSingleStep();
       cpu.controlTransferred();
     });
   }
@@ -265,6 +276,7 @@ final class SystemSteps {
       if (!InterruptDelivery.debugInterrupt(cpu, nextRip(cpu, next))) {
         cpu.shutDown();
       }
+      cpu.cancelSingleStep();
       cpu.controlTransferred();
     });
   }

@@ -277,10 +277,8 @@ public abstract class PagedProcessor extends Processor {
     if (pageCrossing(linear, sizeBytes)) {
       return compareAndSetExclusively(linear, sizeBytes, expected, value);
     }
-    long physical = translate(linear, true, false, dataMode);
-    if (dataBreakpoints) {
-      checkDataBreakpoints(linear, sizeBytes, true);
-    }
+    int mode = dataMode == CHECKED ? checkedAccess(linear, sizeBytes, true) : dataMode;
+    long physical = translate(linear, true, false, mode);
     int attributes = memory.attributes(physical);
     if ((attributes & GuestMemory.RAM) == 0) {
       long found = readPhysical(physical, sizeBytes);
@@ -373,13 +371,14 @@ public abstract class PagedProcessor extends Processor {
   }
 
   private void probe(long linear, int size, int mode) {
-    int effective = mode == CHECKED ? USER : mode;
+    int effective = mode;
     if (mode == CHECKED) {
-      effective = state.privilege == 3 ? USER : systemMode();
+      checkAlignment(linear, size);
+      effective = plainMode();
     }
     translate(linear, true, false, effective);
     if (pageCrossing(linear, size)) {
-      translate(wrap(linear + size - 1), true, false, effective);
+      translate(wrap((linear | 4095) + 1), true, false, effective);
     }
   }
 
@@ -393,13 +392,21 @@ public abstract class PagedProcessor extends Processor {
 
   /** The extra work of accesses under alignment checks and data breakpoints. */
   private int checkedAccess(long linear, int size, boolean write) {
-    if (state.privilege == 3 && alignmentChecks() && (linear & (size - 1)) != 0) {
-      throw fault(GuestFault.ALIGNMENT, 0);
-    }
+    checkAlignment(linear, size);
     if (dataBreakpoints) {
       checkDataBreakpoints(linear, size, write);
     }
     return plainMode();
+  }
+
+  /** Raises #AC(0); an address that is not canonical is left to the translation, whose #GP goes first. */
+  private void checkAlignment(long linear, int size) {
+    if (state.privilege == 3
+        && alignmentChecks()
+        && (linear & (size - 1)) != 0
+        && linear << 16 >> 16 == linear) {
+      throw fault(GuestFault.ALIGNMENT, 0);
+    }
   }
 
   private boolean alignmentChecks() {

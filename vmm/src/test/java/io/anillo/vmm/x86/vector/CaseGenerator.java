@@ -40,6 +40,8 @@ final class CaseGenerator {
           Operation.XGETBV,
           Operation.XSAVE,
           Operation.XRSTOR,
+          // Hypervisors report it with the RIP of a fault.
+          Operation.INT1,
           Operation.VMCALL,
           Operation.VMMCALL,
           // Linux emulates these under UMIP.
@@ -548,7 +550,8 @@ final class CaseGenerator {
 
     /** Whether F2 and F3 do not make another instruction. */
     private boolean mayRepeat() {
-      return form.map() == 0 && form.prefix() == 0;
+      // F2 LOOPE tests another condition on some processors.
+      return form.map() == 0 && form.prefix() == 0 && (form.opcode() & 0xFE) != 0xE0;
     }
 
     private void putImmediate(ByteBuffer out, String operand) {

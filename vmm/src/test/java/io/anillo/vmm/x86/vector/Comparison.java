@@ -43,6 +43,9 @@ final class Comparison {
   /** What differs, as a sentence; empty when nothing does. */
   String differences(VectorCase c, VectorOutcome expected, VectorOutcome actual) {
     StringBuilder text = new StringBuilder();
+    if (UndefinedResults.faults(instruction(c)) && expected.vector >= 4) {
+      return "";
+    }
     compare(text, "vector", expected.vector, actual.vector);
     if (expected.vector == VectorOutcome.TIMED_OUT) {
       return text.toString();

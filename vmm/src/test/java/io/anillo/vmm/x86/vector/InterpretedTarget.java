@@ -102,6 +102,7 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
       memory.putLong(SYSTEM_PHYSICAL + LDT + i * 8, VectorLayout.LOCAL[i].descriptor());
     }
     memory.putLong(SYSTEM_PHYSICAL + TSS + 4, SYSTEM + STACK_TOP);
+    memory.putShort(SYSTEM_PHYSICAL + TSS + 0x66, (short) 0x68);
     for (int vector = 0; vector < 256; vector++) {
       long handler = SYSTEM + HANDLERS + vector * HANDLER_BYTES;
       int privilege = vector == 3 || vector == 4 ? 3 : 0;

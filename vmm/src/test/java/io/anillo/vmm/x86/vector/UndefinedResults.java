@@ -11,6 +11,7 @@ import static io.anillo.vmm.cpu.CpuState.ZF;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.Instruction;
 import io.anillo.vmm.x86.decode.Operand;
+import io.anillo.vmm.x86.decode.Operation;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +20,16 @@ import org.jspecify.annotations.Nullable;
  */
 final class UndefinedResults {
   private UndefinedResults() {}
+
+  /**
+   * Whether the address and the leftovers of a fault are a processor's own: masked stores (Intel SDM
+   * vol. 2B, MASKMOVQ).
+   */
+  static boolean faults(@Nullable Instruction instruction) {
+    return instruction != null
+        && (instruction.operation() == Operation.MASKMOVQ
+            || instruction.operation() == Operation.MASKMOVDQU);
+  }
 
   /** Flags that may have any value after the instruction. */
   static int flags(VectorCase c, @Nullable Instruction instruction) {

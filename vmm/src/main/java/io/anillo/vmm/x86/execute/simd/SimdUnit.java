@@ -188,7 +188,10 @@ public final class SimdUnit {
       case CONVERSION -> convert(operation, destination, low, high);
       case FLAGS -> compare(operation, a, aHigh, low, high);
       case STRINGS -> compareStrings(operation, destination, low, high, immediate, form);
-      case EMPTY -> state.x87Valid = 0;
+      case EMPTY -> {
+        state.x87Valid = 0;
+        state.x87Top = 0;
+      }
       case GENERAL, MASKED_STORE -> throw wrongShape(operation);
     }
   }
@@ -355,7 +358,10 @@ public final class SimdUnit {
         }
       }
       case CONVERSION -> convertMmx(operation, destination, b, bHigh);
-      case EMPTY -> state.x87Valid = 0;
+      case EMPTY -> {
+        state.x87Valid = 0;
+        state.x87Top = 0;
+      }
       default -> throw wrongShape(operation);
     }
   }
@@ -369,11 +375,14 @@ public final class SimdUnit {
       }
       case CVTPS2PI, CVTTPS2PI -> {
         long result = FloatInstructions.singlesToIntegers(b, truncate, control);
+        // Even when an exception keeps the result away.
+        useMmx();
         commit();
         writeMmx(destination, result);
       }
       case CVTPD2PI, CVTTPD2PI -> {
         long result = FloatInstructions.doublesToIntegers(b, bHigh, truncate, control);
+        useMmx();
         commit();
         writeMmx(destination, result);
       }
