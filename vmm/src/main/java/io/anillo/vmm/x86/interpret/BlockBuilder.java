@@ -1,6 +1,5 @@
 package io.anillo.vmm.x86.interpret;
 
-import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.decode.CodeSize;
 import io.anillo.vmm.x86.decode.DecodeException;
 import io.anillo.vmm.x86.decode.Decoder;
@@ -14,13 +13,19 @@ final class BlockBuilder {
   private static final int MAXIMUM_LENGTH = 15;
   private static final byte[] NO_BYTES = {};
 
-  private final GuestMemory memory;
+  private final CodeBytes code;
   private final Decoder decoder = new Decoder();
   private final byte[] buffer = new byte[MAXIMUM_INSTRUCTIONS * MAXIMUM_LENGTH];
   private final byte[] crossing = new byte[2 * MAXIMUM_LENGTH];
 
-  BlockBuilder(GuestMemory memory) {
-    this.memory = memory;
+  BlockBuilder(CodeBytes code) {
+    this.code = code;
+  }
+
+  /** Where the bytes of code come from. */
+  interface CodeBytes {
+    /** Reads bytes of one page. */
+    void read(long physical, byte[] destination, int at, int length);
   }
 
   /** Gives the bytes behind the page's end, in the order in which they are executed. */
@@ -44,8 +49,9 @@ final class BlockBuilder {
     CodeSize codeSize = InterpretedCpu.codeSizeOf(key);
     int stackBytes = InterpretedCpu.stackBytesOf(key);
     int pageOffset = (int) physical & 4095;
-    int available = Math.min(4096 - pageOffset, buffer.length);
-    memory.read(physical, buffer, 0, available);
+    int wanted = single ? MAXIMUM_LENGTH : buffer.length;
+    int available = Math.min(4096 - pageOffset, wanted);
+    code.read(physical, buffer, 0, available);
     List<Step> steps = new ArrayList<>();
     byte[] offsets = new byte[MAXIMUM_INSTRUCTIONS];
     int offset = 0;
@@ -77,8 +83,8 @@ final class BlockBuilder {
       long physical, int key, CodeSize codeSize, int stackBytes, NextPage nextPage) {
     int pageOffset = (int) physical & 4095;
     int here = 4096 - pageOffset;
-    memory.read(physical, crossing, 0, here);
-    memory.read(nextPage.physical(), crossing, here, MAXIMUM_LENGTH);
+    code.read(physical, crossing, 0, here);
+    code.read(nextPage.physical(), crossing, here, MAXIMUM_LENGTH);
     try {
       Instruction instruction = decoder.decode(crossing, 0, here + MAXIMUM_LENGTH, codeSize);
       Step step = StepCompiler.compile(new Operands(instruction, codeSize, 0, stackBytes));

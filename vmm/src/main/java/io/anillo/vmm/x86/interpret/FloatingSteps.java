@@ -7,6 +7,7 @@ import io.anillo.vmm.x86.execute.simd.SseControl;
 /** x87 escapes, FWAIT, and what saves and restores the floating-point state. */
 final class FloatingSteps {
   private static final int LEGACY_BYTES = 512;
+  private static final int ERROR_SUMMARY = 0x80;
   private static final int MXCSR_OFFSET = 24;
   private static final int XMM_OFFSET = 160;
   private static final int XSTATE_BV_OFFSET = 512;
@@ -40,6 +41,7 @@ final class FloatingSteps {
         }
         long offset = address.offset(cpu);
         long linear = bytes == 0 ? 0 : address.linear(cpu, bytes, write);
+        probe(cpu, linear, bytes, write);
         int selector = code64 ? 0 : cpu.state.segmentSelector[segment];
         cpu.x87.execute(
             opcode,
@@ -51,6 +53,24 @@ final class FloatingSteps {
             operand32);
       }
     };
+  }
+
+  /**
+   * Faults of memory come before what the operation itself may raise, but behind a pending
+   * exception.
+   */
+  private static void probe(InterpretedCpu cpu, long linear, int bytes, boolean write) {
+    if ((cpu.state.x87Status & ERROR_SUMMARY) != 0) {
+      return;
+    }
+    if (write) {
+      cpu.probeWrite(linear, bytes);
+    } else if (bytes > 8) {
+      cpu.load8(linear);
+      if ((linear & 4095) + bytes > 4096) {
+        cpu.load8((linear | 4095) + 1);
+      }
+    }
   }
 
   /** Width of an escape's memory operand; 0 for an undefined one. */
@@ -94,9 +114,9 @@ final class FloatingSteps {
       @Override
       void run(InterpretedCpu cpu) {
         checkUsable(cpu);
-        long linear = aligned(cpu, address.linear(cpu, LEGACY_BYTES, true), 16);
-        cpu.probeWrite(linear, 1);
+        long linear = aligned(cpu, address, LEGACY_BYTES, true, 16);
         cpu.probeWrite(linear + LEGACY_BYTES - 1, 1);
+        cpu.probeWrite(linear, 1);
         cpu.x87.environment().extendedSave(linear, wide);
         saveMxcsr(cpu, linear);
         saveXmm(cpu, linear, code64);
@@ -113,7 +133,7 @@ final class FloatingSteps {
       @Override
       void run(InterpretedCpu cpu) {
         checkUsable(cpu);
-        long linear = aligned(cpu, address.linear(cpu, LEGACY_BYTES, false), 16);
+        long linear = aligned(cpu, address, LEGACY_BYTES, false, 16);
         cpu.load8(linear + LEGACY_BYTES - 1);
         int mxcsr = checkedMxcsr(cpu, linear);
         cpu.x87.environment().extendedRestore(linear, wide);
@@ -132,7 +152,7 @@ final class FloatingSteps {
       @Override
       void run(InterpretedCpu cpu) {
         checkExtended(cpu);
-        long linear = aligned(cpu, address.linear(cpu, LEGACY_BYTES + 64, true), 64);
+        long linear = aligned(cpu, address, LEGACY_BYTES + 64, true, 64);
         long requested = requested(cpu);
         cpu.probeWrite(linear, 1);
         cpu.probeWrite(linear + LEGACY_BYTES + 63, 1);
@@ -158,7 +178,7 @@ final class FloatingSteps {
       @Override
       void run(InterpretedCpu cpu) {
         checkExtended(cpu);
-        long linear = aligned(cpu, address.linear(cpu, LEGACY_BYTES + 64, false), 64);
+        long linear = aligned(cpu, address, LEGACY_BYTES + 64, false, 64);
         long requested = requested(cpu);
         long present = cpu.load64(linear + XSTATE_BV_OFFSET);
         boolean reserved = (present & ~cpu.state.xcr0) != 0;
@@ -222,11 +242,13 @@ final class FloatingSteps {
     return mask & cpu.state.xcr0;
   }
 
-  private static long aligned(InterpretedCpu cpu, long linear, int alignment) {
-    if ((linear & alignment - 1) != 0) {
+  /** The linear address; alignment is checked between the limit of the first byte and that of all. */
+  private static long aligned(
+      InterpretedCpu cpu, Address address, int bytes, boolean write, int alignment) {
+    if ((address.linear(cpu, 1, write) & alignment - 1) != 0) {
       throw cpu.generalProtection(0);
     }
-    return linear;
+    return address.linear(cpu, bytes, write);
   }
 
   private static void checkUsable(InterpretedCpu cpu) {

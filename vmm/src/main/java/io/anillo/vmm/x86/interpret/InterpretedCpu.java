@@ -64,6 +64,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   final long[] segmentBase = state.segmentBase;
   final X87Instructions x87 = new X87Instructions(this);
   final SimdUnit simd = new SimdUnit(this);
+  private final StackReference stackReference = new StackReference();
 
   /** The memory operand of a read-modify-write step between its load and its store. */
   long operandAddress;
@@ -108,7 +109,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     this.model = model;
     this.timeStamp = timeStamp;
     this.entropy = entropy;
-    this.builder = new BlockBuilder(memory);
+    this.builder = new BlockBuilder(this::readPhysical);
     Arrays.fill(fetchTags, 1);
     setCodeTracker(codeCache);
     codeCache.register(this);
@@ -333,13 +334,13 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
    */
   private void asStackFault(GuestFault fault) {
     canonicalFault = false;
-    int slot = (int) (state.rip >>> 12) & FETCH_ENTRIES - 1;
-    CodePage page = fetchPages[slot];
-    int offset = (int) state.rip & 4095;
-    if (page != null
-        && StackReference.isStack(memory, page.physical | offset, 4096 - offset, key)) {
-      fault.vector = GuestFault.STACK_FAULT;
-    }
+    int errorCode = fault.errorCode;
+    long faultAddress = state.cr2;
+    boolean stack = stackReference.isStack(this, key);
+    // Reading the instruction again may have faulted in between.
+    state.cr2 = faultAddress;
+    fault.vector = stack ? GuestFault.STACK_FAULT : GuestFault.GENERAL_PROTECTION;
+    fault.errorCode = errorCode;
   }
 
   /** Executes exactly one instruction, with the debug traps that may follow it. */
@@ -726,7 +727,13 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     int slot = (int) (linear >>> 12) & FETCH_ENTRIES - 1;
     CodePage page = fetchPages[slot];
     if (fetchTags[slot] != tag || page == null) {
-      page = fetchPage(linear, tag, slot);
+      long physical = translateFetch(linear);
+      page = codeCache.page(physical);
+      if (page == null) {
+        return outsideMemory(physical, linear, wantedKey);
+      }
+      fetchTags[slot] = tag;
+      fetchPages[slot] = page;
     }
     Block block = page.find((int) linear & 4095, wantedKey);
     if (block == null) {
@@ -764,15 +771,16 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     return state.segmentBase[CS] + state.rip & 0xFFFF_FFFFL;
   }
 
-  private CodePage fetchPage(long linear, long tag, int slot) {
-    long physical = translateFetch(linear);
-    CodePage page = codeCache.page(physical);
-    if (page == null) {
-      throw new FetchOutsideMemory(linear, physical);
+  /**
+   * One instruction from where no memory is: its bytes come from the bus, all ones where nothing
+   * answers, and nothing is remembered.
+   */
+  private Block outsideMemory(long physical, long linear, int wantedKey) {
+    Block block = builder.build(physical, wantedKey, true, () -> nextPage(linear));
+    if ((wantedKey & 3) != 2 && state.rip + block.length - 1 > state.segmentLimit[CS]) {
+      throw generalProtection(0);
     }
-    fetchTags[slot] = tag;
-    fetchPages[slot] = page;
-    return page;
+    return block;
   }
 
   private Block decode(CodePage page, long linear, int wantedKey) {
@@ -801,10 +809,31 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     return translateFetch(next & 0xFFFF_FFFFL);
   }
 
+  /**
+   * Reads the bytes of an instruction again that has just been executed.
+   *
+   * @return how many bytes could be read
+   */
+  int readCode(byte[] bytes) {
+    int here = Math.min(bytes.length, 4096 - ((int) state.rip & 4095));
+    try {
+      long linear = state.segmentBase[CS] + state.rip;
+      readPhysical(translateFetch(linear), bytes, 0, here);
+      if (here < bytes.length) {
+        readPhysical(translateFetch(linear + here), bytes, here, bytes.length - here);
+        return bytes.length;
+      }
+    } catch (GuestFault beyond) {
+      // The instruction ended before.
+      return here;
+    }
+    return here;
+  }
+
   private boolean crossingMatches(Block block, long linear) {
     long next = nextPage(linear);
     int length = block.crossingBytes.length;
-    memory.read(next, crossingCheck, 0, length);
+    readPhysical(next, crossingCheck, 0, length);
     return Arrays.equals(crossingCheck, 0, length, block.crossingBytes, 0, length);
   }
 
@@ -816,16 +845,5 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   @Override
   protected void codeTranslationDropped(long linear) {
     fetchTags[(int) (linear >>> 12) & FETCH_ENTRIES - 1] = 1;
-  }
-
-  /** A guest that jumped to an address where nothing answers. */
-  public static final class FetchOutsideMemory extends RuntimeException {
-    private static final long serialVersionUID = 1L;
-
-    FetchOutsideMemory(long linear, long physical) {
-      super(
-          "instruction fetch from linear 0x%x, guest-physical 0x%x, where there is no memory"
-              .formatted(linear, physical));
-    }
   }
 }

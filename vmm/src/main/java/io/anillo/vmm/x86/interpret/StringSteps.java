@@ -2,6 +2,7 @@ package io.anillo.vmm.x86.interpret;
 
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.execute.Alu;
+import io.anillo.vmm.x86.execute.system.PortPermission;
 
 /**
  * String instructions. Without a prefix one element; with REP a step does one piece: up to the end
@@ -42,6 +43,9 @@ final class StringSteps {
     /** Does one element; returns whether a repetition goes on. */
     abstract boolean element(InterpretedCpu cpu);
 
+    /** Faults of an instruction that come even when nothing is repeated. */
+    void checkFirst(InterpretedCpu cpu) {}
+
     /**
      * Does many elements at once where that is the same.
      *
@@ -59,6 +63,7 @@ final class StringSteps {
         return;
       }
       long count = Alu.zeroExtend(cpu.general[CpuState.RCX], addressBytes);
+      checkFirst(cpu);
       if (count == 0) {
         return;
       }
@@ -237,6 +242,11 @@ final class StringSteps {
   static Step input(Operands operands) {
     return new StringStep(operands) {
       @Override
+      void checkFirst(InterpretedCpu cpu) {
+        PortPermission.check(cpu, (int) cpu.general[CpuState.RDX] & 0xFFFF, size);
+      }
+
+      @Override
       boolean element(InterpretedCpu cpu) {
         int port = (int) cpu.general[CpuState.RDX] & 0xFFFF;
         cpu.checkPort(port, size);
@@ -251,6 +261,11 @@ final class StringSteps {
 
   static Step output(Operands operands) {
     return new StringStep(operands) {
+      @Override
+      void checkFirst(InterpretedCpu cpu) {
+        PortPermission.check(cpu, (int) cpu.general[CpuState.RDX] & 0xFFFF, size);
+      }
+
       @Override
       boolean element(InterpretedCpu cpu) {
         int port = (int) cpu.general[CpuState.RDX] & 0xFFFF;

@@ -157,7 +157,10 @@ final class SystemSteps {
 
   static Step loadMachineStatus(Operands operands) {
     Place source = operands.place(0);
-    return last(cpu -> ControlRegisters.loadMachineStatus(cpu, (int) source.get(cpu)));
+    return last(cpu -> {
+      SegmentLoader.requireRing0(cpu);
+      ControlRegisters.loadMachineStatus(cpu, (int) source.get(cpu));
+    });
   }
 
   static Step storeMachineStatus(Operands operands) {

@@ -403,10 +403,15 @@ public abstract class PagedProcessor extends Processor {
   private void checkAlignment(long linear, int size) {
     if (state.privilege == 3
         && alignmentChecks()
-        && (linear & (size - 1)) != 0
+        && (linear & alignment(size) - 1) != 0
         && linear << 16 >> 16 == linear) {
       throw fault(GuestFault.ALIGNMENT, 0);
     }
+  }
+
+  /** Ten bytes are to be aligned to eight; areas have no alignment as a whole. */
+  private static int alignment(int size) {
+    return size == 10 ? 8 : Integer.bitCount(size) == 1 ? size : 1;
   }
 
   private boolean alignmentChecks() {
@@ -443,6 +448,17 @@ public abstract class PagedProcessor extends Processor {
       return value;
     }
     return bus.readMmio(physical, size) & mask(size);
+  }
+
+  /** Reads bytes of one page, of guest-physical memory or of what answers on the bus. */
+  protected final void readPhysical(long physical, byte[] destination, int at, int length) {
+    if (memory.attributes(physical) != 0) {
+      memory.read(physical, destination, at, length);
+      return;
+    }
+    for (int i = 0; i < length; i++) {
+      destination[at + i] = (byte) bus.readMmio(physical + i, 1);
+    }
   }
 
   /** Writes guest-physical memory or a device, up to 8 bytes inside one page. */

@@ -47,7 +47,8 @@ final class Comparison {
       return "";
     }
     compare(text, "vector", expected.vector, actual.vector);
-    if (expected.vector == VectorOutcome.TIMED_OUT) {
+    if (expected.vector == VectorOutcome.TIMED_OUT
+        || (UndefinedResults.partial(instruction(c)) && expected.vector >= 4)) {
       return text.toString();
     }
     Instruction instruction = instruction(c);

@@ -22,13 +22,38 @@ final class UndefinedResults {
   private UndefinedResults() {}
 
   /**
-   * Whether the address and the leftovers of a fault are a processor's own: masked stores (Intel SDM
-   * vol. 2B, MASKMOVQ).
+   * Whether which fault comes first, its address and its leftovers are a processor's own: masked
+   * stores (Intel SDM vol. 2B, MASKMOVQ), x87 environments and images.
    */
   static boolean faults(@Nullable Instruction instruction) {
-    return instruction != null
-        && (instruction.operation() == Operation.MASKMOVQ
-            || instruction.operation() == Operation.MASKMOVDQU);
+    if (instruction == null) {
+      return false;
+    }
+    return switch (instruction.operation()) {
+      case MASKMOVQ, MASKMOVDQU -> true;
+      case X87 -> isEnvironment(instruction);
+      default -> false;
+    };
+  }
+
+  /**
+   * Whether a fault may leave some of the work done, and name any of the addresses: PUSHA, POPA.
+   */
+  static boolean partial(@Nullable Instruction instruction) {
+    if (instruction == null) {
+      return false;
+    }
+    return switch (instruction.operation()) {
+      case PUSHA, POPA -> true;
+      default -> false;
+    };
+  }
+
+  private static boolean isEnvironment(Instruction instruction) {
+    int extension = instruction.modrm() >> 3 & 7;
+    return instruction.modrm() < 0xC0
+        && (instruction.opcode() == 0xD9 || instruction.opcode() == 0xDD)
+        && (extension == 4 || extension == 6);
   }
 
   /** Flags that may have any value after the instruction. */

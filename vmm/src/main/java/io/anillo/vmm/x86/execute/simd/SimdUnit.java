@@ -370,8 +370,8 @@ public final class SimdUnit {
     boolean truncate = operation == SimdOperation.CVTTPS2PI || operation == SimdOperation.CVTTPD2PI;
     switch (operation) {
       case CVTPI2PS, CVTPI2PD -> {
-        convert(operation, destination, b, bHigh);
         useMmx();
+        convert(operation, destination, b, bHigh);
       }
       case CVTPS2PI, CVTTPS2PI -> {
         long result = FloatInstructions.singlesToIntegers(b, truncate, control);

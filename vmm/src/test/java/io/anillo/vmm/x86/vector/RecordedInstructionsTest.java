@@ -1,0 +1,106 @@
+package io.anillo.vmm.x86.vector;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.anillo.vmm.x86.decode.FormCatalog;
+import io.anillo.vmm.x86.decode.Operation;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Machine code through decoder and interpreter does what a real processor was recorded to do:
+ * registers, flags, memory and exceptions.
+ */
+class RecordedInstructionsTest {
+  private static final String INTEGER = "integer-code.bin.gz", FLOATING = "floating-code.bin.gz";
+  private static final int SHOWN = 40;
+
+  private final Comparison comparison = new Comparison();
+
+  @Test
+  void integerInstructionsDoWhatTheRealProcessorDid() throws IOException {
+    assertThat(replay(INTEGER, false)).isEmpty();
+  }
+
+  @Test
+  void floatingPointInstructionsDoWhatTheRealProcessorDid() throws IOException {
+    assertThat(replay(FLOATING, false)).isEmpty();
+  }
+
+  @Test
+  void instructionsDoTheSameInsideBlocks() throws IOException {
+    assertThat(replay(INTEGER, true)).isEmpty();
+    assertThat(replay(FLOATING, true)).isEmpty();
+  }
+
+  @Test
+  void everyFormOfTheInstructionTableIsRecorded() throws IOException {
+    Set<String> recorded = new HashSet<>();
+    for (String file : List.of(INTEGER, FLOATING)) {
+      read(file).forEach(group -> recorded.add(group.name()));
+    }
+    assertThat(FormCatalog.all())
+        .filteredOn(form -> !CaseGenerator.EXCLUDED.contains(form.operation()))
+        .allSatisfy(form -> assertThat(recorded).contains(form.toString()));
+  }
+
+  private List<String> replay(String file, boolean blockwise) throws IOException {
+    List<String> differences = new ArrayList<>();
+    byte[][] images = new byte[CaseGenerator.IMAGES][];
+    for (int i = 0; i < images.length; i++) {
+      images[i] = InitialState.image(i);
+    }
+    try (InterpretedTarget interpreted = new InterpretedTarget()) {
+      VectorTarget target = blockwise ? new BlockwiseTarget(interpreted) : interpreted;
+      for (VectorFile.Group group : read(file)) {
+        if (blockwise && showsTrapFlag(group.name())) {
+          continue;
+        }
+        for (VectorFile.Recorded recorded : group.cases()) {
+          VectorCase c = recorded.vectorCase();
+          if (blockwise && !BlockwiseTarget.canRun(c, recorded.outcome())) {
+            continue;
+          }
+          target.useImage(images[c.image]);
+          String difference = comparison.differences(c, recorded.outcome(), target.run(c));
+          if (!difference.isEmpty() && differences.size() < SHOWN) {
+            differences.add(group.name() + ": " + difference + c);
+          }
+        }
+      }
+    }
+    return differences;
+  }
+
+  /** Instructions that let a program see TF, or that stop after an iteration because of it. */
+  private static boolean showsTrapFlag(String name) {
+    for (Operation operation :
+        List.of(
+            Operation.PUSHF,
+            Operation.POPF,
+            Operation.MOVS,
+            Operation.STOS,
+            Operation.LODS,
+            Operation.SCAS,
+            Operation.CMPS)) {
+      if (name.contains(" " + operation + " ")) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static List<VectorFile.Group> read(String name) throws IOException {
+    try (InputStream in = RecordedInstructionsTest.class.getResourceAsStream("/vectors/" + name)) {
+      if (in == null) {
+        throw new IOException("vectors/" + name + " is not on the class path");
+      }
+      return VectorFile.read(in);
+    }
+  }
+}
