@@ -74,6 +74,12 @@ final class RunCommand implements Callable<Integer> {
       description = "A disk, as a virtio block device; repeatable.")
   private List<OptionValues.Disk> disks = new ArrayList<>();
 
+  @Option(
+      names = "--network",
+      paramLabel = "user[,forward=tcp:8080:80]|tap=NAME|packet=NAME",
+      description = "A virtio network card and what it is plugged into; repeatable.")
+  private List<String> networks = new ArrayList<>();
+
   @Option(names = "--cpus", paramLabel = "N", description = "Processors (default 1).")
   private int cpus = 1;
 
@@ -149,6 +155,7 @@ final class RunCommand implements Callable<Integer> {
               boot.initialRamDisk(),
               boot.commandLine(),
               disks,
+              networks,
               consoles,
               debugExit == null ? OptionalInt.empty() : OptionalInt.of(debugExit.port()),
               noReboot);

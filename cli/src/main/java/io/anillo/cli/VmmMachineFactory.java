@@ -1,5 +1,6 @@
 package io.anillo.cli;
 
+import io.anillo.network.NetworkChoice;
 import io.anillo.vmm.boot.BootException;
 import io.anillo.vmm.device.disk.RawFileDisk;
 import io.anillo.vmm.device.network.EchoNetwork;
@@ -8,6 +9,7 @@ import io.anillo.vmm.machine.MachineConfig;
 import io.anillo.vmm.port.BlockBackend;
 import io.anillo.vmm.port.Clock;
 import io.anillo.vmm.port.EntropySource;
+import io.anillo.vmm.port.NetworkBackend;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -26,8 +28,15 @@ final class VmmMachineFactory implements GuestMachine.Factory {
             ? map("--initrd", plan.initialRamDisk().get())
             : ByteBuffer.allocate(0);
     List<BlockBackend> disks = new ArrayList<>();
+    List<NetworkBackend> networks = new ArrayList<>();
     boolean complete = false;
     try {
+      for (String network : plan.networks()) {
+        networks.add(open(network));
+      }
+      if (networks.isEmpty()) {
+        networks.add(new EchoNetwork());
+      }
       for (OptionValues.Disk disk : plan.disks()) {
         disks.add(open(disk));
       }
@@ -43,7 +52,7 @@ final class VmmMachineFactory implements GuestMachine.Factory {
               plan.commandLine(),
               plan.serial(),
               disks,
-              List.of(new EchoNetwork()),
+              networks,
               List.of(),
               plan.debugExitPort(),
               plan.noReboot(),
@@ -62,7 +71,16 @@ final class VmmMachineFactory implements GuestMachine.Factory {
     } finally {
       if (!complete) {
         VmmGuestMachine.close(disks);
+        networks.forEach(NetworkBackend::close);
       }
+    }
+  }
+
+  private static NetworkBackend open(String network) throws CommandException {
+    try {
+      return NetworkChoice.open(network);
+    } catch (IOException | IllegalArgumentException e) {
+      throw notStarted("--network " + network + " cannot be used: " + e.getMessage() + ".");
     }
   }
 

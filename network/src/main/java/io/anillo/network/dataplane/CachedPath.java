@@ -16,7 +16,8 @@ final class CachedPath {
   /** Whether the last table visited had no flow for the packets. */
   private final boolean missed;
 
-  final long[] examined;
+  /** The bits that led to this path; shared with the cache's tuple once the path is learnt. */
+  long[] examined;
 
   CachedPath(
       Operation[] operations,

@@ -20,6 +20,7 @@ final class FlowCache {
   private static final int MAXIMUM_PATHS = 1 << 17;
   private static final int MAXIMUM_TUPLES = 128;
   private static final int SORT_EVERY = 1 << 16;
+  private static final int REPLACE_EVERY = 16;
 
   private final long[] exactKeys = new long[EXACT_SLOTS * STRIDE];
   private final @Nullable CachedPath[] exactPaths = new CachedPath[EXACT_SLOTS];
@@ -27,6 +28,7 @@ final class FlowCache {
   private long generation = -1;
   private int paths;
   private int sinceSort;
+  private int replacements;
   private boolean dirty;
 
   private long exactHits;
@@ -56,7 +58,9 @@ final class FlowCache {
       if (path != null) {
         tuple.hits++;
         tupleHits++;
-        if (slot >= 0) {
+        // A busy slot changes hands only now and then: with more packets' kinds than slots, storing each would
+        // cost more than it brings.
+        if (slot >= 0 && (exactPaths[slot] == null || (++replacements & REPLACE_EVERY - 1) == 0)) {
           remember(slot, words, path);
         }
         if (++sinceSort >= SORT_EVERY) {
@@ -95,6 +99,7 @@ final class FlowCache {
       tuple = new TupleSpace<>(path.examined);
       tuples.add(tuple);
     }
+    path.examined = tuple.mask();
     tuple.put(key.words, path);
     paths++;
     dirty = true;

@@ -77,7 +77,7 @@ final class PathBuilder {
     return new CachedPath(
         steps.toArray(Operation[]::new),
         entries.toArray(FlowEntry[]::new),
-        tables.toArray(FlowTable[]::new),
+        pipeline.visits(tables),
         missed,
         examined.clone());
   }
@@ -279,7 +279,7 @@ final class PathBuilder {
       case Ports.IN_PORT -> {
         SwitchPort in = pipeline.port(key.inPort());
         if (in != null) {
-          steps.add(new Operation.Output(in));
+          steps.add(pipeline.output(in));
         }
       }
       case Ports.TABLE -> steps.add(new Operation.Submit());
@@ -299,7 +299,7 @@ final class PathBuilder {
         } else if (port == key.inPort()) {
           narrator.say(depth + 1, "the port it came from, dropped");
         } else {
-          steps.add(new Operation.Output(target));
+          steps.add(pipeline.output(target));
         }
       }
     }

@@ -26,6 +26,8 @@ final class Pipeline {
   final Map<Integer, SwitchPort> ports = new TreeMap<>(Integer::compareUnsigned);
   private final List<ResumePoint> resumePoints = new ArrayList<>();
   private final Map<ResumePoint, Integer> resumeNumbers = new HashMap<>();
+  private final Map<Integer, Operation.Output> outputs = new HashMap<>();
+  private final Map<List<Integer>, FlowTable[]> visits = new HashMap<>();
   private long generation;
 
   Pipeline() {
@@ -41,6 +43,7 @@ final class Pipeline {
 
   void changed() {
     generation++;
+    outputs.clear();
     if (resumePoints.size() > MAXIMUM_RESUME_POINTS) {
       // No packet is under way while the lock is held by a change, so old numbers can be forgotten.
       resumePoints.subList(1, resumePoints.size()).clear();
@@ -62,6 +65,21 @@ final class Pipeline {
 
   @Nullable SwitchPort port(int number) {
     return ports.get(number);
+  }
+
+  /** The one operation for a port, so that all paths share it and it stays in the processor's caches. */
+  Operation.Output output(SwitchPort port) {
+    return outputs.computeIfAbsent(port.number(), number -> new Operation.Output(port));
+  }
+
+  /** The one array for tables visited in this order. */
+  FlowTable[] visits(List<FlowTable> visited) {
+    if (visits.size() > 1024) {
+      visits.clear();
+    }
+    return visits.computeIfAbsent(
+        visited.stream().map(FlowTable::id).toList(),
+        ids -> visited.toArray(FlowTable[]::new));
   }
 
   Collection<SwitchPort> ports() {
