@@ -10,7 +10,8 @@ import java.util.OptionalInt;
  * The machine that a command line asks for, in the terms of the command line; files exist and can
  * be read.
  *
- * @param networks what each card is plugged into, as {@code NetworkChoice} reads it; none for an echo
+ * @param networks what each card is plugged into, as {@code NetworkChoice} reads it; none for an
+ *     echo
  * @param serial COM1 and COM2, at most two; a line that is not there is left out at the end
  * @param debugExitPort the I/O port of the debug-exit device, where there is one
  * @param noReboot whether a reset of the guest ends the run

@@ -19,8 +19,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Two network namespaces joined by our switch and by Open vSwitch's user-space datapath, both through packet sockets on
- * the same veth pairs: TCP throughput, small datagrams a second, and the round trip. Needs root.
+ * Two network namespaces joined by our switch and by Open vSwitch's user-space datapath, both
+ * through packet sockets on the same veth pairs: TCP throughput, small datagrams a second, and the
+ * round trip. Needs root.
  */
 final class CableRate {
   /** Gigabits of TCP a second, received datagrams of 64 bytes a second, and the mean round trip. */
@@ -34,7 +35,8 @@ final class CableRate {
       subject.attach("v1", HostInterface.packetSocket("anbv1"));
       subject.attach("v2", HostInterface.packetSocket("anbv2"));
       subject.modify(
-          FlowModification.add(0, 0, Match.ANY, Instructions.apply(new Action.Output(Ports.NORMAL))));
+          FlowModification.add(
+              0, 0, Match.ANY, Instructions.apply(new Action.Output(Ports.NORMAL))));
       return measure();
     } finally {
       tearDown();
@@ -60,7 +62,15 @@ final class CableRate {
               "--disable-system",
               "--log-file=" + folder.resolve("log")));
       run(
-          folder, "ovs-vsctl", "--timeout=20", "add-br", "anb0", "--", "set", "bridge", "anb0",
+          folder,
+          "ovs-vsctl",
+          "--timeout=20",
+          "add-br",
+          "anb0",
+          "--",
+          "set",
+          "bridge",
+          "anb0",
           "datapath_type=netdev");
       run(folder, "ovs-vsctl", "--timeout=20", "add-port", "anb0", "anbv1");
       run(folder, "ovs-vsctl", "--timeout=20", "add-port", "anb0", "anbv2");
@@ -78,12 +88,36 @@ final class CableRate {
     tearDown();
     for (int i = 1; i <= 2; i++) {
       run("ip", "netns", "add", "anb" + i);
-      run("ip", "link", "add", "anbv" + i, "type", "veth", "peer", "name", "eth0", "netns", "anb" + i);
+      run(
+          "ip",
+          "link",
+          "add",
+          "anbv" + i,
+          "type",
+          "veth",
+          "peer",
+          "name",
+          "eth0",
+          "netns",
+          "anb" + i);
       run("ip", "link", "set", "anbv" + i, "up");
-      run("ip", "netns", "exec", "anb" + i, "ip", "addr", "add", "10.98.0." + i + "/24", "dev", "eth0");
+      run(
+          "ip",
+          "netns",
+          "exec",
+          "anb" + i,
+          "ip",
+          "addr",
+          "add",
+          "10.98.0." + i + "/24",
+          "dev",
+          "eth0");
       run("ip", "netns", "exec", "anb" + i, "ip", "link", "set", "eth0", "up");
-      // Open vSwitch's user-space datapath cannot complete checksums or segments; both get plain frames.
-      run("ip", "netns", "exec", "anb" + i, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off");
+      // Open vSwitch's user-space datapath cannot complete checksums or segments; both get plain
+      // frames.
+      run(
+          "ip", "netns", "exec", "anb" + i, "ethtool", "-K", "eth0", "tx", "off", "tso", "off",
+          "gso", "off");
     }
   }
 
@@ -97,7 +131,8 @@ final class CableRate {
 
   private static Rate measure() throws IOException, InterruptedException {
     for (int i = 0; i < 20; i++) {
-      String ping = execute(Path.of("/tmp"), 10, inside(1, "ping", "-c", "1", "-W", "1", "10.98.0.2"));
+      String ping =
+          execute(Path.of("/tmp"), 10, inside(1, "ping", "-c", "1", "-W", "1", "10.98.0.2"));
       if (ping.contains("1 received")) {
         break;
       }
@@ -105,13 +140,19 @@ final class CableRate {
     Process server = start(Path.of("/tmp"), inside(2, "iperf3", "-s"));
     try {
       Thread.sleep(700);
-      String tcp = execute(Path.of("/tmp"), 30, inside(1, "iperf3", "-c", "10.98.0.2", "-t", "4", "-f", "m"));
+      String tcp =
+          execute(
+              Path.of("/tmp"), 30, inside(1, "iperf3", "-c", "10.98.0.2", "-t", "4", "-f", "m"));
       String udp =
           execute(
-              Path.of("/tmp"), 30,
+              Path.of("/tmp"),
+              30,
               inside(1, "iperf3", "-c", "10.98.0.2", "-u", "-b", "0", "-l", "64", "-t", "3", "-J"));
       String ping =
-          execute(Path.of("/tmp"), 30, inside(1, "ping", "-c", "1000", "-i", "0.002", "-q", "10.98.0.2"));
+          execute(
+              Path.of("/tmp"),
+              30,
+              inside(1, "ping", "-c", "1000", "-i", "0.002", "-q", "10.98.0.2"));
       double megabits = find(tcp, "([0-9.]+) Mbits/sec\\s+receiver");
       double seconds = find(udp, "\"sum\":\\s*\\{[^}]*\"seconds\":\\s*([0-9.]+)");
       double packets = find(udp, "\"sum\":\\s*\\{[^}]*\"packets\":\\s*([0-9]+)");

@@ -20,7 +20,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
-/** How many flows a second a learning-switch controller sets up for a switch that sends packets without pause. */
+/**
+ * How many flows a second a learning-switch controller sets up for a switch that sends packets
+ * without pause.
+ */
 final class ControllerRate {
   private static final int WINDOW = 128;
   private static final int HOSTS = 4096;
@@ -54,7 +57,10 @@ final class ControllerRate {
     }
   }
 
-  /** Plays a switch: answers the handshake, then keeps a window of packet-ins unanswered; flow-mods a second. */
+  /**
+   * Plays a switch: answers the handshake, then keeps a window of packet-ins unanswered; flow-mods
+   * a second.
+   */
   private static double drive(int port, int seconds) throws IOException {
     try (OpenFlowConnection channel =
         new OpenFlowConnection(new Socket(InetAddress.getLoopbackAddress(), port))) {
@@ -75,11 +81,9 @@ final class ControllerRate {
             channel.send(new Message(Message.FEATURES_REPLY, message.transaction(), body));
           }
           case Message.ECHO_REQUEST ->
-              channel.send(
-                  new Message(Message.ECHO_REPLY, message.transaction(), message.body()));
+              channel.send(new Message(Message.ECHO_REPLY, message.transaction(), message.body()));
           case Message.BARRIER_REQUEST ->
-              channel.send(
-                  new Message(Message.BARRIER_REPLY, message.transaction(), new byte[0]));
+              channel.send(new Message(Message.BARRIER_REPLY, message.transaction(), new byte[0]));
           case Message.MULTIPART_REQUEST -> {
             int type = Bytes.getShort(message.body(), 0);
             WireWriter body = new WireWriter().u16(type).u16(0).zero(4);

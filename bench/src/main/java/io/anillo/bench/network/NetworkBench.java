@@ -4,7 +4,9 @@ package io.anillo.bench.network;
 public final class NetworkBench {
   private NetworkBench() {}
 
-  /** Runs all comparisons; peers that are not installed, or need root, end the run with a sentence. */
+  /**
+   * Runs all comparisons; peers that are not installed, or need root, end the run with a sentence.
+   */
   public static void main(String[] arguments) throws Exception {
     System.out.println("Switch alone, 64-byte frames, one thread:");
     for (SwitchRate.Cost cost : SwitchRate.measure()) {

@@ -27,7 +27,9 @@ final class SwitchRate {
   static List<Cost> measure() throws FlowError {
     List<Cost> costs = new ArrayList<>();
     for (int[] setting :
-        new int[][] {{10, 10}, {1_000, 1_000}, {1_000, 10}, {100_000, 10}, {100_000, 1_000}, {100_000, 100_000}}) {
+        new int[][] {
+          {10, 10}, {1_000, 1_000}, {1_000, 10}, {100_000, 10}, {100_000, 1_000}, {100_000, 100_000}
+        }) {
       costs.add(new Cost(setting[0], setting[1], run(setting[0], setting[1])));
     }
     return costs;

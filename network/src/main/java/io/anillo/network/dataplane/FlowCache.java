@@ -58,7 +58,8 @@ final class FlowCache {
       if (path != null) {
         tuple.hits++;
         tupleHits++;
-        // A busy slot changes hands only now and then: with more packets' kinds than slots, storing each would
+        // A busy slot changes hands only now and then: with more packets' kinds than slots, storing
+        // each would
         // cost more than it brings.
         if (slot >= 0 && (exactPaths[slot] == null || (++replacements & REPLACE_EVERY - 1) == 0)) {
           remember(slot, words, path);

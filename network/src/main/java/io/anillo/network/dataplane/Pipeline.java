@@ -67,7 +67,10 @@ final class Pipeline {
     return ports.get(number);
   }
 
-  /** The one operation for a port, so that all paths share it and it stays in the processor's caches. */
+  /**
+   * The one operation for a port, so that all paths share it and it stays in the processor's
+   * caches.
+   */
   Operation.Output output(SwitchPort port) {
     return outputs.computeIfAbsent(port.number(), number -> new Operation.Output(port));
   }
@@ -78,8 +81,7 @@ final class Pipeline {
       visits.clear();
     }
     return visits.computeIfAbsent(
-        visited.stream().map(FlowTable::id).toList(),
-        ids -> visited.toArray(FlowTable[]::new));
+        visited.stream().map(FlowTable::id).toList(), ids -> visited.toArray(FlowTable[]::new));
   }
 
   Collection<SwitchPort> ports() {
