@@ -16,12 +16,21 @@ final class Block implements HotCode.Site {
         }
       };
 
+  /** Guest-physical address of the first byte. */
+  final long physical;
+
   final int pageOffset;
   final int key;
   final Step[] steps;
 
-  /** Where each instruction begins, in bytes from the block's start. */
-  final byte[] offsets;
+  /** How many instructions the steps are. */
+  final int instructions;
+
+  /** Where each step begins, in bytes from the block's start. */
+  private final byte[] offsets;
+
+  /** How many instructions come before each step. */
+  private final byte[] counts;
 
   /** Length in bytes. */
   final int length;
@@ -37,13 +46,39 @@ final class Block implements HotCode.Site {
 
   private volatile boolean current = true;
 
-  Block(int pageOffset, int key, Step[] steps, byte[] offsets, int length, byte[] crossingBytes) {
-    this.pageOffset = pageOffset;
+  Block(
+      long physical,
+      int key,
+      Step[] steps,
+      int instructions,
+      byte[] offsets,
+      byte[] counts,
+      int length,
+      byte[] crossingBytes) {
+    this.physical = physical;
+    this.pageOffset = (int) physical & 4095;
     this.key = key;
     this.steps = steps;
+    this.instructions = instructions;
     this.offsets = offsets;
+    this.counts = counts;
     this.length = length;
     this.crossingBytes = crossingBytes;
+  }
+
+  /** A block of one step that is one instruction. */
+  static Block single(long physical, int key, Step step, int length, byte[] crossingBytes) {
+    return new Block(
+        physical, key, new Step[] {step}, 1, new byte[1], new byte[1], length, crossingBytes);
+  }
+
+  /** Bytes from the block's start to a step. */
+  int offset(int step) {
+    return offsets[step] & 0xFF;
+  }
+
+  int instructionsBefore(int step) {
+    return counts[step];
   }
 
   /**

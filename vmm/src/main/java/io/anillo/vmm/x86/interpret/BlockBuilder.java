@@ -54,35 +54,51 @@ final class BlockBuilder {
     code.read(physical, buffer, 0, available);
     List<Step> steps = new ArrayList<>();
     byte[] offsets = new byte[MAXIMUM_INSTRUCTIONS];
+    byte[] counts = new byte[MAXIMUM_INSTRUCTIONS];
     int offset = 0;
+    int instructions = 0;
     int limit = single ? 1 : MAXIMUM_INSTRUCTIONS;
-    while (steps.size() < limit && offset < 240) {
+    while (instructions < limit && offset < 240) {
       Instruction instruction;
       try {
         instruction = decoder.decode(buffer, offset, available, codeSize);
       } catch (DecodeException e) {
-        if (!steps.isEmpty()) {
+        if (instructions != 0) {
           break; // the next block begins with it
         }
         return e == DecodeException.TRUNCATED && pageOffset + available == 4096
             ? buildCrossing(physical, key, codeSize, stackBytes, nextPage)
-            : failing(e, pageOffset, key);
+            : failing(e, physical, key);
       }
       Step step = StepCompiler.compile(new Operands(instruction, codeSize, offset, stackBytes));
-      offsets[steps.size()] = (byte) offset;
-      steps.add(step);
+      Step fused = steps.isEmpty() ? null : steps.getLast().fuse(step);
+      if (fused != null) {
+        steps.set(steps.size() - 1, fused);
+      } else {
+        offsets[steps.size()] = (byte) offset;
+        counts[steps.size()] = (byte) instructions;
+        steps.add(step);
+      }
+      instructions++;
       offset += instruction.length();
       if (step instanceof Step.Last) {
         break;
       }
     }
-    return new Block(pageOffset, key, steps.toArray(Step[]::new), offsets, offset, NO_BYTES);
+    return new Block(
+        physical,
+        key,
+        steps.toArray(Step[]::new),
+        instructions,
+        offsets,
+        counts,
+        offset,
+        NO_BYTES);
   }
 
   private Block buildCrossing(
       long physical, int key, CodeSize codeSize, int stackBytes, NextPage nextPage) {
-    int pageOffset = (int) physical & 4095;
-    int here = 4096 - pageOffset;
+    int here = 4096 - ((int) physical & 4095);
     code.read(physical, crossing, 0, here);
     code.read(nextPage.physical(), crossing, here, MAXIMUM_LENGTH);
     try {
@@ -90,14 +106,13 @@ final class BlockBuilder {
       Step step = StepCompiler.compile(new Operands(instruction, codeSize, 0, stackBytes));
       byte[] bytes = new byte[instruction.length() - here];
       System.arraycopy(crossing, here, bytes, 0, bytes.length);
-      return new Block(
-          pageOffset, key, new Step[] {step}, new byte[1], instruction.length(), bytes);
+      return Block.single(physical, key, step, instruction.length(), bytes);
     } catch (DecodeException e) {
-      return failing(e, pageOffset, key);
+      return failing(e, physical, key);
     }
   }
 
-  private static Block failing(DecodeException reason, int pageOffset, int key) {
+  private static Block failing(DecodeException reason, long physical, int key) {
     boolean tooLong = reason == DecodeException.TOO_LONG;
     Step step =
         new Step.Last() {
@@ -106,6 +121,6 @@ final class BlockBuilder {
             throw tooLong ? cpu.generalProtection(0) : cpu.invalidOpcode();
           }
         };
-    return new Block(pageOffset, key, new Step[] {step}, new byte[1], 1, NO_BYTES);
+    return Block.single(physical, key, step, 1, NO_BYTES);
   }
 }

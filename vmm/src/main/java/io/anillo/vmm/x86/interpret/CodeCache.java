@@ -86,7 +86,7 @@ public final class CodeCache implements CodeTracker {
       return;
     }
     page.insert(block);
-    instructions += block.steps.length;
+    instructions += block.instructions;
     if (instructions > INSTRUCTION_LIMIT) {
       clear();
     }

@@ -99,7 +99,7 @@ final class CodePage {
     count = 0;
     for (Block each : old) {
       if (each != null) {
-        dropped += each.steps.length;
+        dropped += each.instructions;
         each.invalidate();
       }
     }

@@ -86,6 +86,11 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   private final long[] fetchTags = new long[FETCH_ENTRIES];
 
   private final @Nullable CodePage[] fetchPages = new @Nullable CodePage[FETCH_ENTRIES];
+
+  /** Which of them survive a change of the address space. */
+  private final boolean[] fetchGlobal = new boolean[FETCH_ENTRIES];
+
+  private final BlockDirectory directory = new BlockDirectory();
   private boolean fetchUser;
 
   /** The instruction under single-step was an interrupt, which cleared TF with no trap due. */
@@ -244,14 +249,16 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
         }
         continue;
       }
-      Block block = null;
-      try {
-        block = nextBlock(key);
-      } catch (GuestFault fault) {
-        deliver(fault);
-        continue;
+      Block block = (key & 3) == 2 ? directory.find(state.rip) : null;
+      if (block == null) {
+        try {
+          block = nextBlock(key);
+        } catch (GuestFault fault) {
+          deliver(fault);
+          continue;
+        }
       }
-      if (state.instructions + block.steps.length > end) {
+      if (state.instructions + block.instructions > end) {
         if (state.instructions >= end) {
           return new Exit.Deadline();
         }
@@ -315,17 +322,18 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       for (; at < steps.length; at++) {
         steps[at].run(this);
       }
-      s.instructions += at;
+      s.instructions += block.instructions;
     } catch (GuestFault fault) {
-      s.instructions += at;
-      s.rip = rip + (block.offsets[at] & 0xFF);
+      s.instructions += block.instructionsBefore(at);
+      s.rip = rip + block.offset(at);
       if (canonicalFault && fault.vector == GuestFault.GENERAL_PROTECTION) {
         asStackFault(fault);
       }
       deliver(fault);
     } catch (Block.BlockStop stop) {
-      s.instructions += at;
-      s.rip = rip + (block.offsets[at] & 0xFF);
+      s.instructions += block.instructionsBefore(at);
+      s.rip = rip + block.offset(at);
+      directory.drop(true);
     }
   }
 
@@ -682,6 +690,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     }
     key = newKey;
     fetchUser = state.privilege == 3;
+    directory.select(newKey, fetchUser);
     selectTlb();
     if ((state.systemFlags & CpuState.TF) != 0) {
       raise(TRAP);
@@ -734,10 +743,14 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       }
       fetchTags[slot] = tag;
       fetchPages[slot] = page;
+      fetchGlobal[slot] = fetchedPageIsGlobal();
     }
     Block block = page.find((int) linear & 4095, wantedKey);
     if (block == null) {
+      // Not for the directory yet: a write may have kept it from being remembered at all.
       block = decode(page, linear, wantedKey);
+    } else if (wantedKey == 2 && block.crossingBytes.length == 0) {
+      directory.insert(linear, block, fetchGlobal[slot]);
     }
     if ((wantedKey & 3) != 2 && state.rip + block.length - 1 > state.segmentLimit[CS]) {
       return beyondLimit(block, wantedKey);
@@ -750,7 +763,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   /** A block that reaches beyond the limit of CS: one instruction of it may lie inside. */
   private Block beyondLimit(Block block, int wantedKey) {
-    if ((wantedKey & SINGLE) != 0 || block.steps.length == 1) {
+    if ((wantedKey & SINGLE) != 0 || block.instructions == 1) {
       throw generalProtection(0);
     }
     return nextBlock(wantedKey | SINGLE);
@@ -839,11 +852,17 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   @Override
   protected void codeTranslationsDropped(boolean globalToo) {
-    Arrays.fill(fetchTags, 1);
+    for (int i = 0; i < FETCH_ENTRIES; i++) {
+      if (globalToo || !fetchGlobal[i]) {
+        fetchTags[i] = 1;
+      }
+    }
+    directory.drop(globalToo);
   }
 
   @Override
   protected void codeTranslationDropped(long linear) {
     fetchTags[(int) (linear >>> 12) & FETCH_ENTRIES - 1] = 1;
+    directory.dropPage(linear);
   }
 }
