@@ -15,33 +15,13 @@ final class ArithmeticSteps {
       return new AtomicSteps.Binary(operands, operation);
     }
     boolean writes = operation != Arithmetic.CMP;
-    if (operands.code64() && to.sizeBytes() >= 4) {
-      boolean wide = to.sizeBytes() == 8;
-      if (to.isGeneral() && from.isGeneral()) {
-        if (!writes) {
-          return wide
-              ? new CompareRegisters64(to.register(), from.register())
-              : new CompareRegisters32(to.register(), from.register());
-        }
-        return wide
-            ? new Registers64(operation, to.register(), from.register())
-            : new Registers32(operation, to.register(), from.register());
+    if (operands.code64()) {
+      Step step = writes ? RegisterArithmetic.binary(operands, operation) : Comparisons.compare(operands);
+      if (step == null && (to.isMemory() || from.isMemory())) {
+        step = FlatArithmetic.binary(operands, operation);
       }
-      if (to.isGeneral() && from.isImmediate()) {
-        long immediate = operands.instruction().immediate();
-        if (!writes) {
-          return wide
-              ? new CompareImmediate64(to.register(), immediate)
-              : new CompareImmediate32(to.register(), (int) immediate);
-        }
-        return wide
-            ? new Immediate64(operation, to.register(), immediate)
-            : new Immediate32(operation, to.register(), (int) immediate);
-      }
-      if (to.isGeneral() && from.isMemory()) {
-        return wide
-            ? new FromMemory64(operation, to.register(), operands.address(), writes)
-            : new FromMemory32(operation, to.register(), operands.address(), writes);
+      if (step != null) {
+        return step;
       }
     }
     return writes
@@ -52,25 +32,15 @@ final class ArithmeticSteps {
   static Step test(Operands operands) {
     Operand to = operands.operand(0);
     Operand from = operands.operand(1);
-    if (to.isGeneral() && from.isGeneral() && to.sizeBytes() >= 4) {
-      int a = to.register();
-      int b = from.register();
-      if (to.sizeBytes() == 8) {
-        return new Step() {
-          @Override
-          void run(InterpretedCpu cpu) {
-            cpu.state.flagResult = cpu.general[a] & cpu.general[b];
-            cpu.state.flagCarries = 0;
-          }
-        };
+    if (operands.code64()) {
+      Step step = Comparisons.test(operands);
+      if (step != null) {
+        return step;
       }
-      return new Step() {
-        @Override
-        void run(InterpretedCpu cpu) {
-          cpu.state.flagResult = (int) cpu.general[a] & (int) cpu.general[b];
-          cpu.state.flagCarries = 0;
-        }
-      };
+      if (to.isMemory() && from.isImmediate() && FlatStep.fits(operands)) {
+        return FlatArithmetic.testConstant(
+            operands, to.sizeBytes(), operands.instruction().immediate());
+      }
     }
     Place first = operands.place(0);
     Place second = operands.place(1);
@@ -87,6 +57,10 @@ final class ArithmeticSteps {
   static Step count(Operands operands, boolean up) {
     if (operands.instruction().locked()) {
       return new AtomicSteps.Count(operands, up);
+    }
+    Operand operand = operands.operand(0);
+    if (operand.isGeneral() && operand.sizeBytes() >= 4) {
+      return RegisterArithmetic.count(operand.register(), operand.sizeBytes(), up);
     }
     Place place = operands.place(0);
     return new Step() {
@@ -134,199 +108,6 @@ final class ArithmeticSteps {
         place.update(cpu, ~place.getForUpdate(cpu));
       }
     };
-  }
-
-  private static final class Registers64 extends Step {
-    private final int operation;
-    private final int to;
-    private final int from;
-
-    Registers64(int operation, int to, int from) {
-      this.operation = operation;
-      this.to = to;
-      this.from = from;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      long[] general = cpu.general;
-      general[to] = Arithmetic.apply64(operation, cpu.state, general[to], general[from]);
-    }
-  }
-
-  private static final class Registers32 extends Step {
-    private final int operation;
-    private final int to;
-    private final int from;
-
-    Registers32(int operation, int to, int from) {
-      this.operation = operation;
-      this.to = to;
-      this.from = from;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      long[] general = cpu.general;
-      general[to] =
-          Arithmetic.apply32(operation, cpu.state, (int) general[to], (int) general[from])
-              & 0xFFFF_FFFFL;
-    }
-  }
-
-  private static final class Immediate64 extends Step {
-    private final int operation;
-    private final int to;
-    private final long immediate;
-
-    Immediate64(int operation, int to, long immediate) {
-      this.operation = operation;
-      this.to = to;
-      this.immediate = immediate;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      cpu.general[to] = Arithmetic.apply64(operation, cpu.state, cpu.general[to], immediate);
-    }
-  }
-
-  private static final class Immediate32 extends Step {
-    private final int operation;
-    private final int to;
-    private final int immediate;
-
-    Immediate32(int operation, int to, int immediate) {
-      this.operation = operation;
-      this.to = to;
-      this.immediate = immediate;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      cpu.general[to] =
-          Arithmetic.apply32(operation, cpu.state, (int) cpu.general[to], immediate) & 0xFFFF_FFFFL;
-    }
-  }
-
-  private static final class CompareRegisters64 extends Step {
-    private final int first;
-    private final int second;
-
-    CompareRegisters64(int first, int second) {
-      this.first = first;
-      this.second = second;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      long a = cpu.general[first];
-      long b = cpu.general[second];
-      long r = a - b;
-      cpu.state.flagResult = r;
-      cpu.state.flagCarries = Alu.subtractCarries64(a, b, r);
-    }
-  }
-
-  private static final class CompareRegisters32 extends Step {
-    private final int first;
-    private final int second;
-
-    CompareRegisters32(int first, int second) {
-      this.first = first;
-      this.second = second;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      int a = (int) cpu.general[first];
-      int b = (int) cpu.general[second];
-      int r = a - b;
-      cpu.state.flagResult = r;
-      cpu.state.flagCarries = Alu.subtractCarries32(a, b, r);
-    }
-  }
-
-  private static final class CompareImmediate64 extends Step {
-    private final int first;
-    private final long b;
-
-    CompareImmediate64(int first, long immediate) {
-      this.first = first;
-      this.b = immediate;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      long a = cpu.general[first];
-      long r = a - b;
-      cpu.state.flagResult = r;
-      cpu.state.flagCarries = Alu.subtractCarries64(a, b, r);
-    }
-  }
-
-  private static final class CompareImmediate32 extends Step {
-    private final int first;
-    private final int b;
-
-    CompareImmediate32(int first, int immediate) {
-      this.first = first;
-      this.b = immediate;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      int a = (int) cpu.general[first];
-      int r = a - b;
-      cpu.state.flagResult = r;
-      cpu.state.flagCarries = Alu.subtractCarries32(a, b, r);
-    }
-  }
-
-  private static final class FromMemory64 extends Step {
-    private final int operation;
-    private final int to;
-    private final Address address;
-    private final boolean writes;
-
-    FromMemory64(int operation, int to, Address address, boolean writes) {
-      this.operation = operation;
-      this.to = to;
-      this.address = address;
-      this.writes = writes;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      long b = cpu.load64(address.linear(cpu, 8, false));
-      long r = Arithmetic.apply64(operation, cpu.state, cpu.general[to], b);
-      if (writes) {
-        cpu.general[to] = r;
-      }
-    }
-  }
-
-  private static final class FromMemory32 extends Step {
-    private final int operation;
-    private final int to;
-    private final Address address;
-    private final boolean writes;
-
-    FromMemory32(int operation, int to, Address address, boolean writes) {
-      this.operation = operation;
-      this.to = to;
-      this.address = address;
-      this.writes = writes;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      int b = cpu.load32(address.linear(cpu, 4, false));
-      int r = Arithmetic.apply32(operation, cpu.state, (int) cpu.general[to], b);
-      if (writes) {
-        cpu.general[to] = r & 0xFFFF_FFFFL;
-      }
-    }
   }
 
   private static final class General extends Step {

@@ -36,52 +36,16 @@ final class BranchSteps {
   }
 
   static Step conditional(Operands operands, int condition) {
-    return switch (condition) {
-      case 4 ->
-          new Relative(operands) {
-            @Override
-            void run(InterpretedCpu cpu) {
-              if (cpu.state.flagResult == 0) {
-                take(cpu);
-              }
-            }
-          };
-      case 5 ->
-          new Relative(operands) {
-            @Override
-            void run(InterpretedCpu cpu) {
-              if (cpu.state.flagResult != 0) {
-                take(cpu);
-              }
-            }
-          };
-      case 2 ->
-          new Relative(operands) {
-            @Override
-            void run(InterpretedCpu cpu) {
-              if (cpu.state.flagCarries < 0) {
-                take(cpu);
-              }
-            }
-          };
-      case 3 ->
-          new Relative(operands) {
-            @Override
-            void run(InterpretedCpu cpu) {
-              if (cpu.state.flagCarries >= 0) {
-                take(cpu);
-              }
-            }
-          };
-      default ->
-          new Relative(operands) {
-            @Override
-            void run(InterpretedCpu cpu) {
-              if (Alu.condition(condition, cpu.state.flagResult, cpu.state.flagCarries)) {
-                take(cpu);
-              }
-            }
-          };
+    if (operands.code64()) {
+      return new Branch(operands, condition);
+    }
+    return new Relative(operands) {
+      @Override
+      void run(InterpretedCpu cpu) {
+        if (Alu.condition(condition, cpu.state.flagResult, cpu.state.flagCarries)) {
+          take(cpu);
+        }
+      }
     };
   }
 

@@ -42,28 +42,19 @@ final class MoveSteps {
       long value = operands.instruction().immediate();
       return new Constant(to.register(), size == 8 ? value : value & 0xFFFF_FFFFL);
     }
-    if (to.isGeneral() && from.isMemory()) {
-      return size == 8
-          ? new Load64(to.register(), operands.address())
-          : size == 4 ? new Load32(to.register(), operands.address()) : null;
-    }
-    if (to.isMemory() && from.isGeneral()) {
-      return size == 8
-          ? new Store64(from.register(), operands.address())
-          : size == 4 ? new Store32(from.register(), operands.address()) : null;
-    }
-    return null;
+    return FlatMoves.move(operands);
   }
 
   static Step loadAddress(Operands operands) {
     Operand to = operands.operand(0);
     Address address = operands.address();
     int register = to.register();
-    if (to.sizeBytes() == 8) {
+    if (to.sizeBytes() >= 4) {
+      long mask = to.sizeBytes() == 8 ? -1L : 0xFFFF_FFFFL;
       return new Step() {
         @Override
         void run(InterpretedCpu cpu) {
-          cpu.general[register] = address.offset(cpu);
+          cpu.general[register] = address.offset(cpu) & mask;
         }
       };
     }
@@ -79,10 +70,21 @@ final class MoveSteps {
   static Step zeroExtend(Operands operands) {
     Operand to = operands.operand(0);
     Operand from = operands.operand(1);
-    if (operands.code64() && from.isMemory() && to.sizeBytes() >= 4) {
-      return from.sizeBytes() == 1
-          ? new LoadUnsigned8(to.register(), operands.address())
-          : new LoadUnsigned16(to.register(), operands.address());
+    if (to.sizeBytes() >= 4) {
+      if (from.isMemory() && FlatStep.fits(operands)) {
+        return FlatMoves.zeroExtend(operands, to.register(), from.sizeBytes());
+      }
+      if (from.isGeneral()) {
+        int destination = to.register();
+        int source = from.register();
+        long mask = from.sizeBytes() == 1 ? 0xFF : 0xFFFF;
+        return new Step() {
+          @Override
+          void run(InterpretedCpu cpu) {
+            cpu.general[destination] = cpu.general[source] & mask;
+          }
+        };
+      }
     }
     Place destination = operands.place(0);
     Place source = operands.place(1);
@@ -95,6 +97,25 @@ final class MoveSteps {
   }
 
   static Step signExtend(Operands operands) {
+    Operand to = operands.operand(0);
+    Operand from = operands.operand(1);
+    if (to.sizeBytes() >= 4) {
+      int register = to.register();
+      int size = from.sizeBytes();
+      long mask = to.sizeBytes() == 8 ? -1L : 0xFFFF_FFFFL;
+      if (from.isMemory() && FlatStep.fits(operands)) {
+        return FlatMoves.signExtend(operands, register, size, mask);
+      }
+      if (from.isGeneral()) {
+        int source = from.register();
+        return new Step() {
+          @Override
+          void run(InterpretedCpu cpu) {
+            cpu.general[register] = Alu.signExtend(cpu.general[source], size) & mask;
+          }
+        };
+      }
+    }
     Place destination = operands.place(0);
     Place source = operands.place(1);
     return new Step() {
@@ -106,6 +127,20 @@ final class MoveSteps {
   }
 
   static Step conditionalMove(Operands operands, int condition) {
+    Operand to = operands.operand(0);
+    Operand from = operands.operand(1);
+    if (from.isGeneral() && to.sizeBytes() >= 4) {
+      int register = to.register();
+      int origin = from.register();
+      long mask = to.sizeBytes() == 8 ? -1L : 0xFFFF_FFFFL;
+      return new Step() {
+        @Override
+        void run(InterpretedCpu cpu) {
+          boolean moves = Alu.condition(condition, cpu.state.flagResult, cpu.state.flagCarries);
+          cpu.general[register] = cpu.general[moves ? origin : register] & mask;
+        }
+      };
+    }
     Place destination = operands.place(0);
     Place source = operands.place(1);
     return new Step() {
@@ -265,96 +300,6 @@ final class MoveSteps {
     @Override
     void run(InterpretedCpu cpu) {
       cpu.general[to] = value;
-    }
-  }
-
-  private static final class Load64 extends Step {
-    private final int to;
-    private final Address address;
-
-    Load64(int to, Address address) {
-      this.to = to;
-      this.address = address;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      cpu.general[to] = cpu.load64(address.linear(cpu, 8, false));
-    }
-  }
-
-  private static final class Load32 extends Step {
-    private final int to;
-    private final Address address;
-
-    Load32(int to, Address address) {
-      this.to = to;
-      this.address = address;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      cpu.general[to] = cpu.load32(address.linear(cpu, 4, false)) & 0xFFFF_FFFFL;
-    }
-  }
-
-  private static final class LoadUnsigned8 extends Step {
-    private final int to;
-    private final Address address;
-
-    LoadUnsigned8(int to, Address address) {
-      this.to = to;
-      this.address = address;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      cpu.general[to] = cpu.load8(address.linear(cpu, 1, false)) & 0xFF;
-    }
-  }
-
-  private static final class LoadUnsigned16 extends Step {
-    private final int to;
-    private final Address address;
-
-    LoadUnsigned16(int to, Address address) {
-      this.to = to;
-      this.address = address;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      cpu.general[to] = cpu.load16(address.linear(cpu, 2, false)) & 0xFFFF;
-    }
-  }
-
-  private static final class Store64 extends Step {
-    private final int from;
-    private final Address address;
-
-    Store64(int from, Address address) {
-      this.from = from;
-      this.address = address;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      cpu.store64(address.linear(cpu, 8, true), cpu.general[from]);
-    }
-  }
-
-  private static final class Store32 extends Step {
-    private final int from;
-    private final Address address;
-
-    Store32(int from, Address address) {
-      this.from = from;
-      this.address = address;
-    }
-
-    @Override
-    void run(InterpretedCpu cpu) {
-      cpu.store32(address.linear(cpu, 4, true), (int) cpu.general[from]);
     }
   }
 }

@@ -1,6 +1,7 @@
 package io.anillo.vmm.x86.interpret;
 
 import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.x86.decode.Operand;
 import io.anillo.vmm.x86.execute.Alu;
 import io.anillo.vmm.x86.execute.GuestFault;
 import io.anillo.vmm.x86.execute.WideDivision;
@@ -49,6 +50,19 @@ final class MultiplySteps {
   static Step multiplySigned(Operands operands, Place first, Place second) {
     Place destination = operands.place(0);
     int size = destination.size;
+    Operand to = operands.operand(0);
+    if (size >= 4 && first instanceof Place.Register a) {
+      if (second instanceof Place.Register b) {
+        return RegisterArithmetic.multiply(to.register(), a.register(), b.register(), size);
+      }
+      if (second instanceof Place.Constant) {
+        long value = operands.instruction().immediate();
+        return RegisterArithmetic.multiplyConstant(to.register(), a.register(), value, size);
+      }
+      if (a.register() == to.register() && FlatStep.fits(operands)) {
+        return RegisterArithmetic.multiplyMemory(operands, to.register(), size);
+      }
+    }
     return new Step() {
       @Override
       void run(InterpretedCpu cpu) {
