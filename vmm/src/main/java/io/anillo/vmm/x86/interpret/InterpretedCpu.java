@@ -69,6 +69,9 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   /** The memory operand of a read-modify-write step between its load and its store. */
   long operandAddress;
 
+  /** The high quadword of the XMM operand that a step just fetched. */
+  long sourceHigh;
+
   final int[] cpuidAnswer = new int[4];
 
   /** Set from other threads too; read at every block boundary. */

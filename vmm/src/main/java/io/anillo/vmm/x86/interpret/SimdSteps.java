@@ -14,6 +14,10 @@ final class SimdSteps {
     SimdOperation operation = SimdOperation.valueOf(operands.instruction().operation().name());
     Operand to = operands.operand(0);
     Operand from = operands.operand(1);
+    Step hot = HotSimd.compile(operands, operation);
+    if (hot != null) {
+      return hot;
+    }
     int form = 0;
     if (to.kind() == Operand.Kind.MMX || from.kind() == Operand.Kind.MMX) {
       form |= SimdUnit.FORM_MMX;

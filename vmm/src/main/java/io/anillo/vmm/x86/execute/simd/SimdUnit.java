@@ -105,7 +105,7 @@ public final class SimdUnit {
   }
 
   /** Moves the exceptions found to MXCSR; throws #XM or #UD if one is not masked. */
-  private void commit() {
+  public void commit() {
     if (control.exceptions != 0 && control.commit()) {
       boolean announced = (state.cr4 & CpuState.CR4_OSXMMEXCPT) != 0;
       throw announced ? processor.fault(GuestFault.SIMD, 0) : processor.invalidOpcode();
