@@ -16,7 +16,8 @@ final class ArithmeticSteps {
     }
     boolean writes = operation != Arithmetic.CMP;
     if (operands.code64()) {
-      Step step = writes ? RegisterArithmetic.binary(operands, operation) : Comparisons.compare(operands);
+      Step step =
+          writes ? RegisterArithmetic.binary(operands, operation) : Comparisons.compare(operands);
       if (step == null && (to.isMemory() || from.isMemory())) {
         step = FlatArithmetic.binary(operands, operation);
       }

@@ -86,14 +86,7 @@ final class BlockBuilder {
       }
     }
     return new Block(
-        physical,
-        key,
-        steps.toArray(Step[]::new),
-        instructions,
-        offsets,
-        counts,
-        offset,
-        NO_BYTES);
+        physical, key, steps.toArray(Step[]::new), instructions, offsets, counts, offset, NO_BYTES);
   }
 
   private Block buildCrossing(

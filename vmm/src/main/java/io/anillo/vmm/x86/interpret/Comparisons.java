@@ -83,7 +83,9 @@ final class Comparisons {
 
     @Override
     @Nullable Step fuse(Step next) {
-      return next instanceof Branch branch ? new CompareRegisters64Branch(first, second, branch) : null;
+      return next instanceof Branch branch
+          ? new CompareRegisters64Branch(first, second, branch)
+          : null;
     }
   }
 
@@ -131,7 +133,9 @@ final class Comparisons {
 
     @Override
     @Nullable Step fuse(Step next) {
-      return next instanceof Branch branch ? new CompareConstant64Branch(first, constant, branch) : null;
+      return next instanceof Branch branch
+          ? new CompareConstant64Branch(first, constant, branch)
+          : null;
     }
   }
 
@@ -177,7 +181,9 @@ final class Comparisons {
 
     @Override
     @Nullable Step fuse(Step next) {
-      return next instanceof Branch branch ? new TestRegisters64Branch(first, second, branch) : null;
+      return next instanceof Branch branch
+          ? new TestRegisters64Branch(first, second, branch)
+          : null;
     }
   }
 
@@ -223,7 +229,9 @@ final class Comparisons {
 
     @Override
     @Nullable Step fuse(Step next) {
-      return next instanceof Branch branch ? new CompareRegisters32Branch(first, second, branch) : null;
+      return next instanceof Branch branch
+          ? new CompareRegisters32Branch(first, second, branch)
+          : null;
     }
   }
 
@@ -271,7 +279,9 @@ final class Comparisons {
 
     @Override
     @Nullable Step fuse(Step next) {
-      return next instanceof Branch branch ? new CompareConstant32Branch(first, constant, branch) : null;
+      return next instanceof Branch branch
+          ? new CompareConstant32Branch(first, constant, branch)
+          : null;
     }
   }
 
@@ -317,7 +327,9 @@ final class Comparisons {
 
     @Override
     @Nullable Step fuse(Step next) {
-      return next instanceof Branch branch ? new TestRegisters32Branch(first, second, branch) : null;
+      return next instanceof Branch branch
+          ? new TestRegisters32Branch(first, second, branch)
+          : null;
     }
   }
 
@@ -365,7 +377,9 @@ final class Comparisons {
 
     @Override
     @Nullable Step fuse(Step next) {
-      return next instanceof Branch branch ? new CompareRegistersNarrowBranch(first, second, size, branch) : null;
+      return next instanceof Branch branch
+          ? new CompareRegistersNarrowBranch(first, second, size, branch)
+          : null;
     }
   }
 
@@ -417,7 +431,9 @@ final class Comparisons {
 
     @Override
     @Nullable Step fuse(Step next) {
-      return next instanceof Branch branch ? new CompareConstantNarrowBranch(first, constant, size, branch) : null;
+      return next instanceof Branch branch
+          ? new CompareConstantNarrowBranch(first, constant, size, branch)
+          : null;
     }
   }
 
@@ -467,7 +483,9 @@ final class Comparisons {
 
     @Override
     @Nullable Step fuse(Step next) {
-      return next instanceof Branch branch ? new TestRegistersNarrowBranch(first, second, size, branch) : null;
+      return next instanceof Branch branch
+          ? new TestRegistersNarrowBranch(first, second, size, branch)
+          : null;
     }
   }
 
@@ -515,7 +533,9 @@ final class Comparisons {
 
     @Override
     @Nullable Step fuse(Step next) {
-      return next instanceof Branch branch ? new TestConstantBranch(first, constant, size, branch) : null;
+      return next instanceof Branch branch
+          ? new TestConstantBranch(first, constant, size, branch)
+          : null;
     }
   }
 

@@ -32,9 +32,6 @@ abstract class FlatStep extends Step {
 
   final long linear(InterpretedCpu cpu) {
     long[] general = cpu.general;
-    return general[base]
-        + (general[index] << scaleShift)
-        + displacement
-        + cpu.segmentBase[segment];
+    return general[base] + (general[index] << scaleShift) + displacement + cpu.segmentBase[segment];
   }
 }

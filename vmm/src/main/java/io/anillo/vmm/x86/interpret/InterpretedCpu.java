@@ -283,9 +283,8 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   private void heat(Block block) {
     HotCode compiler = hotCode;
-    CodePage page = fetchPages[(int) (state.rip >>> 12) & FETCH_ENTRIES - 1];
-    if (compiler != null && page != null && block.key == 2 && block.crossingBytes.length == 0) {
-      compiler.request(block, page.physical | block.pageOffset);
+    if (compiler != null && block.key == 2 && block.crossingBytes.length == 0) {
+      compiler.request(block, block.physical);
     }
   }
 
@@ -298,7 +297,8 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     } catch (GuestFault fault) {
       compiledInstructions += state.instructions - before;
       if (canonicalFault && fault.vector == GuestFault.GENERAL_PROTECTION) {
-        asStackFault(fault);
+        // A region lies in one page.
+        asStackFault(fault, block.physical & -4096L | state.rip & 4095);
       }
       deliver(fault);
       return;

@@ -11,7 +11,9 @@ import org.jspecify.annotations.Nullable;
 final class RegisterArithmetic {
   private RegisterArithmetic() {}
 
-  /** A step for ADD, OR, ADC, SBB, AND, SUB or XOR, or null when the operands are of another kind. */
+  /**
+   * A step for ADD, OR, ADC, SBB, AND, SUB or XOR, or null when the operands are of another kind.
+   */
   static @Nullable Step binary(Operands operands, int operation) {
     Operand to = operands.operand(0);
     Operand from = operands.operand(1);
@@ -54,42 +56,48 @@ final class RegisterArithmetic {
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(Arithmetic.ADD, cpu.state, cpu.general[to], cpu.general[from]);
+              cpu.general[to] =
+                  Arithmetic.apply64(Arithmetic.ADD, cpu.state, cpu.general[to], cpu.general[from]);
             }
           };
       case Arithmetic.OR ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(Arithmetic.OR, cpu.state, cpu.general[to], cpu.general[from]);
+              cpu.general[to] =
+                  Arithmetic.apply64(Arithmetic.OR, cpu.state, cpu.general[to], cpu.general[from]);
             }
           };
       case Arithmetic.AND ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(Arithmetic.AND, cpu.state, cpu.general[to], cpu.general[from]);
+              cpu.general[to] =
+                  Arithmetic.apply64(Arithmetic.AND, cpu.state, cpu.general[to], cpu.general[from]);
             }
           };
       case Arithmetic.SUB ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(Arithmetic.SUB, cpu.state, cpu.general[to], cpu.general[from]);
+              cpu.general[to] =
+                  Arithmetic.apply64(Arithmetic.SUB, cpu.state, cpu.general[to], cpu.general[from]);
             }
           };
       case Arithmetic.XOR ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(Arithmetic.XOR, cpu.state, cpu.general[to], cpu.general[from]);
+              cpu.general[to] =
+                  Arithmetic.apply64(Arithmetic.XOR, cpu.state, cpu.general[to], cpu.general[from]);
             }
           };
       default ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(operation, cpu.state, cpu.general[to], cpu.general[from]);
+              cpu.general[to] =
+                  Arithmetic.apply64(operation, cpu.state, cpu.general[to], cpu.general[from]);
             }
           };
     };
@@ -101,42 +109,60 @@ final class RegisterArithmetic {
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(Arithmetic.ADD, cpu.state, (int) cpu.general[to], (int) cpu.general[from]) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(
+                          Arithmetic.ADD, cpu.state, (int) cpu.general[to], (int) cpu.general[from])
+                      & 0xFFFF_FFFFL;
             }
           };
       case Arithmetic.OR ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(Arithmetic.OR, cpu.state, (int) cpu.general[to], (int) cpu.general[from]) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(
+                          Arithmetic.OR, cpu.state, (int) cpu.general[to], (int) cpu.general[from])
+                      & 0xFFFF_FFFFL;
             }
           };
       case Arithmetic.AND ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(Arithmetic.AND, cpu.state, (int) cpu.general[to], (int) cpu.general[from]) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(
+                          Arithmetic.AND, cpu.state, (int) cpu.general[to], (int) cpu.general[from])
+                      & 0xFFFF_FFFFL;
             }
           };
       case Arithmetic.SUB ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(Arithmetic.SUB, cpu.state, (int) cpu.general[to], (int) cpu.general[from]) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(
+                          Arithmetic.SUB, cpu.state, (int) cpu.general[to], (int) cpu.general[from])
+                      & 0xFFFF_FFFFL;
             }
           };
       case Arithmetic.XOR ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(Arithmetic.XOR, cpu.state, (int) cpu.general[to], (int) cpu.general[from]) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(
+                          Arithmetic.XOR, cpu.state, (int) cpu.general[to], (int) cpu.general[from])
+                      & 0xFFFF_FFFFL;
             }
           };
       default ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(operation, cpu.state, (int) cpu.general[to], (int) cpu.general[from]) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(
+                          operation, cpu.state, (int) cpu.general[to], (int) cpu.general[from])
+                      & 0xFFFF_FFFFL;
             }
           };
     };
@@ -148,42 +174,48 @@ final class RegisterArithmetic {
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(Arithmetic.ADD, cpu.state, cpu.general[to], immediate);
+              cpu.general[to] =
+                  Arithmetic.apply64(Arithmetic.ADD, cpu.state, cpu.general[to], immediate);
             }
           };
       case Arithmetic.OR ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(Arithmetic.OR, cpu.state, cpu.general[to], immediate);
+              cpu.general[to] =
+                  Arithmetic.apply64(Arithmetic.OR, cpu.state, cpu.general[to], immediate);
             }
           };
       case Arithmetic.AND ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(Arithmetic.AND, cpu.state, cpu.general[to], immediate);
+              cpu.general[to] =
+                  Arithmetic.apply64(Arithmetic.AND, cpu.state, cpu.general[to], immediate);
             }
           };
       case Arithmetic.SUB ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(Arithmetic.SUB, cpu.state, cpu.general[to], immediate);
+              cpu.general[to] =
+                  Arithmetic.apply64(Arithmetic.SUB, cpu.state, cpu.general[to], immediate);
             }
           };
       case Arithmetic.XOR ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(Arithmetic.XOR, cpu.state, cpu.general[to], immediate);
+              cpu.general[to] =
+                  Arithmetic.apply64(Arithmetic.XOR, cpu.state, cpu.general[to], immediate);
             }
           };
       default ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply64(operation, cpu.state, cpu.general[to], immediate);
+              cpu.general[to] =
+                  Arithmetic.apply64(operation, cpu.state, cpu.general[to], immediate);
             }
           };
     };
@@ -195,42 +227,54 @@ final class RegisterArithmetic {
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(Arithmetic.ADD, cpu.state, (int) cpu.general[to], immediate) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(Arithmetic.ADD, cpu.state, (int) cpu.general[to], immediate)
+                      & 0xFFFF_FFFFL;
             }
           };
       case Arithmetic.OR ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(Arithmetic.OR, cpu.state, (int) cpu.general[to], immediate) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(Arithmetic.OR, cpu.state, (int) cpu.general[to], immediate)
+                      & 0xFFFF_FFFFL;
             }
           };
       case Arithmetic.AND ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(Arithmetic.AND, cpu.state, (int) cpu.general[to], immediate) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(Arithmetic.AND, cpu.state, (int) cpu.general[to], immediate)
+                      & 0xFFFF_FFFFL;
             }
           };
       case Arithmetic.SUB ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(Arithmetic.SUB, cpu.state, (int) cpu.general[to], immediate) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(Arithmetic.SUB, cpu.state, (int) cpu.general[to], immediate)
+                      & 0xFFFF_FFFFL;
             }
           };
       case Arithmetic.XOR ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(Arithmetic.XOR, cpu.state, (int) cpu.general[to], immediate) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(Arithmetic.XOR, cpu.state, (int) cpu.general[to], immediate)
+                      & 0xFFFF_FFFFL;
             }
           };
       default ->
           new Step() {
             @Override
             void run(InterpretedCpu cpu) {
-              cpu.general[to] = Arithmetic.apply32(operation, cpu.state, (int) cpu.general[to], immediate) & 0xFFFF_FFFFL;
+              cpu.general[to] =
+                  Arithmetic.apply32(operation, cpu.state, (int) cpu.general[to], immediate)
+                      & 0xFFFF_FFFFL;
             }
           };
     };

@@ -22,7 +22,9 @@ final class ShiftSteps {
     Place place = operands.place(0);
     Place count = operands.place(1);
     int mask = place.size == 8 ? 63 : 31;
-    if (place.size >= 4 && place instanceof Place.Register to && operands.operand(1).isImmediate()) {
+    if (place.size >= 4
+        && place instanceof Place.Register to
+        && operands.operand(1).isImmediate()) {
       int n = (int) operands.instruction().immediate() & mask;
       Step step = n == 0 ? null : ConstantShifts.shift(kind, to.register(), n, place.size);
       if (step != null) {
