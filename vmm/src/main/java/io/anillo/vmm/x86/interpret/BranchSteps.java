@@ -36,7 +36,7 @@ final class BranchSteps {
   }
 
   static Step conditional(Operands operands, int condition) {
-    if (operands.code64()) {
+    if (operands.ripMask() == -1L) {
       return new Branch(operands, condition);
     }
     return new Relative(operands) {

@@ -242,7 +242,9 @@ final class FloatingSteps {
     return mask & cpu.state.xcr0;
   }
 
-  /** The linear address; alignment is checked between the limit of the first byte and that of all. */
+  /**
+   * The linear address; alignment is checked between the limit of the first byte and that of all.
+   */
   private static long aligned(
       InterpretedCpu cpu, Address address, int bytes, boolean write, int alignment) {
     if ((address.linear(cpu, 1, write) & alignment - 1) != 0) {

@@ -297,8 +297,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     } catch (GuestFault fault) {
       compiledInstructions += state.instructions - before;
       if (canonicalFault && fault.vector == GuestFault.GENERAL_PROTECTION) {
-        // A region lies in one page.
-        asStackFault(fault, block.physical & -4096L | state.rip & 4095);
+        asStackFault(fault);
       }
       deliver(fault);
       return;
@@ -381,7 +380,8 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     runBlock(block);
     boolean retired = s.instructions != before;
     if (retired && !s.stackShadow) {
-      long conditions = s.pendingDebug | (trap && !singleStepCancelled ? DebugRegisters.SINGLE_STEP : 0);
+      long conditions =
+          s.pendingDebug | (trap && !singleStepCancelled ? DebugRegisters.SINGLE_STEP : 0);
       s.pendingDebug = 0;
       if (conditions != 0) {
         DebugRegisters.raise(s, conditions);
@@ -804,11 +804,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     int writes = page.writes;
     long physical = page.physical | linear & 4095;
     Block block =
-        builder.build(
-            physical,
-            wantedKey,
-            (wantedKey & SINGLE) != 0,
-            () -> nextPage(linear));
+        builder.build(physical, wantedKey, (wantedKey & SINGLE) != 0, () -> nextPage(linear));
     codeCache.insert(page, block, writes);
     return block;
   }

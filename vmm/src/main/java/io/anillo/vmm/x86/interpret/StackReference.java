@@ -6,8 +6,8 @@ import io.anillo.vmm.x86.decode.Decoder;
 import io.anillo.vmm.x86.decode.Instruction;
 
 /**
- * Tells, after the fact, whether an address that is not canonical was one of the stack segment. Only
- * for faults that working programs do not have.
+ * Tells, after the fact, whether an address that is not canonical was one of the stack segment.
+ * Only for faults that working programs do not have.
  */
 final class StackReference {
   private final Decoder decoder = new Decoder();
@@ -17,12 +17,12 @@ final class StackReference {
   boolean isStack(InterpretedCpu cpu, int key) {
     int length = cpu.readCode(bytes);
     try {
-      Instruction instruction =
-          decoder.decode(bytes, 0, length, InterpretedCpu.codeSizeOf(key));
+      Instruction instruction = decoder.decode(bytes, 0, length, InterpretedCpu.codeSizeOf(key));
       return switch (instruction.operation()) {
         case CALL, RET, LEAVE, ENTER, PUSHF, POPF, PUSH_SEGMENT, POP_SEGMENT -> true;
         // The operand in memory is read before the stack is touched.
-        case PUSH, CALL_INDIRECT -> instruction.segment() == CpuState.SS || canonical(cpu, instruction);
+        case PUSH, CALL_INDIRECT ->
+            instruction.segment() == CpuState.SS || canonical(cpu, instruction);
         // The stack is read before the operand in memory is written.
         case POP -> instruction.segment() == CpuState.SS || !canonicalStack(cpu);
         default -> instruction.segment() == CpuState.SS;

@@ -399,7 +399,10 @@ public abstract class PagedProcessor extends Processor {
     return plainMode();
   }
 
-  /** Raises #AC(0); an address that is not canonical is left to the translation, whose #GP goes first. */
+  /**
+   * Raises #AC(0); an address that is not canonical is left to the translation, whose #GP goes
+   * first.
+   */
   private void checkAlignment(long linear, int size) {
     if (state.privilege == 3
         && alignmentChecks()

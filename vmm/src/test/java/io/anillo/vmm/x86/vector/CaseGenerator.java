@@ -70,8 +70,7 @@ final class CaseGenerator {
           Operation.VERW);
 
   private static final Set<Operation> STRINGS =
-      EnumSet.of(
-          Operation.MOVS, Operation.STOS, Operation.LODS, Operation.SCAS, Operation.CMPS);
+      EnumSet.of(Operation.MOVS, Operation.STOS, Operation.LODS, Operation.SCAS, Operation.CMPS);
 
   private final byte[][] images = new byte[IMAGES][];
   private final Randomness random;
@@ -114,14 +113,12 @@ final class CaseGenerator {
   VectorCase make(Form form, int setup, int image) {
     boolean floating = isFloating(form);
     VectorCase c =
-        new VectorCase(
-            (int) random.next(),
-            setup,
-            image,
-            floating ? VectorCase.FLOATING : 0);
+        new VectorCase((int) random.next(), setup, image, floating ? VectorCase.FLOATING : 0);
     int stack = VectorLayout.segmentBase(setup, CpuState.SS) == 0 ? (int) VectorLayout.DATA : 0;
     int depth =
-        random.oneIn(8) ? 0x1000 * random.below(4) + random.below(32) - 16 : 0x800 + 8 * random.below(256);
+        random.oneIn(8)
+            ? 0x1000 * random.below(4) + random.below(32) - 16
+            : 0x800 + 8 * random.below(256);
     c.set(RSP, stack + depth & 0xFFFF_FFFFL);
     if (random.oneIn(24)) {
       c.set(RSP, random.next() & (c.segments().code64() ? -1L : 0xFFFF_FFFFL));
@@ -130,7 +127,8 @@ final class CaseGenerator {
     Encoding encoding = new Encoding(form, c);
     prepare(form, c, encoding);
     c.code = encoding.encode();
-    boolean area = form.operation() == Operation.X87 && (form.opcode() == 0xD9 || form.opcode() == 0xDD);
+    boolean area =
+        form.operation() == Operation.X87 && (form.opcode() == 0xD9 || form.opcode() == 0xDD);
     if (random.oneIn(40) && !area) {
       c.flags |= CpuState.AC;
     }
@@ -269,8 +267,9 @@ final class CaseGenerator {
     Encoding(Form form, VectorCase target) {
       this.form = form;
       this.target = target;
-      this.aligned = isFloating(form) && form.operation() != Operation.X87
-          || form.operation() == Operation.CMPXCHG8B;
+      this.aligned =
+          isFloating(form) && form.operation() != Operation.X87
+              || form.operation() == Operation.CMPXCHG8B;
       this.code64 = target.segments().code64();
       this.code16 = target.segments().code16();
       operandPrefix =
@@ -389,9 +388,10 @@ final class CaseGenerator {
         base = rm | (rex & 1) << 3;
       }
       boolean stack = (base & 7) == 4 && base == 4 || base == 5;
-      int segment = segmentPrefix < 0 || (code64 && segment() == CpuState.DS)
-          ? stack ? CpuState.SS : CpuState.DS
-          : segment();
+      int segment =
+          segmentPrefix < 0 || (code64 && segment() == CpuState.DS)
+              ? stack ? CpuState.SS : CpuState.DS
+              : segment();
       long offset = bitTestOffset(pointer(this, bytes, segment));
       memoryOffset = offset;
       long delta = 0;
@@ -399,7 +399,8 @@ final class CaseGenerator {
         displacement = new byte[] {(byte) random.next()};
         delta = displacement[0];
       } else if (word) {
-        int value = base < 0 && index < 0 ? (int) offset : (int) (random.next() >> random.below(32));
+        int value =
+            base < 0 && index < 0 ? (int) offset : (int) (random.next() >> random.below(32));
         if (ripRelative) {
           value = 0; // known when the length is
         }
@@ -463,8 +464,7 @@ final class CaseGenerator {
           long linear = offset + VectorLayout.segmentBase(target.setup, segment());
           long at = linear - VectorLayout.DATA;
           if (at >= 0 && at < VectorLayout.DATA_BYTES - 16 && random.below(3) != 0) {
-            ByteBuffer image =
-                ByteBuffer.wrap(images[target.image]).order(ByteOrder.LITTLE_ENDIAN);
+            ByteBuffer image = ByteBuffer.wrap(images[target.image]).order(ByteOrder.LITTLE_ENDIAN);
             long low = image.getLong((int) at);
             long high = image.getLong((int) at + 8);
             if (form.operation() == Operation.CMPXCHG8B) {
@@ -515,7 +515,8 @@ final class CaseGenerator {
       byte[] bytes = new byte[out.position()];
       out.get(0, bytes);
       if (ripRelative) {
-        long segmentBase = segment() >= CpuState.FS ? VectorLayout.segmentBase(target.setup, segment()) : 0;
+        long segmentBase =
+            segment() >= CpuState.FS ? VectorLayout.segmentBase(target.setup, segment()) : 0;
         long relative = memoryOffset - target.rip - bytes.length;
         if (relative != (int) relative) {
           relative = VectorLayout.DATA + random.below(0x2000) - target.rip - segmentBase;

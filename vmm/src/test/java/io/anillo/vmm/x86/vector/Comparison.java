@@ -89,8 +89,7 @@ final class Comparison {
       Long want = expected.changes.get(offset);
       Long got = actual.changes.get(offset);
       if (want == null || got == null) {
-        text.append(
-            "data at %x became %s, not %s; ".formatted(offset, hex(got), hex(want)));
+        text.append("data at %x became %s, not %s; ".formatted(offset, hex(got), hex(want)));
       } else {
         compare(text, "data at " + Integer.toHexString(offset), want, got);
       }

@@ -3,11 +3,38 @@ package io.anillo.vmm.x86.vector;
 /** Registers, flags, floating-point registers and memory from a seed: edges and random values. */
 final class InitialState {
   private static final long[] EDGES = {
-    0, 1, 2, -1, -2, 0x7F, 0x80, 0x81, 0xFF, 0x100, 0x7FFF, 0x8000, 0x8001, 0xFFFF, 0x1_0000,
-    0x7FFF_FFFFL, 0x8000_0000L, 0x8000_0001L, 0xFFFF_FFFFL, 0x1_0000_0000L, Long.MAX_VALUE,
-    Long.MIN_VALUE, Long.MIN_VALUE + 1, 0x5555_5555_5555_5555L, 0xAAAA_AAAA_AAAA_AAAAL,
-    0x0F0F_0F0F_0F0F_0F0FL, 0x8080_8080_8080_8080L, 0x0001_0203_0405_0607L, 0xFFFF_FFFF_0000_0000L,
-    0x9999_9999_9999_9999L, 0x0909_0909_0909_0909L, 0x7FFF_7FFF_7FFF_7FFFL
+    0,
+    1,
+    2,
+    -1,
+    -2,
+    0x7F,
+    0x80,
+    0x81,
+    0xFF,
+    0x100,
+    0x7FFF,
+    0x8000,
+    0x8001,
+    0xFFFF,
+    0x1_0000,
+    0x7FFF_FFFFL,
+    0x8000_0000L,
+    0x8000_0001L,
+    0xFFFF_FFFFL,
+    0x1_0000_0000L,
+    Long.MAX_VALUE,
+    Long.MIN_VALUE,
+    Long.MIN_VALUE + 1,
+    0x5555_5555_5555_5555L,
+    0xAAAA_AAAA_AAAA_AAAAL,
+    0x0F0F_0F0F_0F0F_0F0FL,
+    0x8080_8080_8080_8080L,
+    0x0001_0203_0405_0607L,
+    0xFFFF_FFFF_0000_0000L,
+    0x9999_9999_9999_9999L,
+    0x0909_0909_0909_0909L,
+    0x7FFF_7FFF_7FFF_7FFFL
   };
 
   private InitialState() {}

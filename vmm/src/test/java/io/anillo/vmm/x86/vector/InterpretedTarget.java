@@ -192,8 +192,7 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
             | CpuState.CR4_UMIP
             | CpuState.CR4_SMEP
             | CpuState.CR4_SMAP;
-    state.efer =
-        CpuState.EFER_SCE | CpuState.EFER_LME | CpuState.EFER_LMA | CpuState.EFER_NXE;
+    state.efer = CpuState.EFER_SCE | CpuState.EFER_LME | CpuState.EFER_LMA | CpuState.EFER_NXE;
     state.xcr0 = 3;
     state.gdtBase = SYSTEM + GDT;
     state.gdtLimit = 0x7F;

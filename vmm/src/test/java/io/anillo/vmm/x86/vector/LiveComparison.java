@@ -67,7 +67,14 @@ final class LiveComparison {
             if (!difference.isEmpty()) {
               failures++;
               if (shown++ < 2) {
-                System.out.println(form + ": " + difference + "\n  " + comparison.instruction(list.get(i)) + " " + list.get(i));
+                System.out.println(
+                    form
+                        + ": "
+                        + difference
+                        + "\n  "
+                        + comparison.instruction(list.get(i))
+                        + " "
+                        + list.get(i));
               }
             }
           }

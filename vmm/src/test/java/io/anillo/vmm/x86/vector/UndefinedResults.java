@@ -11,7 +11,6 @@ import static io.anillo.vmm.cpu.CpuState.ZF;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.Instruction;
 import io.anillo.vmm.x86.decode.Operand;
-import io.anillo.vmm.x86.decode.Operation;
 import org.jspecify.annotations.Nullable;
 
 /**
