@@ -97,7 +97,7 @@ class OvsOfctlTest {
     assertThat(ofctl("dump-aggregate")).contains("flow_count=9");
     ofctl("del-flows", "ip");
     assertThat(ofctl("dump-aggregate")).contains("flow_count=5");
-    ofctl("--strict", "del-flows", "priority=0");
+    Peers.succeed("ovs-ofctl", "-O", "OpenFlow13", "--strict", "del-flows", target, "priority=0");
     assertThat(ofctl("dump-aggregate")).contains("flow_count=4");
   }
 
