@@ -237,6 +237,18 @@ public final class Alu {
     return (zeroExtend(a, size) >>> count - 1 & 1) != 0;
   }
 
+  /** {@code flagResult} for the flags of a floating-point comparison: ZF, PF and CF in their places, others clear. */
+  public static long comparisonResult(int flags) {
+    return (flags & 0x40) != 0 ? 0 : 1;
+  }
+
+  /** {@code flagCarries} for the flags of a floating-point comparison. */
+  public static long comparisonCarries(int flags) {
+    // A result of 0 has even parity, one of 1 odd: bit 2 inverts where the flag says otherwise.
+    long invertParity = (flags >> 6 ^ flags >> 2) & 1;
+    return carries((flags & 1) != 0, false) | invertParity << 2;
+  }
+
   // ---- conditions
 
   public static boolean parity(long result, long carries) {

@@ -16,6 +16,7 @@ import io.anillo.vmm.x86.decode.CodeSize;
 import io.anillo.vmm.x86.execute.GuestFault;
 import io.anillo.vmm.x86.execute.fpu.X87Instructions;
 import io.anillo.vmm.x86.execute.simd.SimdUnit;
+import io.anillo.vmm.x86.execute.simd.SseControl;
 import io.anillo.vmm.x86.execute.system.DebugRegisters;
 import io.anillo.vmm.x86.execute.system.InterruptDelivery;
 import io.anillo.vmm.x86.execute.system.PortPermission;
@@ -557,8 +558,9 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
         && (state.cr4 & CpuState.CR4_OSFXSR) != 0;
   }
 
-  public SimdUnit simd() {
-    return simd;
+  /** What floating-point functions called by compiled code read and raise. */
+  public SseControl sseControl() {
+    return simd.control();
   }
 
   /** Lets hot code be compiled. Before the first instruction. */

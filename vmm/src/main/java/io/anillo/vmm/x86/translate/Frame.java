@@ -33,6 +33,11 @@ final class Frame {
   final int outcome;
   final int offset;
 
+  /** The XMM registers and the floating-point control; assigned only in regions that use SSE. */
+  final int xmm;
+
+  final int control;
+
   /** Temporaries: three longs and three ints, free to every instruction. */
   final int[] longs = new int[4];
 
@@ -61,6 +66,8 @@ final class Frame {
     memory = code.allocateLocal(TypeKind.REFERENCE);
     general = code.allocateLocal(TypeKind.REFERENCE);
     state = code.allocateLocal(TypeKind.REFERENCE);
+    xmm = code.allocateLocal(TypeKind.REFERENCE);
+    control = code.allocateLocal(TypeKind.REFERENCE);
     count = code.allocateLocal(TypeKind.INT);
     outcome = code.allocateLocal(TypeKind.INT);
     ripBase = code.allocateLocal(TypeKind.LONG);
@@ -94,6 +101,17 @@ final class Frame {
         .lstore(ripBase);
     code.aload(general).loadConstant(CpuState.BLOCK_RIP).lload(ripBase).lastore();
     reload();
+  }
+
+  /** Brings the XMM registers into reach; leaves when the guest may not use them now. */
+  void enterSse(int entry) {
+    current = entry;
+    done = 0;
+    code.aload(cpu).invokevirtual(Names.CPU, "sseAvailable", Names.type(Names.Z));
+    code.ifeq(sideExit());
+    code.aload(state).getfield(Names.STATE, "xmm", Names.LONG_ARRAY).astore(xmm);
+    code.aload(cpu).invokevirtual(Names.CPU, "sseControl", Names.type(Names.CONTROL));
+    code.astore(control);
   }
 
   private void reload() {

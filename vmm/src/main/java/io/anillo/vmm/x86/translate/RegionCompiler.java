@@ -80,10 +80,7 @@ final class RegionCompiler {
     writeWarmUp(frame);
     frame.enter();
     if (usesSse()) {
-      frame.current = entry.start;
-      frame.done = 0;
-      code.aload(frame.cpu).invokevirtual(Names.CPU, "sseAvailable", Names.type(Names.Z));
-      code.ifeq(frame.sideExit());
+      frame.enterSse(entry.start);
     }
     code.goto_(label(entry));
     for (int i = 0; i < blocks.size(); i++) {

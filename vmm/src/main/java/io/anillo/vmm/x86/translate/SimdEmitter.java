@@ -1,16 +1,76 @@
 package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.x86.decode.Instruction;
+import io.anillo.vmm.x86.decode.Operand;
+import java.lang.classfile.CodeBuilder;
 
-/** SSE instructions. */
+/** SSE instructions on XMM registers: what it has in common, and who knows which. */
 final class SimdEmitter {
   private SimdEmitter() {}
 
+  /** Whether generated code for the instruction touches XMM registers directly. */
   static boolean knows(Instruction instruction) {
-    return false;
+    boolean xmm = false;
+    for (int i = 0; i < instruction.operandCount(); i++) {
+      Operand.Kind kind = instruction.operand(i).kind();
+      if (kind == Operand.Kind.MMX) {
+        return false;
+      }
+      xmm |= kind == Operand.Kind.XMM;
+    }
+    return xmm;
   }
 
+  /** Writes an instruction; false, with nothing written, when no emitter knows it. */
   static boolean emit(Frame frame, Instruction instruction) {
-    return false;
+    return knows(instruction)
+        && (VectorMoveEmitter.emit(frame, instruction)
+            || VectorEmitter.emit(frame, instruction)
+            || ScalarEmitter.emit(frame, instruction));
+  }
+
+  static void pushLow(Frame frame, int register) {
+    frame.code.aload(frame.xmm).loadConstant(register * 2).laload();
+  }
+
+  static void pushHigh(Frame frame, int register) {
+    frame.code.aload(frame.xmm).loadConstant(register * 2 + 1).laload();
+  }
+
+  /** Stores a long local as the low half of a register. */
+  static void storeLow(Frame frame, int register, int local) {
+    frame.code.aload(frame.xmm).loadConstant(register * 2).lload(local).lastore();
+  }
+
+  static void storeHigh(Frame frame, int register, int local) {
+    frame.code.aload(frame.xmm).loadConstant(register * 2 + 1).lload(local).lastore();
+  }
+
+  static void clearHigh(Frame frame, int register) {
+    frame.code.aload(frame.xmm).loadConstant(register * 2 + 1).lconst_0().lastore();
+  }
+
+  /** Brings 16 bytes of memory into two long locals; {@code aligned} ones leave if they are not. */
+  static void fetch16(Frame frame, Instruction instruction, boolean aligned, int low, int high) {
+    CodeBuilder code = frame.code;
+    locate16(frame, instruction, aligned, false);
+    frame.pushMemory(8);
+    code.lstore(low);
+    code.aload(frame.memory).lload(frame.offset).loadConstant(8L).ladd();
+    code.invokevirtual(Names.MEMORY, "getLong", Names.type(Names.J, Names.J)).lstore(high);
+  }
+
+  static void locate16(Frame frame, Instruction instruction, boolean aligned, boolean write) {
+    CodeBuilder code = frame.code;
+    frame.pushAddress(instruction);
+    if (aligned) {
+      code.dup2().l2i().bipush(15).iand();
+      // The interpreter raises #GP for a misaligned operand; the stack is emptied on the way there.
+      var fine = code.newLabel();
+      code.ifeq(fine);
+      code.pop2().goto_(frame.sideExit());
+      code.labelBinding(fine);
+    }
+    frame.locate(16, write);
   }
 }

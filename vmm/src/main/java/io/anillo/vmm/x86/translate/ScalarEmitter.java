@@ -1,0 +1,183 @@
+package io.anillo.vmm.x86.translate;
+
+import io.anillo.vmm.x86.decode.Instruction;
+import io.anillo.vmm.x86.decode.Operand;
+import io.anillo.vmm.x86.execute.simd.SseConversions;
+import io.anillo.vmm.x86.execute.simd.SseDouble;
+import io.anillo.vmm.x86.execute.simd.SseSingle;
+import java.lang.classfile.CodeBuilder;
+import java.lang.constant.ClassDesc;
+
+/**
+ * Scalar and packed floating point: the pure functions of {@code x86.execute.simd}. Where one finds an exception that
+ * MXCSR does not have yet, the region is left and the interpreter does the instruction again, with all it entails.
+ */
+final class ScalarEmitter {
+  private static final ClassDesc DOUBLE = Names.of(SseDouble.class);
+  private static final ClassDesc SINGLE = Names.of(SseSingle.class);
+  private static final ClassDesc CONVERSIONS = Names.of(SseConversions.class);
+
+  private ScalarEmitter() {}
+
+  static boolean emit(Frame frame, Instruction instruction) {
+    switch (instruction.operation()) {
+      case ADDSD -> doubles(frame, instruction, "add");
+      case SUBSD -> doubles(frame, instruction, "subtract");
+      case MULSD -> doubles(frame, instruction, "multiply");
+      case DIVSD -> doubles(frame, instruction, "divide");
+      case MINSD -> doubles(frame, instruction, "minimum");
+      case MAXSD -> doubles(frame, instruction, "maximum");
+      case SQRTSD -> squareRoot(frame, instruction);
+      case ADDPD -> packedDoubles(frame, instruction, "add");
+      case SUBPD -> packedDoubles(frame, instruction, "subtract");
+      case MULPD -> packedDoubles(frame, instruction, "multiply");
+      case DIVPD -> packedDoubles(frame, instruction, "divide");
+      case ADDSS -> singles(frame, instruction, "add");
+      case SUBSS -> singles(frame, instruction, "subtract");
+      case MULSS -> singles(frame, instruction, "multiply");
+      case DIVSS -> singles(frame, instruction, "divide");
+      case UCOMISD -> compare(frame, instruction, "compareUnordered");
+      case COMISD -> compare(frame, instruction, "compareOrdered");
+      case CVTSI2SD -> fromInteger(frame, instruction);
+      case CVTTSD2SI -> truncate(frame, instruction);
+      default -> {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Brings a source of 8 bytes (or 4, zero-extended) into longs[3]. */
+  private static void fetch(Frame frame, Instruction instruction, int size) {
+    Operand from = instruction.operand(1);
+    if (from.isMemory()) {
+      frame.pushAddress(instruction);
+      frame.locate(size, false);
+      frame.pushMemory(size);
+      if (size == 4) {
+        frame.code.i2l();
+      }
+    } else {
+      SimdEmitter.pushLow(frame, from.register());
+    }
+    frame.code.lstore(frame.longs[3]);
+  }
+
+  /** Leaves if the function before found an exception. */
+  private static void checkExceptions(Frame frame) {
+    frame.code.aload(frame.control).getfield(Names.CONTROL, "exceptions", Names.I);
+    frame.code.ifne(frame.sideExit());
+  }
+
+  private static void doubles(Frame frame, Instruction instruction, String name) {
+    CodeBuilder code = frame.code;
+    int to = instruction.operand(0).register();
+    fetch(frame, instruction, 8);
+    SimdEmitter.pushLow(frame, to);
+    code.lload(frame.longs[3]).aload(frame.control);
+    code.invokestatic(DOUBLE, name, Names.type(Names.J, Names.J, Names.J, Names.CONTROL));
+    code.lstore(frame.longs[2]);
+    checkExceptions(frame);
+    SimdEmitter.storeLow(frame, to, frame.longs[2]);
+  }
+
+  private static void squareRoot(Frame frame, Instruction instruction) {
+    CodeBuilder code = frame.code;
+    fetch(frame, instruction, 8);
+    code.lload(frame.longs[3]).aload(frame.control);
+    code.invokestatic(DOUBLE, "squareRoot", Names.type(Names.J, Names.J, Names.CONTROL));
+    code.lstore(frame.longs[2]);
+    checkExceptions(frame);
+    SimdEmitter.storeLow(frame, instruction.operand(0).register(), frame.longs[2]);
+  }
+
+  private static void packedDoubles(Frame frame, Instruction instruction, String name) {
+    CodeBuilder code = frame.code;
+    int to = instruction.operand(0).register();
+    Operand from = instruction.operand(1);
+    if (from.isMemory()) {
+      SimdEmitter.fetch16(frame, instruction, true, frame.longs[2], frame.longs[3]);
+    } else {
+      SimdEmitter.pushLow(frame, from.register());
+      code.lstore(frame.longs[2]);
+      SimdEmitter.pushHigh(frame, from.register());
+      code.lstore(frame.longs[3]);
+    }
+    for (int half = 0; half < 2; half++) {
+      code.aload(frame.xmm).loadConstant(to * 2 + half).laload();
+      code.lload(frame.longs[2 + half]).aload(frame.control);
+      code.invokestatic(DOUBLE, name, Names.type(Names.J, Names.J, Names.J, Names.CONTROL));
+      code.lstore(frame.longs[2 + half]);
+    }
+    checkExceptions(frame);
+    SimdEmitter.storeLow(frame, to, frame.longs[2]);
+    SimdEmitter.storeHigh(frame, to, frame.longs[3]);
+  }
+
+  private static void singles(Frame frame, Instruction instruction, String name) {
+    CodeBuilder code = frame.code;
+    int to = instruction.operand(0).register();
+    fetch(frame, instruction, 4);
+    SimdEmitter.pushLow(frame, to);
+    code.l2i().lload(frame.longs[3]).l2i().aload(frame.control);
+    code.invokestatic(SINGLE, name, Names.type(Names.I, Names.I, Names.I, Names.CONTROL));
+    code.istore(frame.ints[3]);
+    checkExceptions(frame);
+    SimdEmitter.pushLow(frame, to);
+    code.loadConstant(0xFFFF_FFFF_0000_0000L).land();
+    code.iload(frame.ints[3]).i2l().loadConstant(0xFFFF_FFFFL).land().lor();
+    code.lstore(frame.longs[3]);
+    SimdEmitter.storeLow(frame, to, frame.longs[3]);
+  }
+
+  private static void compare(Frame frame, Instruction instruction, String name) {
+    CodeBuilder code = frame.code;
+    fetch(frame, instruction, 8);
+    SimdEmitter.pushLow(frame, instruction.operand(0).register());
+    code.lload(frame.longs[3]).aload(frame.control);
+    code.invokestatic(DOUBLE, name, Names.type(Names.I, Names.J, Names.J, Names.CONTROL));
+    code.istore(frame.ints[3]);
+    checkExceptions(frame);
+    code.iload(frame.ints[3]);
+    code.invokestatic(Names.ALU, "comparisonResult", Names.type(Names.J, Names.I));
+    code.lstore(frame.flagResult);
+    code.iload(frame.ints[3]);
+    code.invokestatic(Names.ALU, "comparisonCarries", Names.type(Names.J, Names.I));
+    code.lstore(frame.flagCarries);
+    frame.fusion = Fusion.NONE;
+  }
+
+  private static void fromInteger(Frame frame, Instruction instruction) {
+    CodeBuilder code = frame.code;
+    Operand from = instruction.operand(1);
+    IntegerEmitter.fetch(frame, instruction, from, 3);
+    if (from.sizeBytes() == 8) {
+      code.lload(frame.longs[3]);
+    } else {
+      code.iload(frame.ints[3]).i2l();
+    }
+    code.aload(frame.control);
+    code.invokestatic(
+        CONVERSIONS, "integerToDouble", Names.type(Names.J, Names.J, Names.CONTROL));
+    code.lstore(frame.longs[2]);
+    checkExceptions(frame);
+    SimdEmitter.storeLow(frame, instruction.operand(0).register(), frame.longs[2]);
+  }
+
+  private static void truncate(Frame frame, Instruction instruction) {
+    CodeBuilder code = frame.code;
+    Operand to = instruction.operand(0);
+    fetch(frame, instruction, 8);
+    code.lload(frame.longs[3]).loadConstant(to.sizeBytes() * 8).aload(frame.control);
+    code.invokestatic(
+        CONVERSIONS, "truncateDouble", Names.type(Names.J, Names.J, Names.I, Names.CONTROL));
+    code.lstore(frame.longs[2]);
+    checkExceptions(frame);
+    if (to.sizeBytes() == 8) {
+      frame.storeRegister(to, frame.longs[2]);
+    } else {
+      code.lload(frame.longs[2]).l2i().istore(frame.ints[3]);
+      frame.storeRegister(to, frame.ints[3]);
+    }
+  }
+}
