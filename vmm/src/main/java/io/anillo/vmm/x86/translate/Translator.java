@@ -10,8 +10,10 @@ import java.lang.classfile.attribute.CodeAttribute;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Compiles what the interpreter finds hot, on a thread of its own; the guest never waits for it.
@@ -23,8 +25,11 @@ public final class Translator implements HotCode, AutoCloseable {
   /** HotSpot does not compile longer methods. */
   private static final int METHOD_LIMIT = 7900;
 
+  private static final long WARM_UP_PAUSE_MICROS = 500;
+
   private final RegionBuilder builder;
   private final LinkedBlockingQueue<Request> queue = new LinkedBlockingQueue<>();
+  private final List<WarmUp> warming = new ArrayList<>();
   private final Thread thread;
   private volatile boolean closed;
   private volatile @org.jspecify.annotations.Nullable Throwable failure;
@@ -62,25 +67,22 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   private void work() {
-    while (!closed) {
-      Request request;
-      try {
-        request = queue.take();
-      } catch (InterruptedException e) {
-        return;
-      }
-      if (request.site.current()) {
-        try {
+    try {
+      while (!closed) {
+        Request request =
+            warming.isEmpty() ? queue.take() : queue.poll(WARM_UP_PAUSE_MICROS, TimeUnit.MICROSECONDS);
+        if (request != null && request.site.current()) {
           translate(request);
-        } catch (RuntimeException | Error e) {
-          // The guest goes on interpreted; the machine is told, and shows it as a fault of the
-          // monitor.
-          failure = e;
-          System.getLogger(Translator.class.getName())
-              .log(System.Logger.Level.ERROR, "translation stopped", e);
-          return;
         }
+        warming.removeIf(WarmUp::advance);
       }
+    } catch (InterruptedException e) {
+      // closed
+    } catch (RuntimeException | Error e) {
+      // The guest goes on interpreted; whoever runs the machine finds the failure.
+      failure = e;
+      System.getLogger(Translator.class.getName())
+          .log(System.Logger.Level.ERROR, "translation stopped", e);
     }
   }
 
@@ -100,8 +102,7 @@ public final class Translator implements HotCode, AutoCloseable {
       }
       CompiledCode code = define(bytes);
       code.complete(compiler.fallbacks(), compiler.longestPath());
-      WarmUp.run(code);
-      request.site.install(code);
+      warming.add(new WarmUp(code, request.site));
       regions++;
       instructions += compiler.longestPath();
       bytecodeBytes += bytes.length;
