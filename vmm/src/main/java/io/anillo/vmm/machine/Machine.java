@@ -48,7 +48,7 @@ public final class Machine implements AutoCloseable {
     this.translator =
         switch (config.engine()) {
           case INTERPRET -> null;
-          case TRANSLATE -> new Translator(memory);
+          case TRANSLATE -> Translator.background(memory);
         };
     CpuModel model = CpuModel.anilloV2(config.cpus());
     List<LongSupplier> tscOffsets = new ArrayList<>();
@@ -72,7 +72,7 @@ public final class Machine implements AutoCloseable {
       cpu.connect(board.busOf(i), board.interruptsOf(i));
       cpu.setExclusiveSection(executor.exclusiveSection()::run);
       if (translator != null) {
-        cpu.setHotCode(translator);
+        cpu.setHotCode(translator, Translator.HOT_RUNS);
       }
       threads.add(new ProcessorThread(this, cpu, executor));
     }

@@ -38,7 +38,7 @@ final class Block implements HotCode.Site {
   /** For an instruction that crosses into the next page, its bytes; else empty. */
   final byte[] crossingBytes;
 
-  /** Runs so far, until it is hot; negative when it is not to be compiled. */
+  /** Runs so far as steps. */
   int heat;
 
   /** What runs instead of the steps, once there is something. */

@@ -47,9 +47,6 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   private static final int FETCH_ENTRIES = 512;
 
-  /** Runs after which a block is offered for compilation. */
-  private static final int HOT = Integer.getInteger("anillo.hot", 3000);
-
   private static final int STACK_BIG = 4;
   private static final int SINGLE = 8;
 
@@ -80,6 +77,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   private volatile @Nullable Thread waiter;
   private @Nullable HotCode hotCode;
+  private int hotThreshold = Integer.MAX_VALUE;
   private long compiledLimit;
   private long compiledInstructions;
   private long compiledEntries;
@@ -270,26 +268,26 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
         continue;
       }
       CompiledCode code = block.compiled;
-      if (code != null) {
-        if (state.instructions + 2L * code.longestPath() < end) {
-          runCompiled(code, block, end);
-          continue;
-        }
-      } else if (block.heat >= 0 && ++block.heat == HOT && hotCode != null) {
-        heat(block);
+      if (code == null && ++block.heat == hotThreshold) {
+        offer(block);
+        code = block.compiled;
       }
-      runBlock(block);
+      if (code != null && state.instructions + 2L * code.longestPath() < end) {
+        runCompiled(code, end);
+      } else {
+        runBlock(block);
+      }
     }
   }
 
-  private void heat(Block block) {
+  private void offer(Block block) {
     HotCode compiler = hotCode;
     if (compiler != null && block.key == 2 && block.crossingBytes.length == 0) {
       compiler.request(block, block.physical);
     }
   }
 
-  private void runCompiled(CompiledCode code, Block block, long end) {
+  private void runCompiled(CompiledCode code, long end) {
     compiledLimit = end - code.longestPath();
     long before = state.instructions;
     int outcome;
@@ -563,9 +561,14 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     return simd.control();
   }
 
-  /** Lets hot code be compiled. Before the first instruction. */
-  public void setHotCode(HotCode compiler) {
+  /**
+   * Lets hot code be compiled. Before the first instruction.
+   *
+   * @param threshold runs after which a block is offered, 1 or more
+   */
+  public void setHotCode(HotCode compiler, int threshold) {
     this.hotCode = compiler;
+    this.hotThreshold = threshold;
   }
 
   /** Instructions that ran as compiled code, and how often it was entered. */

@@ -14,11 +14,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Compiles what the interpreter finds hot, on a thread of its own; the guest never waits for it.
  */
 public final class Translator implements HotCode, AutoCloseable {
+  /** Runs after which a block of code is worth compiling. */
+  public static final int HOT_RUNS = 3000;
+
   /** Instructions a region takes at first; halved while its method is too long for HotSpot. */
   private static final int INSTRUCTIONS = 250;
 
@@ -31,8 +35,9 @@ public final class Translator implements HotCode, AutoCloseable {
   private final LinkedBlockingQueue<Request> queue = new LinkedBlockingQueue<>();
   private final List<WarmUp> warming = new ArrayList<>();
   private final Thread thread;
+  private final boolean immediate;
   private volatile boolean closed;
-  private volatile @org.jspecify.annotations.Nullable Throwable failure;
+  private volatile @Nullable Throwable failure;
   private volatile long regions;
   private volatile long bytecodeBytes;
   private volatile long instructions;
@@ -47,14 +52,34 @@ public final class Translator implements HotCode, AutoCloseable {
    */
   public record Metrics(long regions, long instructions, long bytecodeBytes, long nanos) {}
 
-  public Translator(GuestMemory memory) {
+  private Translator(GuestMemory memory, boolean immediate) {
     this.builder = new RegionBuilder(memory);
-    this.thread = Thread.ofPlatform().name("translator").daemon(true).start(this::work);
+    this.immediate = immediate;
+    this.thread = Thread.ofPlatform().name("translator").daemon(true).unstarted(this::work);
+  }
+
+  /** A translator that compiles on a thread of its own. */
+  public static Translator background(GuestMemory memory) {
+    Translator translator = new Translator(memory, false);
+    translator.thread.start();
+    return translator;
+  }
+
+  /** A translator that compiles what it is asked for at once, for tests: with one processor only. */
+  public static Translator immediate(GuestMemory memory) {
+    return new Translator(memory, true);
   }
 
   @Override
   public void request(Site site, long physical) {
-    queue.add(new Request(site, physical));
+    if (!immediate) {
+      queue.add(new Request(site, physical));
+      return;
+    }
+    CompiledCode code = compile(physical);
+    if (code != null) {
+      site.install(code);
+    }
   }
 
   /** What stopped translation, if anything did: a fault of the monitor. */
@@ -86,14 +111,27 @@ public final class Translator implements HotCode, AutoCloseable {
     }
   }
 
-  @SuppressWarnings("NonAtomicVolatileUpdate") // written by this thread alone
   private void translate(Request request) {
+    CompiledCode code = compile(request.physical);
+    if (code != null) {
+      warming.add(new WarmUp(code, request.site));
+    }
+  }
+
+  /**
+   * Compiles the region of an entry, now. HotSpot has not seen it yet.
+   *
+   * @param physical guest-physical address of the entry
+   * @return null where no instruction can be decoded
+   */
+  @SuppressWarnings("NonAtomicVolatileUpdate") // one thread compiles
+  private @Nullable CompiledCode compile(long physical) {
     long start = System.nanoTime();
-    int entry = (int) request.physical & 4095;
-    for (int limit = INSTRUCTIONS; limit >= 8; limit /= 2) {
-      List<RegionBlock> blocks = builder.build(request.physical, limit);
-      if (blocks.isEmpty() || blocks.stream().noneMatch(block -> block.start == entry)) {
-        return;
+    int entry = (int) physical & 4095;
+    for (int limit = INSTRUCTIONS; limit > 0; limit /= 2) {
+      List<RegionBlock> blocks = builder.build(physical, limit);
+      if (blocks.stream().noneMatch(block -> block.start == entry)) {
+        return null;
       }
       RegionCompiler compiler = new RegionCompiler(blocks, entry);
       byte[] bytes = compiler.compile();
@@ -102,13 +140,13 @@ public final class Translator implements HotCode, AutoCloseable {
       }
       CompiledCode code = define(bytes);
       code.complete(compiler.fallbacks(), compiler.longestPath());
-      warming.add(new WarmUp(code, request.site));
       regions++;
       instructions += compiler.longestPath();
       bytecodeBytes += bytes.length;
       nanos += System.nanoTime() - start;
-      return;
+      return code;
     }
+    return null;
   }
 
   private static int methodBytes(byte[] classFile) {

@@ -15,6 +15,7 @@ import io.anillo.vmm.cpu.Exit;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.interpret.CodeCache;
 import io.anillo.vmm.x86.interpret.InterpretedCpu;
+import io.anillo.vmm.x86.translate.Translator;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
@@ -43,6 +44,11 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
   private final byte[] data = new byte[VectorLayout.DATA_BYTES];
 
   InterpretedTarget() {
+    this(false);
+  }
+
+  /** With everything translated before it runs, or nothing. */
+  InterpretedTarget(boolean translate) {
     cpu =
         new InterpretedCpu(
             0,
@@ -54,6 +60,9 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
             bytes -> Arrays.fill(bytes, (byte) 0x5A));
     cpu.connect(new EmptyBus(), new NoInterrupts());
     state = cpu.state();
+    if (translate) {
+      cpu.setHotCode(Translator.immediate(memory), 1);
+    }
     Arrays.fill(breakpoints, (byte) 0xCC);
     for (int at = 0; at < VectorLayout.CODE_BYTES; at += 4096) {
       map(VectorLayout.CODE + at, CODE_PHYSICAL + at | USER_PAGE);

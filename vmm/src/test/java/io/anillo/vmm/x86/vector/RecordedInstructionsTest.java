@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 class RecordedInstructionsTest {
   private static final String INTEGER = "integer-code.bin.gz", FLOATING = "floating-code.bin.gz";
   private static final int SHOWN = 40;
+  private static final int TRANSLATED_SHARE = Integer.getInteger("anillo.vectors.share", 8);
 
   private final Comparison comparison = new Comparison();
 
@@ -36,6 +37,45 @@ class RecordedInstructionsTest {
   void instructionsDoTheSameInsideBlocks() throws IOException {
     assertThat(replay(INTEGER, true)).isEmpty();
     assertThat(replay(FLOATING, true)).isEmpty();
+  }
+
+  /** Every case is a class of its own here, so only one in {@link #TRANSLATED_SHARE} is taken. */
+  @Test
+  void instructionsDoTheSameTranslated() throws IOException {
+    assertThat(replayTranslated(INTEGER)).isEmpty();
+    assertThat(replayTranslated(FLOATING)).isEmpty();
+  }
+
+  private List<String> replayTranslated(String file) throws IOException {
+    List<String> differences = new ArrayList<>();
+    byte[][] images = new byte[CaseGenerator.IMAGES][];
+    for (int i = 0; i < images.length; i++) {
+      images[i] = InitialState.image(i);
+    }
+    int number = 0;
+    try (InterpretedTarget translated = new InterpretedTarget(true)) {
+      BlockwiseTarget target = new BlockwiseTarget(translated);
+      for (VectorFile.Group group : read(file)) {
+        if (showsTrapFlag(group.name())) {
+          continue;
+        }
+        for (VectorFile.Recorded recorded : group.cases()) {
+          VectorCase c = recorded.vectorCase();
+          if (!c.segments().code64()
+              || !BlockwiseTarget.canRun(c, recorded.outcome())
+              || number++ % TRANSLATED_SHARE != 0) {
+            continue;
+          }
+          target.useImage(images[c.image]);
+          String difference = comparison.differences(c, recorded.outcome(), target.run(c));
+          if (!difference.isEmpty() && differences.size() < SHOWN) {
+            differences.add(group.name() + ": " + difference + c);
+          }
+        }
+      }
+    }
+    assertThat(number).isGreaterThan(1000);
+    return differences;
   }
 
   @Test
