@@ -237,7 +237,10 @@ public final class Alu {
     return (zeroExtend(a, size) >>> count - 1 & 1) != 0;
   }
 
-  /** {@code flagResult} for the flags of a floating-point comparison: ZF, PF and CF in their places, others clear. */
+  /**
+   * {@code flagResult} for the flags of a floating-point comparison: ZF, PF and CF in their places,
+   * others clear.
+   */
   public static long comparisonResult(int flags) {
     return (flags & 0x40) != 0 ? 0 : 1;
   }

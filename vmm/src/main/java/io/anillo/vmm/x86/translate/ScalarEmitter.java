@@ -9,8 +9,9 @@ import java.lang.classfile.CodeBuilder;
 import java.lang.constant.ClassDesc;
 
 /**
- * Scalar and packed floating point: the pure functions of {@code x86.execute.simd}. Where one finds an exception that
- * MXCSR does not have yet, the region is left and the interpreter does the instruction again, with all it entails.
+ * Scalar and packed floating point: the pure functions of {@code x86.execute.simd}. Where one finds
+ * an exception that MXCSR does not have yet, the region is left and the interpreter does the
+ * instruction again, with all it entails.
  */
 final class ScalarEmitter {
   private static final ClassDesc DOUBLE = Names.of(SseDouble.class);
@@ -157,8 +158,7 @@ final class ScalarEmitter {
       code.iload(frame.ints[3]).i2l();
     }
     code.aload(frame.control);
-    code.invokestatic(
-        CONVERSIONS, "integerToDouble", Names.type(Names.J, Names.J, Names.CONTROL));
+    code.invokestatic(CONVERSIONS, "integerToDouble", Names.type(Names.J, Names.J, Names.CONTROL));
     code.lstore(frame.longs[2]);
     checkExceptions(frame);
     SimdEmitter.storeLow(frame, instruction.operand(0).register(), frame.longs[2]);

@@ -65,7 +65,9 @@ public final class Translator implements HotCode, AutoCloseable {
     return translator;
   }
 
-  /** A translator that compiles what it is asked for at once, for tests: with one processor only. */
+  /**
+   * A translator that compiles what it is asked for at once, for tests: with one processor only.
+   */
   public static Translator immediate(GuestMemory memory) {
     return new Translator(memory, true);
   }
@@ -95,7 +97,9 @@ public final class Translator implements HotCode, AutoCloseable {
     try {
       while (!closed) {
         Request request =
-            warming.isEmpty() ? queue.take() : queue.poll(WARM_UP_PAUSE_MICROS, TimeUnit.MICROSECONDS);
+            warming.isEmpty()
+                ? queue.take()
+                : queue.poll(WARM_UP_PAUSE_MICROS, TimeUnit.MICROSECONDS);
         if (request != null && request.site.current()) {
           translate(request);
         }

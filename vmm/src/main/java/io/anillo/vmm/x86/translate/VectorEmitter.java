@@ -78,8 +78,20 @@ final class VectorEmitter {
       return shift(frame, instruction, counted);
     }
     switch (operation) {
-      case PAND, ANDPS, ANDPD, PANDN, ANDNPS, ANDNPD, POR, ORPS, ORPD, PXOR, XORPS, XORPD,
-          PADDQ, PSUBQ ->
+      case PAND,
+          ANDPS,
+          ANDPD,
+          PANDN,
+          ANDNPS,
+          ANDNPD,
+          POR,
+          ORPS,
+          ORPD,
+          PXOR,
+          XORPS,
+          XORPD,
+          PADDQ,
+          PSUBQ ->
           bothHalves(frame, instruction, null);
       case PUNPCKLQDQ, UNPCKLPD -> unpack(frame, instruction, false);
       case PUNPCKHQDQ, UNPCKHPD -> unpack(frame, instruction, true);
@@ -118,8 +130,7 @@ final class VectorEmitter {
       code.aload(frame.xmm).loadConstant(to * 2 + half).laload();
       if (function != null) {
         code.lload(frame.longs[2 + half]);
-        code.invokestatic(
-            function.owner, function.name, Names.type(Names.J, Names.J, Names.J));
+        code.invokestatic(function.owner, function.name, Names.type(Names.J, Names.J, Names.J));
       } else {
         combine(frame, instruction.operation(), frame.longs[2 + half]);
       }
@@ -190,7 +201,9 @@ final class VectorEmitter {
       SimdEmitter.pushHigh(frame, register);
       code.loadConstant(count);
       code.invokestatic(
-          SHIFTS, name + (half == 0 ? "Low" : "High"), Names.type(Names.J, Names.J, Names.J, Names.I));
+          SHIFTS,
+          name + (half == 0 ? "Low" : "High"),
+          Names.type(Names.J, Names.J, Names.J, Names.I));
       code.lstore(frame.longs[2 + half]);
     }
     SimdEmitter.storeLow(frame, register, frame.longs[2]);

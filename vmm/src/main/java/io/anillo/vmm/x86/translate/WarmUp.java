@@ -4,8 +4,9 @@ import io.anillo.vmm.x86.interpret.CompiledCode;
 import io.anillo.vmm.x86.interpret.HotCode;
 
 /**
- * Gets a region past HotSpot's interpreter, in which it would run slower than interpreted guest code, before the guest
- * runs it: calls it without a processor, a little at a time, until it is compiled.
+ * Gets a region past HotSpot's interpreter, in which it would run slower than interpreted guest
+ * code, before the guest runs it: calls it without a processor, a little at a time, until it is
+ * compiled.
  *
  * <p>Whether it is compiled shows in the time of a call. A wrong guess costs speed, nothing else.
  */
