@@ -2,6 +2,7 @@ package io.anillo.vmm.x86.interpret;
 
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.execute.Alu;
+import io.anillo.vmm.x86.execute.GuestFault;
 import io.anillo.vmm.x86.execute.system.PortPermission;
 
 /**
@@ -76,8 +77,18 @@ final class StringSteps {
         }
         return;
       }
+      long flagResult = cpu.state.flagResult;
+      long flagCarries = cpu.state.flagCarries;
       for (int i = 0; i < PIECE_ELEMENTS; i++) {
-        boolean more = element(cpu);
+        boolean more;
+        try {
+          more = element(cpu);
+        } catch (GuestFault fault) {
+          // A fault in the middle leaves the flags from before (Intel SDM vol. 2B, REP).
+          cpu.state.flagResult = flagResult;
+          cpu.state.flagCarries = flagCarries;
+          throw fault;
+        }
         count--;
         cpu.setGeneral(CpuState.RCX, addressBytes, count);
         if (count == 0 || !more) {

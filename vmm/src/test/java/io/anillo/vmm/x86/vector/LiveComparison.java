@@ -62,7 +62,6 @@ final class LiveComparison {
                   comparison.differences(list.get(i), outcomes.get(i), model.run(list.get(i)));
             } catch (RuntimeException e) {
               difference = "the interpreter threw " + e;
-              if (shown == 0) e.printStackTrace(System.out);
             }
             if (!difference.isEmpty()) {
               failures++;

@@ -1,0 +1,46 @@
+package io.anillo.vmm.x86.interpret;
+
+import io.anillo.vmm.cpu.LocalInterrupts;
+
+/** An interrupt controller with one request line. */
+final class TestController implements LocalInterrupts {
+  /** The vector that waits, or -1. */
+  int vector = -1;
+
+  private int priority;
+
+  @Override
+  public boolean pending() {
+    return vector >= 0;
+  }
+
+  @Override
+  public int acknowledge() {
+    int taken = vector;
+    vector = -1;
+    return taken;
+  }
+
+  @Override
+  public int taskPriorityClass() {
+    return priority;
+  }
+
+  @Override
+  public void setTaskPriorityClass(int priorityClass) {
+    priority = priorityClass;
+  }
+
+  @Override
+  public long readMsr(int index) {
+    throw new UnknownMsrException(index);
+  }
+
+  @Override
+  public void writeMsr(int index, long value) {
+    throw new UnknownMsrException(index);
+  }
+
+  @Override
+  public void initReset() {}
+}
