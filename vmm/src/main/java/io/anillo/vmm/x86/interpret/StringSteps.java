@@ -2,7 +2,6 @@ package io.anillo.vmm.x86.interpret;
 
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.execute.Alu;
-import io.anillo.vmm.x86.execute.GuestFault;
 import io.anillo.vmm.x86.execute.system.PortPermission;
 
 /**
@@ -77,18 +76,9 @@ final class StringSteps {
         }
         return;
       }
-      long flagResult = cpu.state.flagResult;
-      long flagCarries = cpu.state.flagCarries;
+      // A fault in the middle leaves the flags of the last whole iteration, as on AMD's processors.
       for (int i = 0; i < PIECE_ELEMENTS; i++) {
-        boolean more;
-        try {
-          more = element(cpu);
-        } catch (GuestFault fault) {
-          // A fault in the middle leaves the flags from before (Intel SDM vol. 2B, REP).
-          cpu.state.flagResult = flagResult;
-          cpu.state.flagCarries = flagCarries;
-          throw fault;
-        }
+        boolean more = element(cpu);
         count--;
         cpu.setGeneral(CpuState.RCX, addressBytes, count);
         if (count == 0 || !more) {

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Lengths agree with binutils' disassembler; bytes are decoded or refused. */
 class DisassemblerAgreementTest {
   private static final int SLOT = 32;
-  private static final int SLOTS = 60_000;
+  private static final int SLOTS = 20_000;
   private static final long SEED = 20260103;
   private static final Pattern LINE =
       Pattern.compile("^\\s*([0-9a-f]+):\t((?:[0-9a-f]{2} )+)\\s*(.*)$");

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  * {@code -Danillo.fuzz.seed=} repeats one.
  */
 class GarbageExecutionTest {
-  private static final int ROUNDS = Integer.getInteger("anillo.fuzz.rounds", 60);
+  private static final int ROUNDS = Integer.getInteger("anillo.fuzz.rounds", 30);
   private static final long SEED = Long.getLong("anillo.fuzz.seed", 20260102L);
   private static final int BUDGET = 400;
 
