@@ -120,6 +120,9 @@ final class OptionValues {
   record DebugExit(int port) {
     private static final int DEFAULT_PORT = 0xF4;
 
+    /** The device takes four ports. */
+    private static final int LAST_PORT = 0xFFFC;
+
     static DebugExit parse(String text) {
       List<String> parts = commaSeparated(text);
       if (!parts.getFirst().equals("debug-exit")) {
@@ -137,8 +140,8 @@ final class OptionValues {
         } catch (NumberFormatException e) {
           port = -1;
         }
-        if (port < 0 || port > 0xFFFF) {
-          throw new TypeConversionException("'" + part + "' is not a port from 0 to 0xffff");
+        if (port < 0 || port > LAST_PORT) {
+          throw new TypeConversionException("'" + part + "' is not a port from 0 to 0xfffc");
         }
       }
       return new DebugExit(port);

@@ -40,24 +40,7 @@ final class VmmMachineFactory implements GuestMachine.Factory {
       for (OptionValues.Disk disk : plan.disks()) {
         disks.add(open(disk));
       }
-      MachineConfig config =
-          new MachineConfig(
-              plan.cpus(),
-              plan.memoryBytes(),
-              switch (plan.engine()) {
-                case AUTO, INTERPRET -> MachineConfig.Engine.INTERPRET;
-              },
-              kernel,
-              initialRamDisk,
-              plan.commandLine(),
-              plan.serial(),
-              disks,
-              networks,
-              List.of(),
-              plan.debugExitPort(),
-              plan.noReboot(),
-              Clock.system(),
-              EntropySource.system());
+      MachineConfig config = config(plan, kernel, initialRamDisk, disks, networks);
       VmmGuestMachine machine = new VmmGuestMachine(Machine.create(config), disks);
       complete = true;
       return machine;
@@ -81,6 +64,36 @@ final class VmmMachineFactory implements GuestMachine.Factory {
       return NetworkChoice.open(network);
     } catch (IOException | IllegalArgumentException e) {
       throw notStarted("--network " + network + " cannot be used: " + e.getMessage() + ".");
+    }
+  }
+
+  private static MachineConfig config(
+      MachinePlan plan,
+      ByteBuffer kernel,
+      ByteBuffer initialRamDisk,
+      List<BlockBackend> disks,
+      List<NetworkBackend> networks)
+      throws CommandException {
+    try {
+      return new MachineConfig(
+          plan.cpus(),
+          plan.memoryBytes(),
+          switch (plan.engine()) {
+            case AUTO, INTERPRET -> MachineConfig.Engine.INTERPRET;
+          },
+          kernel,
+          initialRamDisk,
+          plan.commandLine(),
+          plan.serial(),
+          disks,
+          networks,
+          List.of(),
+          plan.debugExitPort(),
+          plan.noReboot(),
+          Clock.system(),
+          EntropySource.system());
+    } catch (IllegalArgumentException e) {
+      throw notStarted("the machine cannot be made: " + e.getMessage() + ".");
     }
   }
 

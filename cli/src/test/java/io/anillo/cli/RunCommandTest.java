@@ -166,7 +166,7 @@ class RunCommandTest {
         Arguments.of(List.of("--disk", "x,fast"), "'fast' is not an option of a disk"),
         Arguments.of(List.of("--serial", "tcp:1"), "none of stdio, file:PATH and none"),
         Arguments.of(List.of("--device", "gpu"), "the device 'gpu' is not known"),
-        Arguments.of(List.of("--device", "debug-exit,port=70000"), "not a port"),
+        Arguments.of(List.of("--device", "debug-exit,port=65533"), "not a port"),
         Arguments.of(List.of("--timeout", "soon"), "not a time such as 60s or 5m"),
         Arguments.of(List.of("--kernel"), "Missing required parameter"),
         Arguments.of(List.of("--frobnicate"), "Unknown option: '--frobnicate'"),
