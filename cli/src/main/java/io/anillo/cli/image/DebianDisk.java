@@ -16,7 +16,7 @@ import java.util.Map;
  * @param disk a raw image; what the guest writes stays in it
  */
 public record DebianDisk(Path kernel, Path initialRamDisk, Path disk) {
-  private static final String NAME = "debian-12-1";
+  private static final String NAME = "debian-12-2";
   private static final String SUITE = "bookworm";
   private static final String DISK_SIZE = "4G";
 
