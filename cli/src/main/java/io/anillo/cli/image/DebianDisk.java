@@ -40,7 +40,7 @@ public record DebianDisk(Path kernel, Path initialRamDisk, Path disk) {
           "udev");
 
   /** The kernel's command line for this disk. */
-  public static final String COMMAND_LINE = "root=/dev/vda rw console=ttyS0";
+  public static final String COMMAND_LINE = "root=/dev/vda rw console=ttyS0 quiet";
 
   /** The disk, built now when it is not there. */
   public static DebianDisk get(GuestCache cache, boolean again, Progress progress)
