@@ -110,19 +110,13 @@ public final class PowerCutDisk implements Disk {
     if (end > size) {
       grow(end);
     }
-    boolean lastGasp = false;
-    try {
-      power.use();
-    } catch (PowerCut cut) {
-      // the write under way when the power fails may still reach the disk in part
-      lastGasp = true;
-      throw cut;
-    } finally {
-      pending.add(new Write(offset, data));
-      if (!lastGasp) {
-        System.arraycopy(data, 0, present, (int) offset, data.length);
-      }
+    if (power.isOff()) {
+      throw new PowerCut();
     }
+    // the write under way when the power fails may still reach the disk in part
+    pending.add(new Write(offset, data));
+    power.use();
+    System.arraycopy(data, 0, present, (int) offset, data.length);
   }
 
   private void grow(int newSize) {

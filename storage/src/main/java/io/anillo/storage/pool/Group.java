@@ -1,0 +1,142 @@
+package io.anillo.storage.pool;
+
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.util.BitSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Slabs of different disks that together hold blocks with one redundancy. Pointers name the group,
+ * not the disk, so a slab can move without a pointer changing.
+ */
+final class Group {
+  static final int STRIPE_UNITS = 16;
+
+  final int id;
+  final Redundancy redundancy;
+  final boolean metadata;
+  final int slabUnits;
+  final PoolDisk[] disks;
+  final int[] slabs;
+
+  /** While a column moves or is rebuilt: where to. Written as well, not yet read. */
+  final @Nullable PoolDisk[] targetDisks;
+
+  final int[] targetSlabs;
+
+  /** Units in use or waiting to be free. In granules. Guarded by the allocator. */
+  final BitSet used = new BitSet();
+
+  int usedGranules;
+  int cursor;
+
+  Group(
+      int id,
+      Redundancy redundancy,
+      boolean metadata,
+      int slabUnits,
+      PoolDisk[] disks,
+      int[] slabs) {
+    this.id = id;
+    this.redundancy = redundancy;
+    this.metadata = metadata;
+    this.slabUnits = slabUnits;
+    this.disks = disks;
+    this.slabs = slabs;
+    this.targetDisks = new PoolDisk[disks.length];
+    this.targetSlabs = new int[disks.length];
+  }
+
+  int width() {
+    return disks.length;
+  }
+
+  /** Units that pointers can name. */
+  int units() {
+    return slabUnits * redundancy.data();
+  }
+
+  int granules() {
+    return units() / redundancy.granule();
+  }
+
+  int freeGranules() {
+    return granules() - usedGranules;
+  }
+
+  /** Whether no column is missing, so that new blocks get all their redundancy. */
+  boolean whole() {
+    for (PoolDisk disk : disks) {
+      if (!disk.usable()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Columns that cannot be written now. */
+  int missing() {
+    int missing = 0;
+    for (PoolDisk disk : disks) {
+      if (!disk.usable()) {
+        missing++;
+      }
+    }
+    return missing;
+  }
+
+  boolean writable() {
+    return missing() <= redundancy.extra();
+  }
+
+  boolean contains(PoolDisk disk) {
+    for (int i = 0; i < disks.length; i++) {
+      if (disks[i] == disk || targetDisks[i] == disk) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void write(DataOutputStream out) throws IOException {
+    out.writeInt(id);
+    out.writeByte(redundancy.kind().ordinal());
+    out.writeByte(redundancy.data());
+    out.writeByte(redundancy.extra());
+    out.writeBoolean(metadata);
+    for (int i = 0; i < disks.length; i++) {
+      out.writeInt(disks[i].id);
+      out.writeInt(slabs[i]);
+    }
+  }
+
+  /** Finds the disk of an id. */
+  interface Disks {
+    PoolDisk disk(int id) throws IOException;
+  }
+
+  static Group read(DataInputStream in, Disks known, int slabUnits) throws IOException {
+    int id = in.readInt();
+    int kind = in.readUnsignedByte();
+    int data = in.readUnsignedByte();
+    int extra = in.readUnsignedByte();
+    boolean metadata = in.readBoolean();
+    Redundancy redundancy;
+    try {
+      redundancy = new Redundancy(Redundancy.Kind.values()[kind], data, extra);
+    } catch (IllegalArgumentException | ArrayIndexOutOfBoundsException invalid) {
+      throw new IOException("the pool's list of groups is damaged", invalid);
+    }
+    PoolDisk[] disks = new PoolDisk[redundancy.width()];
+    int[] slabs = new int[disks.length];
+    for (int i = 0; i < disks.length; i++) {
+      disks[i] = known.disk(in.readInt());
+      slabs[i] = in.readInt();
+      if (slabs[i] < 0 || slabs[i] >= disks[i].slabs) {
+        throw new IOException("the pool's list of groups is damaged: slab " + slabs[i]);
+      }
+    }
+    return new Group(id, redundancy, metadata, slabUnits, disks, slabs);
+  }
+}

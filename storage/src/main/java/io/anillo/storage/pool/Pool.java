@@ -1,0 +1,624 @@
+package io.anillo.storage.pool;
+
+import io.anillo.storage.disk.Disk;
+import io.anillo.storage.pool.PoolEvent.Kind;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Several disks as one store of thin volumes. All methods may be called from any thread; what has
+ * returned is durable unless it says otherwise.
+ */
+public final class Pool implements AutoCloseable {
+  private static final int LOG_BYTES_PER_COMMIT = 2 << 20;
+  private static final int FREED_PER_COMMIT = 65536;
+  private static final Duration FULL_WAIT = Duration.ofMillis(200);
+
+  private final PoolState state;
+  private final Committer committer;
+  private final PoolMaintenance maintenance;
+  private final ReentrantLock structure = new ReentrantLock();
+  private final Map<String, Throttle> throttles = new ConcurrentHashMap<>();
+  private final Map<Integer, Set<ThinVolume>> open = new ConcurrentHashMap<>();
+  private final @Nullable Thread background;
+  private volatile boolean closing;
+
+  private Pool(PoolOpener.Opened opened, PoolOptions options) {
+    this.state = opened.state();
+    this.committer = opened.committer();
+    this.maintenance = new PoolMaintenance(state, committer, structure);
+    if (options.background()) {
+      background = Thread.ofPlatform().daemon().name("pool-" + state.name).unstarted(this::tend);
+      background.start();
+    } else {
+      background = null;
+    }
+  }
+
+  /** Makes a pool of disks; what they held is lost. The pool closes them. */
+  public static Pool create(String name, List<Disk> disks, PoolOptions options)
+      throws IOException {
+    return new Pool(new PoolOpener(options).create(name, disks), options);
+  }
+
+  /** Opens a pool from its disks, in any order. */
+  public static Pool open(List<Disk> disks, PoolOptions options) throws IOException {
+    return new Pool(new PoolOpener(options).open(disks), options);
+  }
+
+  /** The pool that a disk belongs to. */
+  public static Optional<UUID> poolOf(Disk disk) throws IOException {
+    return DiskLabel.read(disk).map(DiskLabel::pool);
+  }
+
+  public String name() {
+    return state.name;
+  }
+
+  public UUID uuid() {
+    return state.uuid;
+  }
+
+  private void tend() {
+    while (!closing) {
+      try {
+        Thread.sleep(1000);
+        if (state.takeSpareWanted()) {
+          maintenance.rebuildOntoSpares();
+        }
+        if (state.pending.size() > 0) {
+          commit();
+        }
+      } catch (InterruptedException ended) {
+        return;
+      } catch (IOException failure) {
+        state.listener.event(
+            new PoolEvent(Kind.DISK_FAILED, state.name, String.valueOf(failure.getMessage())));
+      }
+    }
+  }
+
+  /** Makes everything durable that was done before. */
+  void commit() throws IOException {
+    committer.commit();
+  }
+
+  /** Keeps what waits in memory within bounds. */
+  void relieve() throws IOException {
+    if (state.updates.get() > Committer.UPDATES_PER_CHECKPOINT) {
+      committer.checkpoint();
+    } else if (state.pending.size() > LOG_BYTES_PER_COMMIT
+        || state.pending.freedCount() > FREED_PER_COMMIT) {
+      committer.commit();
+    }
+  }
+
+  /** Takes space for a write, waiting for it if the pool is full. */
+  SpaceAllocator.Run allocate(VolumeRecord volume, int blockUnits, int wanted)
+      throws IOException {
+    boolean told = false;
+    while (true) {
+      SpaceAllocator.Run run =
+          state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
+      if (run != null) {
+        return run;
+      }
+      if (state.pending.freedCount() > 0) {
+        commit();
+        run = state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
+        if (run != null) {
+          return run;
+        }
+      }
+      state.requireWorking();
+      if (volume.failWhenFull()) {
+        throw new IOException("No space left in pool " + state.name);
+      }
+      if (closing) {
+        throw new IOException("pool " + state.name + " was closed while a write waited for space");
+      }
+      requireDisks(volume.redundancy());
+      if (!told) {
+        told = true;
+        state.listener.event(
+            new PoolEvent(
+                Kind.FULL,
+                state.name,
+                "volume " + volume.name() + " waits for space: add a disk or delete something"));
+      }
+      state.allocator.awaitSpace(FULL_WAIT.toMillis());
+    }
+  }
+
+  /** Throws when too few disks work for anything to be written, now or after a deletion. */
+  private void requireDisks(Redundancy redundancy) throws IOException {
+    int usable = 0;
+    for (PoolDisk disk : state.disks()) {
+      usable += disk.usable() ? 1 : 0;
+    }
+    if (usable < redundancy.data()) {
+      throw new IOException(
+          "only %d disks of pool %s work; %s needs %d"
+              .formatted(usable, state.name, redundancy, redundancy.data()));
+    }
+  }
+
+  /** Makes an empty volume. */
+  public void createVolume(VolumeSpecification specification) throws IOException {
+    structure.lock();
+    try {
+      state.requireWorking();
+      requireFree(specification.name());
+      int disks = 0;
+      for (PoolDisk disk : state.disks()) {
+        disks += disk.usable() ? 1 : 0;
+      }
+      if (disks < specification.redundancy().width()) {
+        throw new IOException(
+            "%s needs %d disks; pool %s has %d"
+                .formatted(
+                    specification.redundancy(),
+                    specification.redundancy().width(),
+                    state.name,
+                    disks));
+      }
+      byte[] key =
+          specification.passphrase().isPresent()
+              ? VolumeCipher.newKey(specification.passphrase().get())
+              : new byte[0];
+      int id = state.nextVolume++;
+      int head = state.nextVersion++;
+      VolumeRecord volume =
+          new VolumeRecord(
+              id,
+              id,
+              head,
+              specification.name(),
+              specification.redundancy(),
+              specification.blockBytes() / BlockPointer.UNIT_BYTES,
+              specification.compressed(),
+              key,
+              specification.limits(),
+              specification.failWhenFull());
+      long blocks =
+          (specification.sizeBytes() + specification.blockBytes() - 1)
+              / specification.blockBytes();
+      Version version =
+          new Version(
+              head,
+              0,
+              id,
+              "",
+              specification.sizeBytes(),
+              VolumeFamily.heightFor(blocks));
+      version.createdMillis = System.currentTimeMillis();
+      addVersion(volume, version);
+    } finally {
+      structure.unlock();
+    }
+    commit();
+  }
+
+  private void requireFree(String volumeName) throws IOException {
+    synchronized (state.volumes) {
+      if (state.volumes.containsKey(volumeName)) {
+        throw new IOException(
+            "pool " + state.name + " has a volume \"" + volumeName + "\" already");
+      }
+    }
+  }
+
+  /** Enters a volume with its head, in memory and in the log. */
+  private void addVersion(VolumeRecord volume, Version version) {
+    VolumeFamily family = state.family(volume.familyId());
+    state.quiesce.readLock().lock();
+    family.lock.writeLock().lock();
+    try {
+      family.versions.put(version.id, version);
+      synchronized (state.volumes) {
+        state.volumes.put(volume.name(), volume);
+      }
+      logVersion(family, version);
+      state.pending.add(PendingLog.VOLUME, volume::write);
+    } finally {
+      family.lock.writeLock().unlock();
+      state.quiesce.readLock().unlock();
+    }
+  }
+
+  private void logVersion(VolumeFamily family, Version version) {
+    state.pending.add(
+        PendingLog.VERSION,
+        out -> {
+          out.writeInt(family.id);
+          version.write(out);
+        });
+  }
+
+  /** Opens a volume for use; all handles of one volume see the same. */
+  public ThinVolume openVolume(String volumeName, Optional<char[]> passphrase)
+      throws IOException {
+    structure.lock();
+    try {
+      VolumeRecord volume = state.volume(volumeName);
+      return handle(volume, state.head(volume), passphrase);
+    } finally {
+      structure.unlock();
+    }
+  }
+
+  /** Opens a snapshot for reading. */
+  public ThinVolume openSnapshot(
+      String volumeName, String snapshotName, Optional<char[]> passphrase) throws IOException {
+    structure.lock();
+    try {
+      VolumeRecord volume = state.volume(volumeName);
+      return handle(volume, state.requireSnapshot(volume, snapshotName), passphrase);
+    } finally {
+      structure.unlock();
+    }
+  }
+
+  private ThinVolume handle(VolumeRecord volume, Version version, Optional<char[]> passphrase)
+      throws IOException {
+    Optional<VolumeCipher> cipher = Optional.empty();
+    if (volume.key().length > 0) {
+      if (passphrase.isEmpty()) {
+        throw new IOException("volume " + volume.name() + " is encrypted: give its passphrase");
+      }
+      cipher = Optional.of(VolumeCipher.unlock(volume.key(), passphrase.get()));
+    }
+    BlockCodec codec =
+        new BlockCodec(volume.blockBytes(), volume.redundancy(), volume.compressed(), cipher);
+    Throttle throttle =
+        throttles.computeIfAbsent(volume.name(), absent -> new Throttle(volume.limits()));
+    ThinVolume handle = new ThinVolume(this, state, volume, version, codec, throttle);
+    open.computeIfAbsent(volume.id(), absent -> ConcurrentHashMap.newKeySet()).add(handle);
+    return handle;
+  }
+
+  void closed(ThinVolume handle) {
+    open.values().forEach(handles -> handles.remove(handle));
+  }
+
+  private Set<ThinVolume> handles(VolumeRecord volume) {
+    return open.getOrDefault(volume.id(), Set.of());
+  }
+
+  /** Keeps what the volume holds now under a name. Costs nothing but the commit. */
+  public void snapshot(String volumeName, String snapshotName) throws IOException {
+    PoolNames.requireValid(snapshotName);
+    structure.lock();
+    try {
+      state.requireWorking();
+      VolumeRecord volume = state.volume(volumeName);
+      if (state.snapshot(volume, snapshotName).isPresent()) {
+        throw new IOException(
+            "volume " + volumeName + " has a snapshot \"" + snapshotName + "\" already");
+      }
+      VolumeFamily family = state.family(volume.familyId());
+      state.quiesce.readLock().lock();
+      family.lock.writeLock().lock();
+      try {
+        int newHead = state.nextVersion;
+        long now = System.currentTimeMillis();
+        state.pending.add(
+            PendingLog.SNAPSHOT,
+            out -> {
+              out.writeUTF(volumeName);
+              out.writeUTF(snapshotName);
+              out.writeInt(newHead);
+              out.writeLong(now);
+            });
+        Version head = Snapshots.freeze(state, family, volume, snapshotName, newHead, now);
+        for (ThinVolume handle : handles(volume)) {
+          if (!handle.readOnly()) {
+            handle.moveTo(head);
+          }
+        }
+      } finally {
+        family.lock.writeLock().unlock();
+        state.quiesce.readLock().unlock();
+      }
+    } finally {
+      structure.unlock();
+    }
+    commit();
+  }
+
+  /** Makes a writable volume that begins as a snapshot and shares its blocks. */
+  public void cloneVolume(String volumeName, String snapshotName, String newName)
+      throws IOException {
+    PoolNames.requireValid(newName);
+    structure.lock();
+    try {
+      state.requireWorking();
+      requireFree(newName);
+      VolumeRecord volume = state.volume(volumeName);
+      Version origin = state.requireSnapshot(volume, snapshotName);
+      int id = state.nextVolume++;
+      int head = state.nextVersion++;
+      VolumeRecord copy =
+          new VolumeRecord(
+              id,
+              volume.familyId(),
+              head,
+              newName,
+              volume.redundancy(),
+              volume.blockUnits(),
+              volume.compressed(),
+              volume.key(),
+              VolumeLimits.NONE,
+              volume.failWhenFull());
+      Version version = new Version(head, origin.id, id, "", origin.sizeBytes, origin.height);
+      version.createdMillis = System.currentTimeMillis();
+      Snapshots.share(origin, version);
+      addVersion(copy, version);
+    } finally {
+      structure.unlock();
+    }
+    commit();
+  }
+
+  /** Makes the volume again what it was at a snapshot; later snapshots stay. */
+  public void rollBack(String volumeName, String snapshotName) throws IOException {
+    structure.lock();
+    try {
+      state.requireWorking();
+      VolumeRecord volume = state.volume(volumeName);
+      Version target = state.requireSnapshot(volume, snapshotName);
+      VolumeFamily family = state.family(volume.familyId());
+      state.quiesce.readLock().lock();
+      family.lock.writeLock().lock();
+      try {
+        remove(family, state.head(volume));
+        Version head =
+            new Version(
+                state.nextVersion++, target.id, volume.id(), "", target.sizeBytes, target.height);
+        head.createdMillis = System.currentTimeMillis();
+        Snapshots.share(target, head);
+        family.versions.put(head.id, head);
+        VolumeRecord changed = volume.withHead(head.id);
+        synchronized (state.volumes) {
+          state.volumes.put(volumeName, changed);
+        }
+        logVersion(family, head);
+        state.pending.add(PendingLog.VOLUME, changed::write);
+        for (ThinVolume handle : handles(volume)) {
+          if (!handle.readOnly()) {
+            handle.moveTo(head);
+          }
+        }
+      } finally {
+        family.lock.writeLock().unlock();
+        state.quiesce.readLock().unlock();
+      }
+    } finally {
+      structure.unlock();
+    }
+    commit();
+  }
+
+  /** Takes a version out of its family and frees what only it had; in the log as well. */
+  private void remove(VolumeFamily family, Version version) throws IOException {
+    state.pending.add(
+        PendingLog.REMOVE_VERSION,
+        out -> {
+          out.writeInt(family.id);
+          out.writeInt(version.id);
+        });
+    Snapshots.remove(state, family, version);
+  }
+
+  public void deleteSnapshot(String volumeName, String snapshotName) throws IOException {
+    structure.lock();
+    try {
+      state.requireWorking();
+      VolumeRecord volume = state.volume(volumeName);
+      Version snapshot = state.requireSnapshot(volume, snapshotName);
+      for (ThinVolume handle : handles(volume)) {
+        if (handle.version() == snapshot) {
+          throw new IOException("snapshot " + snapshotName + " is in use");
+        }
+      }
+      removeAll(state.family(volume.familyId()), List.of(snapshot), Optional.empty());
+    } finally {
+      structure.unlock();
+    }
+    commit();
+  }
+
+  /** Deletes a volume with its snapshots; clones of them live on. */
+  public void deleteVolume(String volumeName) throws IOException {
+    structure.lock();
+    try {
+      state.requireWorking();
+      VolumeRecord volume = state.volume(volumeName);
+      if (!handles(volume).isEmpty()) {
+        throw new IOException("volume " + volumeName + " is in use");
+      }
+      VolumeFamily family = state.family(volume.familyId());
+      List<Version> own = new ArrayList<>();
+      for (Version version : family.versions.values()) {
+        if (version.volumeId == volume.id()) {
+          own.add(version);
+        }
+      }
+      throttles.remove(volumeName);
+      removeAll(family, own.reversed(), Optional.of(volumeName));
+    } finally {
+      structure.unlock();
+    }
+    commit();
+  }
+
+  private void removeAll(
+      VolumeFamily family, List<Version> versions, Optional<String> volumeName)
+      throws IOException {
+    state.quiesce.readLock().lock();
+    family.lock.writeLock().lock();
+    try {
+      for (Version version : versions) {
+        remove(family, version);
+      }
+      if (volumeName.isPresent()) {
+        synchronized (state.volumes) {
+          state.volumes.remove(volumeName.get());
+        }
+        state.pending.add(PendingLog.REMOVE_VOLUME, out -> out.writeUTF(volumeName.get()));
+      }
+    } finally {
+      family.lock.writeLock().unlock();
+      state.quiesce.readLock().unlock();
+    }
+  }
+
+  void resize(ThinVolume handle, String volumeName, long newSizeBytes) throws IOException {
+    if (newSizeBytes <= 0 || newSizeBytes % 512 != 0 || newSizeBytes > 1L << 50) {
+      throw new IOException("a volume's size is a multiple of 512 bytes up to 1 PiB");
+    }
+    if (newSizeBytes < handle.sizeBytes()) {
+      handle.cut(newSizeBytes);
+    }
+    structure.lock();
+    try {
+      VolumeRecord volume = state.volume(volumeName);
+      VolumeFamily family = state.family(volume.familyId());
+      state.quiesce.readLock().lock();
+      family.lock.writeLock().lock();
+      try {
+        Version head = state.head(volume);
+        head.sizeBytes = newSizeBytes;
+        logVersion(family, head);
+      } finally {
+        family.lock.writeLock().unlock();
+        state.quiesce.readLock().unlock();
+      }
+    } finally {
+      structure.unlock();
+    }
+    commit();
+  }
+
+  /** Changes what a volume may use; requests that wait feel it at once. */
+  public void setLimits(String volumeName, VolumeLimits limits) throws IOException {
+    structure.lock();
+    try {
+      VolumeRecord volume = state.volume(volumeName).withLimits(limits);
+      synchronized (state.volumes) {
+        state.volumes.put(volumeName, volume);
+      }
+      state.pending.add(PendingLog.VOLUME, volume::write);
+      throttles.computeIfAbsent(volumeName, absent -> new Throttle(limits)).setLimits(limits);
+    } finally {
+      structure.unlock();
+    }
+    commit();
+  }
+
+  /** A run of bytes that differs. */
+  public interface Change {
+    /**
+     * Receives one.
+     *
+     * @param stored false when the range reads as zeros now
+     */
+    void range(long offset, long length, boolean stored) throws IOException;
+  }
+
+  /** Lists what a snapshot changed since an earlier one (or since the beginning). */
+  public void difference(
+      String volumeName, Optional<String> fromSnapshot, String toSnapshot, Change change)
+      throws IOException {
+    VolumeRecord volume = state.volume(volumeName);
+    VolumeFamily family = state.family(volume.familyId());
+    Version to = state.requireSnapshot(volume, toSnapshot);
+    Version from =
+        fromSnapshot.isPresent() ? state.requireSnapshot(volume, fromSnapshot.get()) : null;
+    int blockBytes = volume.blockBytes();
+    List<long[]> found = new ArrayList<>();
+    family.lock.writeLock().lock();
+    try {
+      family.difference(
+          from, to, (block, location, check) -> found.add(new long[] {block, location}));
+    } finally {
+      family.lock.writeLock().unlock();
+    }
+    for (long[] block : found) {
+      long offset = block[0] * blockBytes;
+      if (offset < to.sizeBytes) {
+        change.range(offset, Math.min(blockBytes, to.sizeBytes - offset), block[1] != 0);
+      }
+    }
+  }
+
+  /** Checks every copy of every block and puts right what is wrong; writers go on meanwhile. */
+  public PoolMaintenance.ScrubResult scrub() throws IOException {
+    return maintenance.scrub();
+  }
+
+  /** Adds an empty disk. */
+  public void addDisk(Disk disk, boolean spare) throws IOException {
+    maintenance.addDisk(disk, spare);
+  }
+
+  /** Moves everything from a disk to the others and lets go of it. */
+  public void removeDisk(String diskName) throws IOException {
+    maintenance.removeDisk(diskName);
+  }
+
+  /** Rebuilds what a disk holds, or held, on a new one that takes its place. */
+  public void replaceDisk(String diskName, Disk replacement) throws IOException {
+    maintenance.replaceDisk(diskName, replacement);
+  }
+
+  /** Moves slabs from fuller disks to emptier ones. */
+  public int rebalance() throws IOException {
+    return maintenance.rebalance();
+  }
+
+  /** Takes a failing disk out of use; what it holds is rebuilt onto a spare if there is one. */
+  public void failDisk(String diskName) throws IOException {
+    state.diskFailed(maintenance.find(diskName), new IOException("taken out of use"));
+    commit();
+  }
+
+  public PoolStatus status() throws IOException {
+    return PoolStatus.of(state);
+  }
+
+  /** Commits, writes a checkpoint and closes the disks. */
+  @Override
+  public void close() throws IOException {
+    if (closing) {
+      return;
+    }
+    closing = true;
+    if (background != null) {
+      background.interrupt();
+      try {
+        background.join();
+      } catch (InterruptedException interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+    try {
+      if (state.broken == null) {
+        committer.checkpoint();
+      }
+    } finally {
+      for (PoolDisk disk : state.disks()) {
+        disk.detach();
+      }
+    }
+  }
+}

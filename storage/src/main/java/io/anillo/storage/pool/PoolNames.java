@@ -1,0 +1,17 @@
+package io.anillo.storage.pool;
+
+import java.util.regex.Pattern;
+
+/** The names that pools, volumes and snapshots may have. */
+final class PoolNames {
+  private static final Pattern VALID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}");
+
+  private PoolNames() {}
+
+  static void requireValid(String name) {
+    if (!VALID.matcher(name).matches()) {
+      throw new IllegalArgumentException(
+          "\"" + name + "\" is no valid name: letters, digits and . _ - only, at most 100");
+    }
+  }
+}

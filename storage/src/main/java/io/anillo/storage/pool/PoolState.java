@@ -1,0 +1,242 @@
+package io.anillo.storage.pool;
+
+import io.anillo.storage.pool.PoolEvent.Kind;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The state of an open pool that its parts share. Lock order: structure of the pool, then {@link
+ * #quiesce} shared, then a family's lock, then the pending log and the allocator.
+ */
+final class PoolState implements SpaceAllocator.Listener {
+  private static final int LEAVES_PER_FAMILY = 8192;
+  private static final double[] THRESHOLDS = {0.8, 0.9, 0.95};
+
+  final UUID uuid;
+  final String name;
+  final long slabBytes;
+  final PoolListener listener;
+  final SpaceAllocator allocator;
+  final GroupStorage storage;
+  final BlockReader reader;
+  final PendingLog pending = new PendingLog();
+
+  /** Held shared by whoever changes maps; alone by a checkpoint while it freezes them. */
+  final ReentrantReadWriteLock quiesce = new ReentrantReadWriteLock();
+
+  final Map<Integer, VolumeFamily> families = new ConcurrentHashMap<>();
+  final Map<String, VolumeRecord> volumes = new TreeMap<>();
+  final AtomicInteger updates = new AtomicInteger();
+  int nextVersion = 1;
+  int nextVolume = 1;
+
+  /** Nodes whose stored form goes out of use with the next checkpoint. */
+  private LongList freedNodes = new LongList();
+
+  private volatile double usedBefore;
+  private volatile boolean spareWanted;
+  volatile @Nullable IOException broken;
+
+  PoolState(UUID uuid, String name, long slabBytes, PoolListener listener) {
+    this.uuid = uuid;
+    this.name = name;
+    this.slabBytes = slabBytes;
+    this.listener = listener;
+    this.allocator = new SpaceAllocator((int) (slabBytes / BlockPointer.UNIT_BYTES), this);
+    this.storage = new GroupStorage(this::diskFailed);
+    this.reader = new BlockReader(allocator, storage, listener);
+  }
+
+  VolumeFamily family(int id) {
+    return families.computeIfAbsent(
+        id, absent -> new VolumeFamily(id, this::loadNode, LEAVES_PER_FAMILY));
+  }
+
+  Version head(VolumeRecord volume) throws IOException {
+    Version head = family(volume.familyId()).versions.get(volume.headId());
+    if (head == null) {
+      throw new IOException("the pool's metadata is damaged: " + volume.name() + " has no head");
+    }
+    return head;
+  }
+
+  VolumeRecord volume(String volumeName) throws IOException {
+    synchronized (volumes) {
+      VolumeRecord record = volumes.get(volumeName);
+      if (record == null) {
+        throw new IOException("pool " + name + " has no volume \"" + volumeName + "\"");
+      }
+      return record;
+    }
+  }
+
+  Optional<Version> snapshot(VolumeRecord volume, String snapshotName) {
+    for (Version version : family(volume.familyId()).versions.values()) {
+      if (version.volumeId == volume.id() && version.name.equals(snapshotName)) {
+        return Optional.of(version);
+      }
+    }
+    return Optional.empty();
+  }
+
+  Version requireSnapshot(VolumeRecord volume, String snapshotName) throws IOException {
+    return snapshot(volume, snapshotName)
+        .orElseThrow(
+            () ->
+                new IOException(
+                    "volume " + volume.name() + " has no snapshot \"" + snapshotName + "\""));
+  }
+
+  void requireWorking() throws IOException {
+    IOException failure = broken;
+    if (failure != null) {
+      throw new IOException(
+          "pool " + name + " takes no more writes, because its metadata could not be written: "
+              + failure.getMessage(),
+          failure);
+    }
+  }
+
+  private TreeNode loadNode(int level, long location, long check) throws IOException {
+    Group group = allocator.group(BlockPointer.group(location));
+    ByteBuffer bytes = ByteBuffer.allocateDirect(BlockPointer.UNIT_BYTES);
+    boolean good =
+        BlockPointer.units(location) == 1
+            && storage.readQuick(group, BlockPointer.unit(location), 1, bytes)
+            && DiskLabel.crc(bytes.clear()) == BlockPointer.crc(check);
+    if (!good) {
+      BlockReader.Recovered recovered = reader.recover(location, check);
+      if (recovered == null) {
+        throw new IOException(
+            "a node of a volume's map cannot be read: " + BlockPointer.describe(location));
+      }
+      reader.heal(location, recovered);
+      bytes = recovered.contents();
+    }
+    TreeNode node = TreeNode.parse(level, BlockPointer.birth(check), bytes.clear());
+    node.location = location;
+    node.check = check;
+    return node;
+  }
+
+  /** A stored node is out of use once the next checkpoint is durable. */
+  synchronized void nodeFreed(TreeNode node) {
+    if (node.location != 0) {
+      freedNodes.add(node.location);
+    }
+  }
+
+  synchronized LongList takeFreedNodes() {
+    LongList taken = freedNodes;
+    freedNodes = new LongList();
+    return taken;
+  }
+
+  /** Takes a disk out of use after a failed call; recorded before anything more is acknowledged. */
+  void diskFailed(PoolDisk disk, IOException failure) {
+    disk.ioErrors.increment();
+    synchronized (disk) {
+      if (disk.state() != PoolDisk.State.ONLINE) {
+        return;
+      }
+      disk.setState(PoolDisk.State.FAULTED);
+    }
+    recordState(disk);
+    spareWanted = true;
+    listener.event(
+        new PoolEvent(Kind.DISK_FAILED, disk.name(), String.valueOf(failure.getMessage())));
+  }
+
+  void recordState(PoolDisk disk) {
+    pending.add(
+        PendingLog.DISK_STATE,
+        out -> {
+          out.writeInt(disk.id);
+          out.writeByte(disk.state().ordinal());
+        });
+  }
+
+  boolean takeSpareWanted() {
+    boolean wanted = spareWanted;
+    spareWanted = false;
+    return wanted;
+  }
+
+  /** Lets a block of a version point elsewhere; frees what it pointed to if nobody else has it. */
+  static void apply(
+      PoolState state, VolumeFamily family, Version version, long block, long location, long check)
+      throws IOException {
+    TreeNode leaf = family.leafForWrite(version, block, state::nodeFreed);
+    int slot = (int) block & (TreeNode.FAN_OUT - 1);
+    long old = leaf.location(slot);
+    boolean own = BlockPointer.birth(leaf.check(slot)) == version.id;
+    leaf.set(slot, location, check);
+    state.updates.incrementAndGet();
+    if (old != 0 && old != location && (own || !family.parentHas(version, block, old))) {
+      state.pending.free(old);
+    }
+  }
+
+  PoolDisk disk(int id) throws IOException {
+    for (PoolDisk disk : allocator.disks()) {
+      if (disk.id == id) {
+        return disk;
+      }
+    }
+    throw new IOException("pool " + name + " has no disk " + id);
+  }
+
+  List<PoolDisk> disks() {
+    return List.copyOf(allocator.disks());
+  }
+
+  @Override
+  public void groupMade(Group group) {
+    pending.add(PendingLog.GROUP, group::write);
+  }
+
+  @Override
+  public void usage(double fraction) {
+    for (double threshold : THRESHOLDS) {
+      if (fraction >= threshold && usedBefore < threshold) {
+        listener.event(
+            new PoolEvent(
+                Kind.SPACE, name, "%d %% of the pool are used".formatted((int) (fraction * 100))));
+      }
+    }
+    usedBefore = fraction;
+  }
+
+  /** Makes everything written to the disks durable; a disk that cannot is taken out of use. */
+  void flushDisks(Iterable<PoolDisk> disks) throws IOException {
+    boolean lost = false;
+    for (PoolDisk disk : disks) {
+      if (disk.state() != PoolDisk.State.ONLINE && disk.state() != PoolDisk.State.SPARE) {
+        continue;
+      }
+      try {
+        disk.flush();
+      } catch (IOException failure) {
+        diskFailed(disk, failure);
+        lost = true;
+      }
+    }
+    if (lost) {
+      for (Group group : allocator.groups()) {
+        if (group.usedGranules > 0 && !group.writable()) {
+          throw new IOException(
+              "a disk failed that " + group.redundancy + " group " + group.id + " cannot do without");
+        }
+      }
+    }
+  }
+}

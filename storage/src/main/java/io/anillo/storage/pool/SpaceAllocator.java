@@ -1,0 +1,463 @@
+package io.anillo.storage.pool;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Gives out units of groups and slabs of disks. Units come back in two steps: {@link #freeLater} when
+ * nothing in memory names them, {@link #release} when nothing durable does.
+ */
+final class SpaceAllocator {
+  private static final int LARGEST_BATCH = 256;
+
+  /** Told of groups that the allocator makes, before they are used. */
+  interface Listener {
+    void groupMade(Group group);
+
+    void usage(double fraction);
+  }
+
+  private final int slabUnits;
+  private final Listener listener;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition freed = lock.newCondition();
+  private final Map<Integer, PoolDisk> disks = new TreeMap<>();
+  private final Map<Integer, Group> groups = new HashMap<>();
+  private volatile @Nullable Group[] byId = new Group[64];
+  private final Map<Redundancy, List<Group>> dataGroups = new HashMap<>();
+  private final List<Group> metadataGroups = new ArrayList<>();
+  private int nextGroup = 1;
+  private int metadataCopies = 1;
+  private boolean holdReleases;
+  private final List<long[]> heldBack = new ArrayList<>();
+
+  SpaceAllocator(int slabUnits, Listener listener) {
+    this.slabUnits = slabUnits;
+    this.listener = listener;
+  }
+
+  void addDisk(PoolDisk disk) {
+    lock.lock();
+    try {
+      disks.put(disk.id, disk);
+      metadataCopies = Math.max(1, Math.min(3, membersOnline()));
+      freed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private int membersOnline() {
+    int count = 0;
+    for (PoolDisk disk : disks.values()) {
+      if (disk.state() != PoolDisk.State.SPARE) {
+        count++;
+      }
+    }
+    return count;
+  }
+
+  void removeDisk(PoolDisk disk) {
+    lock.lock();
+    try {
+      disks.remove(disk.id);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  Collection<PoolDisk> disks() {
+    lock.lock();
+    try {
+      return List.copyOf(disks.values());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  Collection<Group> groups() {
+    lock.lock();
+    try {
+      return groups.values().stream().sorted(Comparator.comparingInt(g -> g.id)).toList();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Looks up a group without a lock: readers need it for every run. */
+  Group group(int id) throws IOException {
+    @Nullable Group[] table = byId;
+    Group group = id < table.length ? table[id] : null;
+    if (group == null) {
+      throw new IOException("the pool's metadata names group " + id + ", which does not exist");
+    }
+    return group;
+  }
+
+  /** Adds a group known from disk. */
+  void adopt(Group group) {
+    lock.lock();
+    try {
+      if (groups.containsKey(group.id)) {
+        return;
+      }
+      for (int i = 0; i < group.disks.length; i++) {
+        group.disks[i].usedSlabs.set(group.slabs[i]);
+      }
+      register(group);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void register(Group group) {
+    groups.put(group.id, group);
+    @Nullable Group[] table = byId;
+    if (group.id >= table.length) {
+      table = Arrays.copyOf(table, Math.max(group.id + 1, table.length * 2));
+    }
+    table[group.id] = group;
+    byId = table;
+    nextGroup = Math.max(nextGroup, group.id + 1);
+    if (group.metadata) {
+      metadataGroups.add(group);
+    } else {
+      dataGroups.computeIfAbsent(group.redundancy, absent -> new ArrayList<>()).add(group);
+    }
+  }
+
+  /** Marks units found in use when the pool is opened; false when someone has them already. */
+  boolean markUsed(long location) throws IOException {
+    lock.lock();
+    try {
+      Group group = group(BlockPointer.group(location));
+      int granule = group.redundancy.granule();
+      int first = BlockPointer.unit(location) / granule;
+      int count = BlockPointer.units(location) / granule;
+      if (count == 0
+          || BlockPointer.unit(location) % granule != 0
+          || BlockPointer.units(location) % granule != 0
+          || first + count > group.granules()) {
+        throw new IOException(
+            "the pool's metadata is damaged: " + BlockPointer.describe(location));
+      }
+      int next = group.used.nextSetBit(first);
+      boolean free = next < 0 || next >= first + count;
+      if (free) {
+        group.used.set(first, first + count);
+        group.usedGranules += count;
+      }
+      return free;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** A run of adjacent units. */
+  record Run(Group group, int unit, int units) {}
+
+  /**
+   * Takes up to {@code wanted} adjacent units for blocks of {@code blockUnits}; null when the pool is
+   * full.
+   */
+  @Nullable Run allocate(Redundancy redundancy, int blockUnits, int wanted) {
+    lock.lock();
+    try {
+      List<Group> list = dataGroups.computeIfAbsent(redundancy, absent -> new ArrayList<>());
+      Run run = allocateFrom(list, blockUnits, wanted, true);
+      if (run != null) {
+        return run;
+      }
+      if (makeGroup(redundancy, false, false) != null) {
+        return allocateFrom(list, blockUnits, wanted, true);
+      }
+      // rather less redundancy, to be put right later, than no write at all
+      run = allocateFrom(list, blockUnits, wanted, false);
+      if (run == null && makeGroup(redundancy, false, true) != null) {
+        run = allocateFrom(list, blockUnits, wanted, false);
+      }
+      return run;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Takes one unit for metadata; null when there is none. */
+  @Nullable Run allocateMetadata(int wanted) {
+    lock.lock();
+    try {
+      Redundancy redundancy =
+          metadataCopies == 1 ? Redundancy.NONE : Redundancy.mirror(metadataCopies);
+      Run run = allocateFrom(wideMetadataGroups(), 1, wanted, true);
+      if (run == null && makeGroup(redundancy, true, false) != null) {
+        run = allocateFrom(metadataGroups, 1, wanted, true);
+      }
+      if (run == null) {
+        run = allocateFrom(metadataGroups, 1, wanted, false);
+      }
+      if (run == null && makeGroup(redundancy, true, true) != null) {
+        run = allocateFrom(metadataGroups, 1, wanted, false);
+      }
+      return run;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The metadata groups with as many copies as the pool's disks allow. */
+  private List<Group> wideMetadataGroups() {
+    return metadataGroups.stream().filter(group -> group.width() >= metadataCopies).toList();
+  }
+
+  private @Nullable Run allocateFrom(
+      List<Group> list, int blockUnits, int wanted, boolean wholeOnly) {
+    // the newest group is the one being filled
+    for (int i = list.size() - 1; i >= 0; i--) {
+      Group group = list.get(i);
+      if (group.freeGranules() * group.redundancy.granule() < blockUnits
+          || (wholeOnly ? !group.whole() : !group.writable())
+          || leaving(group)) {
+        continue;
+      }
+      Run run = search(group, blockUnits, wanted);
+      if (run != null) {
+        return run;
+      }
+    }
+    return null;
+  }
+
+  private static boolean leaving(Group group) {
+    for (int i = 0; i < group.disks.length; i++) {
+      if (group.disks[i].leaving() && group.targetDisks[i] == null) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static @Nullable Run search(Group group, int blockUnits, int wanted) {
+    int granule = group.redundancy.granule();
+    int needed = blockUnits / granule;
+    int most = Math.min(Math.max(blockUnits, wanted), LARGEST_BATCH * blockUnits) / granule;
+    most = Math.max(needed, Math.min(most, BlockPointer.MAX_UNITS / granule) / needed * needed);
+    int total = group.granules();
+    boolean wrapped = false;
+    int at = group.cursor;
+    while (true) {
+      int start = group.used.nextClearBit(at);
+      if (start + needed > total) {
+        if (wrapped) {
+          return null;
+        }
+        wrapped = true;
+        at = 0;
+        continue;
+      }
+      int end = group.used.nextSetBit(start);
+      int room = (end < 0 ? total : end) - start;
+      if (room >= needed) {
+        int count = Math.min(room / needed * needed, most);
+        group.used.set(start, start + count);
+        group.usedGranules += count;
+        group.cursor = start + count;
+        return new Run(group, start * granule, count * granule);
+      }
+      if (wrapped && start >= group.cursor) {
+        return null;
+      }
+      at = start + room;
+    }
+  }
+
+  /**
+   * Makes a group on the disks that have most room; null when too few have any.
+   *
+   * @param degraded failed disks may stand in for as many as the redundancy can do without
+   */
+  private @Nullable Group makeGroup(Redundancy redundancy, boolean metadata, boolean degraded) {
+    List<PoolDisk> candidates = new ArrayList<>();
+    for (PoolDisk disk : disks.values()) {
+      int kept = metadata ? 0 : reserve(disk);
+      if (disk.usable() && !disk.leaving() && disk.freeSlabs() > kept) {
+        candidates.add(disk);
+      }
+    }
+    candidates.sort(Comparator.comparingInt(PoolDisk::freeSlabs).reversed());
+    if (degraded && candidates.size() + redundancy.extra() >= redundancy.width()) {
+      for (PoolDisk disk : disks.values()) {
+        boolean failed =
+            disk.state() == PoolDisk.State.FAULTED || disk.state() == PoolDisk.State.MISSING;
+        if (failed && !disk.leaving() && disk.freeSlabs() > 0) {
+          candidates.add(disk);
+        }
+      }
+    }
+    if (candidates.size() < redundancy.width() || nextGroup >= BlockPointer.MAX_GROUPS) {
+      return null;
+    }
+    PoolDisk[] members = new PoolDisk[redundancy.width()];
+    int[] slabs = new int[members.length];
+    for (int i = 0; i < members.length; i++) {
+      members[i] = candidates.get(i);
+      slabs[i] = members[i].usedSlabs.nextClearBit(0);
+      members[i].usedSlabs.set(slabs[i]);
+    }
+    Group group = new Group(nextGroup, redundancy, metadata, slabUnits, members, slabs);
+    register(group);
+    listener.groupMade(group);
+    listener.usage(usedFraction());
+    return group;
+  }
+
+  /** Slabs that only metadata may take, so that a full pool can still be changed. */
+  private static int reserve(PoolDisk disk) {
+    return Math.max(1, disk.slabs / 64);
+  }
+
+  private double usedFraction() {
+    long all = 0;
+    long used = 0;
+    for (PoolDisk disk : disks.values()) {
+      if (disk.usable()) {
+        all += disk.slabs;
+        used += disk.slabs - disk.freeSlabs();
+      }
+    }
+    return all == 0 ? 1 : (double) used / all;
+  }
+
+  /** A slab of another disk for a column of a group; null when there is none. */
+  @Nullable PoolDisk reserveTarget(Group group, int column, @Nullable PoolDisk wanted) {
+    lock.lock();
+    try {
+      PoolDisk best = null;
+      for (PoolDisk disk : disks.values()) {
+        boolean fits =
+            disk.usable()
+                && !disk.leaving()
+                && disk.freeSlabs() > 0
+                && !group.contains(disk)
+                && (wanted == null || wanted == disk);
+        if (fits && (best == null || disk.freeSlabs() > best.freeSlabs())) {
+          best = disk;
+        }
+      }
+      if (best != null) {
+        int slab = best.usedSlabs.nextClearBit(0);
+        best.usedSlabs.set(slab);
+        group.targetSlabs[column] = slab;
+        group.targetDisks[column] = best;
+      }
+      return best;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void abandonTarget(Group group, int column) {
+    lock.lock();
+    try {
+      PoolDisk target = group.targetDisks[column];
+      if (target != null) {
+        target.usedSlabs.clear(group.targetSlabs[column]);
+        group.targetDisks[column] = null;
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void freeSlab(PoolDisk disk, int slab) {
+    lock.lock();
+    try {
+      disk.usedSlabs.clear(slab);
+      freed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Gives units back for new use. */
+  void release(long[] locations, int count) {
+    lock.lock();
+    try {
+      if (holdReleases) {
+        heldBack.add(Arrays.copyOf(locations, count));
+        return;
+      }
+      releaseNow(locations, count);
+      freed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void releaseNow(long[] locations, int count) {
+    for (int i = 0; i < count; i++) {
+      long location = locations[i];
+      Group group = groups.get(BlockPointer.group(location));
+      if (group == null) {
+        continue;
+      }
+      int granule = group.redundancy.granule();
+      int first = BlockPointer.unit(location) / granule;
+      int units = BlockPointer.units(location) / granule;
+      group.used.clear(first, first + units);
+      group.usedGranules -= units;
+    }
+  }
+
+  /** Gives back a run that was never named. */
+  void giveBack(Run run) {
+    int left = run.units;
+    int at = run.unit;
+    while (left > 0) {
+      int part = Math.min(left, BlockPointer.MAX_UNITS / run.group.redundancy.granule()
+          * run.group.redundancy.granule());
+      release(new long[] {BlockPointer.location(run.group.id, at, part, false)}, 1);
+      at += part;
+      left -= part;
+    }
+  }
+
+  /** While on, nothing that is in use now is given to anyone else. */
+  void holdReleases(boolean hold) {
+    lock.lock();
+    try {
+      holdReleases = hold;
+      if (!hold) {
+        for (long[] locations : heldBack) {
+          releaseNow(locations, locations.length);
+        }
+        heldBack.clear();
+        freed.signalAll();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Waits until space has come back, at most a while. */
+  void awaitSpace(long millis) throws IOException {
+    lock.lock();
+    try {
+      freed.awaitNanos(millis * 1_000_000);
+    } catch (InterruptedException interrupted) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted while the pool is full", interrupted);
+    } finally {
+      lock.unlock();
+    }
+  }
+}

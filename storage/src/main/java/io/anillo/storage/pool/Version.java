@@ -1,0 +1,68 @@
+package io.anillo.storage.pool;
+
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One state of a volume: its present, or a snapshot. Versions form a tree by {@link #parentId}; what
+ * is in a version and not written by it is in its parent as well.
+ */
+final class Version {
+  final int id;
+  int parentId;
+  final int volumeId;
+
+  /** The snapshot's name; empty for the volume's present. */
+  String name;
+
+  long sizeBytes;
+  long createdMillis;
+  int height;
+
+  /** The root's pointer as of the last checkpoint; 0 for an empty map. */
+  long rootLocation;
+
+  long rootCheck;
+  @Nullable TreeNode root;
+
+  Version(int id, int parentId, int volumeId, String name, long sizeBytes, int height) {
+    this.id = id;
+    this.parentId = parentId;
+    this.volumeId = volumeId;
+    this.name = name;
+    this.sizeBytes = sizeBytes;
+    this.height = height;
+  }
+
+  boolean isSnapshot() {
+    return !name.isEmpty();
+  }
+
+  boolean empty() {
+    return root == null && rootLocation == 0;
+  }
+
+  void write(DataOutputStream out) throws IOException {
+    out.writeInt(id);
+    out.writeInt(parentId);
+    out.writeInt(volumeId);
+    out.writeUTF(name);
+    out.writeLong(sizeBytes);
+    out.writeLong(createdMillis);
+    out.writeInt(height);
+    out.writeLong(rootLocation);
+    out.writeLong(rootCheck);
+  }
+
+  static Version read(DataInputStream in) throws IOException {
+    Version version =
+        new Version(in.readInt(), in.readInt(), in.readInt(), in.readUTF(), in.readLong(), 0);
+    version.createdMillis = in.readLong();
+    version.height = in.readInt();
+    version.rootLocation = in.readLong();
+    version.rootCheck = in.readLong();
+    return version;
+  }
+}

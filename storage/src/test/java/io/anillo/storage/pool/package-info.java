@@ -1,0 +1,4 @@
+@NullMarked
+package io.anillo.storage.pool;
+
+import org.jspecify.annotations.NullMarked;
