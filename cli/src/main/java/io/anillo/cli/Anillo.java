@@ -1,5 +1,8 @@
 package io.anillo.cli;
 
+import io.anillo.cli.storage.DiskCommand;
+import io.anillo.cli.storage.PoolCommand;
+import io.anillo.cli.storage.VolumeCommand;
 import java.io.PrintWriter;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -32,7 +35,10 @@ public final class Anillo {
         new CommandLine(new Anillo())
             .addSubcommand(new RunCommand(machines))
             .addSubcommand(
-                new CommandLine(new ImageCommand()).addSubcommand(new ImageBuildCommand()));
+                new CommandLine(new ImageCommand()).addSubcommand(new ImageBuildCommand()))
+            .addSubcommand(new DiskCommand())
+            .addSubcommand(new PoolCommand())
+            .addSubcommand(new VolumeCommand());
     commandLine.setParameterExceptionHandler(Anillo::explainUsage);
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     return commandLine;

@@ -137,7 +137,7 @@ final class ReplySender {
         out.limit(out.capacity());
       } catch (IOException failure) {
         out.clear().position(start);
-        errorLocked(handle, ServerSession.errorOf(failure), failure.getMessage());
+        errorLocked(handle, ServerSession.errorOf(failure), String.valueOf(failure.getMessage()));
       }
     } finally {
       lock.unlock();
@@ -160,7 +160,7 @@ final class ReplySender {
         device.read(offset, data);
         data.flip();
       } catch (IOException failure) {
-        error(handle, ServerSession.errorOf(failure), failure.getMessage());
+        error(handle, ServerSession.errorOf(failure), String.valueOf(failure.getMessage()));
         return;
       }
       lock.lock();

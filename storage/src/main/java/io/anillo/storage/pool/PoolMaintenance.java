@@ -258,7 +258,10 @@ public final class PoolMaintenance {
     state.allocator.holdReleases(true);
     boolean done = false;
     try {
-      // from here on writes go to both places; the catalog is among them
+      // from here on writes go to both places; those that began before must be in the maps
+      state.writers.writeLock().lock();
+      state.writers.writeLock().unlock();
+      // the catalog goes to both places as well
       committer.checkpoint();
       walk(this::copyToTargets);
       state.flushDisks(state.disks());

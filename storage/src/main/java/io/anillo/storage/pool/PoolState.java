@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The state of an open pool that its parts share. Lock order: structure of the pool, then {@link
- * #quiesce} shared, then a family's lock, then the pending log and the allocator.
+ * #writers} shared, then {@link #quiesce} shared, then a family's lock, then the pending log and the allocator.
  */
 final class PoolState implements SpaceAllocator.Listener {
   private static final int LEAVES_PER_FAMILY = 8192;
@@ -32,6 +32,12 @@ final class PoolState implements SpaceAllocator.Listener {
 
   /** Held shared by whoever changes maps; alone by a checkpoint while it freezes them. */
   final ReentrantReadWriteLock quiesce = new ReentrantReadWriteLock();
+
+  /**
+   * Held shared from before a block is written until it is in the map; taken alone by whoever has to
+   * be sure that every block written so far can be found there.
+   */
+  final ReentrantReadWriteLock writers = new ReentrantReadWriteLock();
 
   final Map<Integer, VolumeFamily> families = new ConcurrentHashMap<>();
   final Map<String, VolumeRecord> volumes = new TreeMap<>();

@@ -364,15 +364,9 @@ public final class ThinVolume implements BlockDevice {
       int units = bytes.remaining() / UNIT_BYTES;
       int crc = DiskLabel.crc(bytes.duplicate());
       SpaceAllocator.Run run = pool.allocate(record, units, units);
-      try {
-        state.storage.write(run.group(), run.unit(), units, bytes);
-      } catch (IOException failure) {
-        state.allocator.giveBack(run);
-        throw failure;
-      }
       long location =
           BlockPointer.location(run.group().id, run.unit(), units, encoded.compressed());
-      map(block, 1, new long[] {location}, new int[] {crc});
+      store(run, units, bytes, block, new long[] {location}, new int[] {crc});
     } finally {
       BufferPool.give(encoded.bytes());
     }
@@ -400,15 +394,31 @@ public final class ThinVolume implements BlockDevice {
                 run.group().id, run.unit() + i * blockUnits, blockUnits, false);
       }
       source.limit(start + count * blockBytes).position(start);
+      store(run, blockUnits, source, block, locations, crcs);
+      source.limit(end).position(start + count * blockBytes);
+      block += count;
+    }
+  }
+
+  private void store(
+      SpaceAllocator.Run run,
+      int units,
+      ByteBuffer bytes,
+      long firstBlock,
+      long[] locations,
+      int[] crcs)
+      throws IOException {
+    state.writers.readLock().lock();
+    try {
       try {
-        state.storage.write(run.group(), run.unit(), blockUnits, source);
+        state.storage.write(run.group(), run.unit(), units, bytes);
       } catch (IOException failure) {
         state.allocator.giveBack(run);
         throw failure;
       }
-      source.limit(end).position(start + count * blockBytes);
-      map(block, count, locations, crcs);
-      block += count;
+      map(firstBlock, locations.length, locations, crcs);
+    } finally {
+      state.writers.readLock().unlock();
     }
   }
 

@@ -1,0 +1,223 @@
+package io.anillo.cli.storage;
+
+import io.anillo.storage.disk.Disk;
+import io.anillo.storage.disk.FileDisk;
+import io.anillo.storage.pool.Pool;
+import io.anillo.storage.pool.PoolMaintenance;
+import io.anillo.storage.pool.PoolOptions;
+import io.anillo.storage.pool.PoolStatus;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code anillo pool}: several disks as one store. */
+@Command(
+    name = "pool",
+    description = "Makes and tends pools of disks. DISK is a file or block device.",
+    mixinStandardHelpOptions = true,
+    synopsisSubcommandLabel = "COMMAND",
+    subcommands = {
+      PoolCommand.Create.class,
+      PoolCommand.Status.class,
+      PoolCommand.AddDisk.class,
+      PoolCommand.RemoveDisk.class,
+      PoolCommand.ReplaceDisk.class,
+      PoolCommand.Scrub.class,
+      PoolCommand.Rebalance.class,
+      PoolCommand.Destroy.class
+    })
+public final class PoolCommand extends StorageCommand.Family {
+
+  /** A command on an existing pool, named by all of its disks. */
+  abstract static class OnPool extends StorageCommand {
+    @Option(
+        names = {"-d", "--disk"},
+        paramLabel = "DISK",
+        required = true,
+        split = ",",
+        description = "The pool's disks, all of them, in any order.")
+    List<Path> disks = List.of();
+
+    @Option(names = "--degraded", description = "Open the pool although disks are missing.")
+    boolean degraded;
+
+    abstract int run(Pool pool) throws IOException;
+
+    @Override
+    int run() throws IOException {
+      try (Pool pool = openPool(disks, degraded)) {
+        return run(pool);
+      }
+    }
+  }
+
+  /** {@code anillo pool create}. */
+  @Command(
+      name = "create",
+      description = "Makes a pool; what the disks hold is lost.",
+      mixinStandardHelpOptions = true)
+  static final class Create extends StorageCommand {
+    @Parameters(index = "0", paramLabel = "NAME")
+    @Nullable String name;
+
+    @Parameters(index = "1..*", arity = "1..*", paramLabel = "DISK")
+    List<Path> disks = List.of();
+
+    @Option(
+        names = "--make-files",
+        paramLabel = "SIZE",
+        converter = SizeConverter.class,
+        description = "Make sparse files of this size first.")
+    @Nullable Long fileBytes;
+
+    @Override
+    int run() throws IOException {
+      List<Disk> opened = new ArrayList<>();
+      if (fileBytes == null) {
+        opened.addAll(openDisks(disks));
+      } else {
+        for (Path file : disks) {
+          opened.add(FileDisk.create(file, fileBytes));
+        }
+      }
+      for (Disk disk : opened) {
+        if (Pool.poolOf(disk).isPresent()) {
+          throw new IOException(
+              disk.name() + " belongs to a pool already; destroy that first");
+        }
+      }
+      try (Pool pool = Pool.create(given(name), opened, PoolOptions.DEFAULT)) {
+        System.out.println("pool " + pool.name() + " of " + disks.size() + " disks is ready");
+      }
+      return 0;
+    }
+  }
+
+  /** {@code anillo pool status}. */
+  @Command(
+      name = "status",
+      description = "Shows the disks and volumes of a pool, and where the data lies.",
+      mixinStandardHelpOptions = true)
+  static final class Status extends OnPool {
+    @Override
+    int run(Pool pool) throws IOException {
+      PoolStatus status = pool.status();
+      System.out.print(PoolPicture.of(status, 60));
+      return 0;
+    }
+  }
+
+  /** {@code anillo pool add-disk}. */
+  @Command(
+      name = "add-disk",
+      description = "Adds a disk to a pool.",
+      mixinStandardHelpOptions = true)
+  static final class AddDisk extends OnPool {
+    @Parameters(paramLabel = "NEW")
+    @Nullable Path added;
+
+    @Option(names = "--spare", description = "Keep it for when another disk fails.")
+    boolean spare;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.addDisk(FileDisk.open(given(added), FileDisk.Mode.READ_WRITE), spare);
+      return 0;
+    }
+  }
+
+  /** {@code anillo pool remove-disk}. */
+  @Command(
+      name = "remove-disk",
+      description = "Moves everything off a disk and lets go of it.",
+      mixinStandardHelpOptions = true)
+  static final class RemoveDisk extends OnPool {
+    @Parameters(paramLabel = "OLD", description = "Its path, number or UUID.")
+    @Nullable String removed;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.removeDisk(given(removed));
+      return 0;
+    }
+  }
+
+  /** {@code anillo pool replace-disk}. */
+  @Command(
+      name = "replace-disk",
+      description = "Rebuilds a disk, present or not, on another.",
+      mixinStandardHelpOptions = true)
+  static final class ReplaceDisk extends OnPool {
+    @Parameters(index = "0", paramLabel = "OLD", description = "Its path, number or UUID.")
+    @Nullable String replaced;
+
+    @Parameters(index = "1", paramLabel = "NEW")
+    @Nullable Path replacement;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.replaceDisk(
+          given(replaced), FileDisk.open(given(replacement), FileDisk.Mode.READ_WRITE));
+      return 0;
+    }
+  }
+
+  /** {@code anillo pool scrub}. */
+  @Command(
+      name = "scrub",
+      description = "Checks every copy of every block; ends with 2 if any is lost.",
+      mixinStandardHelpOptions = true)
+  static final class Scrub extends OnPool {
+    @Override
+    int run(Pool pool) throws IOException {
+      PoolMaintenance.ScrubResult result = pool.scrub();
+      System.out.println(
+          "%d blocks checked, %d copies put right, %d blocks lost"
+              .formatted(result.blocks(), result.healed(), result.lost()));
+      return result.lost() > 0 ? 2 : 0;
+    }
+  }
+
+  /** {@code anillo pool rebalance}. */
+  @Command(
+      name = "rebalance",
+      description = "Moves data from fuller disks to emptier ones.",
+      mixinStandardHelpOptions = true)
+  static final class Rebalance extends OnPool {
+    @Override
+    int run(Pool pool) throws IOException {
+      System.out.println(pool.rebalance() + " slabs have moved");
+      return 0;
+    }
+  }
+
+  /** {@code anillo pool destroy}. */
+  @Command(
+      name = "destroy",
+      description = "Makes the disks forget their pool; its volumes are lost.",
+      mixinStandardHelpOptions = true)
+  static final class Destroy extends StorageCommand {
+    @Parameters(arity = "1..*", paramLabel = "DISK")
+    List<Path> disks = List.of();
+
+    @Option(names = "--yes", required = true, description = "Needed, since it cannot be undone.")
+    boolean sure;
+
+    @Override
+    int run() throws IOException {
+      for (Disk disk : openDisks(disks)) {
+        try (disk) {
+          disk.write(0, ByteBuffer.allocate((int) Math.min(disk.sizeBytes(), 256 << 10)));
+          disk.flush();
+        }
+      }
+      return 0;
+    }
+  }
+}

@@ -1,0 +1,283 @@
+package io.anillo.cli.storage;
+
+import io.anillo.storage.block.BlockDevice;
+import io.anillo.storage.image.ImageCopy;
+import io.anillo.storage.image.Images;
+import io.anillo.storage.pool.Pool;
+import io.anillo.storage.pool.Redundancy;
+import io.anillo.storage.pool.VolumeLimits;
+import io.anillo.storage.pool.VolumeSpecification;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code anillo volume}: the volumes of a pool. */
+@Command(
+    name = "volume",
+    description = "Makes and changes the volumes of a pool.",
+    mixinStandardHelpOptions = true,
+    synopsisSubcommandLabel = "COMMAND",
+    subcommands = {
+      VolumeCommand.Create.class,
+      VolumeCommand.Delete.class,
+      VolumeCommand.Resize.class,
+      VolumeCommand.Snapshot.class,
+      VolumeCommand.DeleteSnapshot.class,
+      VolumeCommand.Clone.class,
+      VolumeCommand.RollBack.class,
+      VolumeCommand.Difference.class,
+      VolumeCommand.Limit.class,
+      VolumeCommand.Import.class
+    })
+public final class VolumeCommand extends StorageCommand.Family {
+
+  /** {@code anillo volume create}. */
+  @Command(name = "create", description = "Makes a volume.", mixinStandardHelpOptions = true)
+  static final class Create extends PoolCommand.OnPool {
+    @Parameters(index = "0", paramLabel = "NAME")
+    @Nullable String name;
+
+    @Parameters(index = "1", paramLabel = "SIZE", converter = SizeConverter.class)
+    @Nullable Long bytes;
+
+    @Option(
+        names = "--redundancy",
+        paramLabel = "HOW",
+        description = "none (default), striped:N, mirror:2, mirror:3 or parity:K+M.")
+    String redundancy = "none";
+
+    @Option(names = "--compress", description = "Compress with zstd, in blocks of 64 KiB.")
+    boolean compress;
+
+    @Option(names = "--passphrase-file", paramLabel = "FILE", description = "Encrypt with AES-XTS.")
+    @Nullable Path passphraseFile;
+
+    @Option(names = "--fail-when-full", description = "Errors instead of waiting for space.")
+    boolean failWhenFull;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      VolumeSpecification specification =
+          VolumeSpecification.of(given(name), given(bytes), Redundancy.parse(redundancy));
+      if (compress) {
+        specification = specification.withCompression();
+      }
+      Optional<char[]> secret = passphrase(passphraseFile);
+      if (secret.isPresent()) {
+        specification = specification.withPassphrase(secret.get());
+      }
+      pool.createVolume(failWhenFull ? specification.failingWhenFull() : specification);
+      return 0;
+    }
+  }
+
+  /** {@code anillo volume delete}. */
+  @Command(
+      name = "delete",
+      description = "Deletes a volume and its snapshots.",
+      mixinStandardHelpOptions = true)
+  static final class Delete extends PoolCommand.OnPool {
+    @Parameters(paramLabel = "NAME")
+    @Nullable String name;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.deleteVolume(given(name));
+      return 0;
+    }
+  }
+
+  /** {@code anillo volume resize}. */
+  @Command(
+      name = "resize",
+      description = "Changes the size of a volume.",
+      mixinStandardHelpOptions = true)
+  static final class Resize extends PoolCommand.OnPool {
+    @Parameters(index = "0", paramLabel = "NAME")
+    @Nullable String name;
+
+    @Parameters(index = "1", paramLabel = "SIZE", converter = SizeConverter.class)
+    @Nullable Long bytes;
+
+    @Option(names = "--shrink", description = "Needed to cut something off.")
+    boolean shrink;
+
+    @Option(names = "--passphrase-file", paramLabel = "FILE")
+    @Nullable Path passphraseFile;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      try (BlockDevice volume = pool.openVolume(given(name), passphrase(passphraseFile))) {
+        if (given(bytes) < volume.sizeBytes() && !shrink) {
+          throw new IOException("this would cut something off; say --shrink if that is meant");
+        }
+        volume.resize(given(bytes));
+      }
+      return 0;
+    }
+  }
+
+  /** {@code anillo volume snapshot}. */
+  @Command(
+      name = "snapshot",
+      description = "Keeps what a volume holds now.",
+      mixinStandardHelpOptions = true)
+  static final class Snapshot extends PoolCommand.OnPool {
+    @Parameters(index = "0", paramLabel = "VOLUME")
+    @Nullable String volume;
+
+    @Parameters(index = "1", paramLabel = "SNAPSHOT")
+    @Nullable String snapshot;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.snapshot(given(volume), given(snapshot));
+      return 0;
+    }
+  }
+
+  /** {@code anillo volume delete-snapshot}. */
+  @Command(
+      name = "delete-snapshot",
+      description = "Deletes a snapshot.",
+      mixinStandardHelpOptions = true)
+  static final class DeleteSnapshot extends PoolCommand.OnPool {
+    @Parameters(index = "0", paramLabel = "VOLUME")
+    @Nullable String volume;
+
+    @Parameters(index = "1", paramLabel = "SNAPSHOT")
+    @Nullable String snapshot;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.deleteSnapshot(given(volume), given(snapshot));
+      return 0;
+    }
+  }
+
+  /** {@code anillo volume clone}. */
+  @Command(
+      name = "clone",
+      description = "Makes a writable volume that begins as a snapshot.",
+      mixinStandardHelpOptions = true)
+  static final class Clone extends PoolCommand.OnPool {
+    @Parameters(index = "0", paramLabel = "VOLUME")
+    @Nullable String volume;
+
+    @Parameters(index = "1", paramLabel = "SNAPSHOT")
+    @Nullable String snapshot;
+
+    @Parameters(index = "2", paramLabel = "NEW")
+    @Nullable String made;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.cloneVolume(given(volume), given(snapshot), given(made));
+      return 0;
+    }
+  }
+
+  /** {@code anillo volume rollback}. */
+  @Command(
+      name = "rollback",
+      description = "Makes a volume what it was at a snapshot.",
+      mixinStandardHelpOptions = true)
+  static final class RollBack extends PoolCommand.OnPool {
+    @Parameters(index = "0", paramLabel = "VOLUME")
+    @Nullable String volume;
+
+    @Parameters(index = "1", paramLabel = "SNAPSHOT")
+    @Nullable String snapshot;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.rollBack(given(volume), given(snapshot));
+      return 0;
+    }
+  }
+
+  /** {@code anillo volume diff}. */
+  @Command(
+      name = "diff",
+      description = "Lists the ranges that changed between two snapshots.",
+      mixinStandardHelpOptions = true)
+  static final class Difference extends PoolCommand.OnPool {
+    @Parameters(index = "0", paramLabel = "VOLUME")
+    @Nullable String volume;
+
+    @Parameters(index = "1", paramLabel = "SNAPSHOT", description = "The later one.")
+    @Nullable String to;
+
+    @Option(names = "--from", paramLabel = "SNAPSHOT", description = "None: since the beginning.")
+    @Nullable String from;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.difference(
+          given(volume),
+          Optional.ofNullable(from),
+          given(to),
+          (offset, length, stored) ->
+              System.out.printf("%16d %10d  %s%n", offset, length, stored ? "data" : "zero"));
+      return 0;
+    }
+  }
+
+  /** {@code anillo volume limit}. */
+  @Command(
+      name = "limit",
+      description = "Sets what a volume may use; 0 is no limit.",
+      mixinStandardHelpOptions = true)
+  static final class Limit extends PoolCommand.OnPool {
+    @Parameters(paramLabel = "VOLUME")
+    @Nullable String volume;
+
+    @Option(names = "--iops", paramLabel = "NUMBER")
+    long operations;
+
+    @Option(names = "--bandwidth", paramLabel = "SIZE", converter = SizeConverter.class)
+    long bytesPerSecond;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.setLimits(given(volume), new VolumeLimits(operations, bytesPerSecond));
+      return 0;
+    }
+  }
+
+  /** {@code anillo volume import}. */
+  @Command(
+      name = "import",
+      description = "Fills a volume from a disk image of any format.",
+      mixinStandardHelpOptions = true)
+  static final class Import extends PoolCommand.OnPool {
+    @Parameters(index = "0", paramLabel = "IMAGE")
+    @Nullable Path image;
+
+    @Parameters(index = "1", paramLabel = "VOLUME")
+    @Nullable String volume;
+
+    @Option(names = "--passphrase-file", paramLabel = "FILE")
+    @Nullable Path passphraseFile;
+
+    @Override
+    int run(Pool pool) throws IOException {
+      try (BlockDevice source = Images.open(given(image), Images.Options.READ_ONLY);
+          BlockDevice target = pool.openVolume(given(volume), passphrase(passphraseFile))) {
+        if (target.sizeBytes() < source.sizeBytes()) {
+          throw new IOException(
+              "the image of %s does not fit the volume of %s"
+                  .formatted(size(source.sizeBytes()), size(target.sizeBytes())));
+        }
+        target.discard(0, target.sizeBytes());
+        ImageCopy.copy(source, target, done -> {});
+        target.flush();
+      }
+      return 0;
+    }
+  }
+}
