@@ -32,7 +32,8 @@ record MachinePlan(
   /** How guest instructions are carried out. */
   enum Engine {
     AUTO,
-    INTERPRET;
+    INTERPRET,
+    TRANSLATE;
 
     @Override
     public String toString() {

@@ -5,10 +5,12 @@ import io.anillo.vmm.machine.Machine;
 import io.anillo.vmm.machine.MachineExit;
 import io.anillo.vmm.port.BlockBackend;
 import io.anillo.vmm.x86.interpret.InterpretedCpu;
+import io.anillo.vmm.x86.translate.Translator;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.ToLongFunction;
 
 /** A machine of the virtual machine monitor. */
 final class VmmGuestMachine implements GuestMachine {
@@ -46,6 +48,29 @@ final class VmmGuestMachine implements GuestMachine {
     numbers.put(
         "guestInstructionsByCpu",
         machine.processors().stream().map(cpu -> cpu.state().instructions).toList());
+    numbers.put("interruptsTaken", sum(InterpretedCpu::interruptsTaken));
+    numbers.put("exceptionsTaken", sum(InterpretedCpu::exceptionsTaken));
+    machine.translator().ifPresent(translator -> numbers.put("translation", translation(translator)));
+    return numbers;
+  }
+
+  private long sum(ToLongFunction<InterpretedCpu> counter) {
+    return machine.processors().stream().mapToLong(counter).sum();
+  }
+
+  private Map<String, Object> translation(Translator translator) {
+    long translated = sum(InterpretedCpu::compiledInstructions);
+    long entries = sum(InterpretedCpu::compiledEntries);
+    Translator.Metrics metrics = translator.metrics();
+    Map<String, Object> numbers = new LinkedHashMap<>();
+    numbers.put("regions", metrics.regions());
+    numbers.put("regionInstructions", metrics.instructions());
+    numbers.put("classFileBytes", metrics.bytecodeBytes());
+    numbers.put("translationMillis", metrics.nanos() / 1_000_000);
+    numbers.put("instructionsTranslated", translated);
+    numbers.put("instructionsPerEntry", entries == 0 ? 0 : translated / entries);
+    numbers.put("codePagesInvalidated", machine.codeCache().invalidations());
+    translator.failure().ifPresent(failure -> numbers.put("failure", failure.toString()));
     return numbers;
   }
 
