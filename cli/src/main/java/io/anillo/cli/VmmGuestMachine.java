@@ -50,7 +50,9 @@ final class VmmGuestMachine implements GuestMachine {
         machine.processors().stream().map(cpu -> cpu.state().instructions).toList());
     numbers.put("interruptsTaken", sum(InterpretedCpu::interruptsTaken));
     numbers.put("exceptionsTaken", sum(InterpretedCpu::exceptionsTaken));
-    machine.translator().ifPresent(translator -> numbers.put("translation", translation(translator)));
+    machine
+        .translator()
+        .ifPresent(translator -> numbers.put("translation", translation(translator)));
     return numbers;
   }
 

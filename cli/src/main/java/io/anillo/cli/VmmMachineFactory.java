@@ -80,7 +80,7 @@ final class VmmMachineFactory implements GuestMachine.Factory {
           plan.memoryBytes(),
           switch (plan.engine()) {
             case AUTO, INTERPRET -> MachineConfig.Engine.INTERPRET;
-          case TRANSLATE -> MachineConfig.Engine.TRANSLATE;
+            case TRANSLATE -> MachineConfig.Engine.TRANSLATE;
           },
           kernel,
           initialRamDisk,
