@@ -71,10 +71,7 @@ public final class DiskCommand extends StorageCommand.Family {
   }
 
   /** {@code anillo disk info}. */
-  @Command(
-      name = "info",
-      description = "Says what an image is.",
-      mixinStandardHelpOptions = true)
+  @Command(name = "info", description = "Says what an image is.", mixinStandardHelpOptions = true)
   static final class Info extends StorageCommand {
     @Parameters(paramLabel = "FILE")
     @Nullable Path file;
@@ -136,10 +133,7 @@ public final class DiskCommand extends StorageCommand.Family {
   }
 
   /** {@code anillo disk create}. */
-  @Command(
-      name = "create",
-      description = "Makes an empty image.",
-      mixinStandardHelpOptions = true)
+  @Command(name = "create", description = "Makes an empty image.", mixinStandardHelpOptions = true)
   static final class Create extends StorageCommand {
     @Parameters(index = "0", paramLabel = "FILE")
     @Nullable Path file;
@@ -215,9 +209,7 @@ public final class DiskCommand extends StorageCommand.Family {
             default -> throw new IOException("--repair takes leaks or all, not " + repair);
           };
       FileDisk.Mode mode =
-          wanted == Qcow2Check.Repair.NOTHING
-              ? FileDisk.Mode.READ_ONLY
-              : FileDisk.Mode.READ_WRITE;
+          wanted == Qcow2Check.Repair.NOTHING ? FileDisk.Mode.READ_ONLY : FileDisk.Mode.READ_WRITE;
       try (FileDisk disk = FileDisk.open(given(file), mode)) {
         Qcow2Check.Result result = Qcow2Check.run(disk, wanted);
         result.messages().forEach(System.out::println);
@@ -263,8 +255,7 @@ public final class DiskCommand extends StorageCommand.Family {
     @Override
     int run() throws IOException {
       Path output = given(target);
-      Images.Options reading =
-          options(false, from).atSnapshot(Optional.ofNullable(snapshot));
+      Images.Options reading = options(false, from).atSnapshot(Optional.ofNullable(snapshot));
       try (BlockDevice input = Images.open(given(source), reading)) {
         long bytes = (input.sizeBytes() + 511) & -512;
         boolean qcow2 = formatOf(format) == ImageFormat.QCOW2;
@@ -277,8 +268,7 @@ public final class DiskCommand extends StorageCommand.Family {
           }
         }
         boolean done = false;
-        try (BlockDevice device =
-            Images.open(output, options(true, qcow2 ? "qcow2" : "raw"))) {
+        try (BlockDevice device = Images.open(output, options(true, qcow2 ? "qcow2" : "raw"))) {
           if (compress && device instanceof Qcow2Image image) {
             ImageCopy.copyCompressed(input, image, at -> {});
           } else {
@@ -448,7 +438,11 @@ public final class DiskCommand extends StorageCommand.Family {
     @Parameters(index = "0", paramLabel = "FILE")
     @Nullable Path file;
 
-    @Parameters(index = "1", paramLabel = "BASE", arity = "0..1", description = "None: stand alone.")
+    @Parameters(
+        index = "1",
+        paramLabel = "BASE",
+        arity = "0..1",
+        description = "None: stand alone.")
     @Nullable String base;
 
     @Override

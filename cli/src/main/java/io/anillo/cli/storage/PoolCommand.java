@@ -88,8 +88,7 @@ public final class PoolCommand extends StorageCommand.Family {
       }
       for (Disk disk : opened) {
         if (Pool.poolOf(disk).isPresent()) {
-          throw new IOException(
-              disk.name() + " belongs to a pool already; destroy that first");
+          throw new IOException(disk.name() + " belongs to a pool already; destroy that first");
         }
       }
       try (Pool pool = Pool.create(given(name), opened, PoolOptions.DEFAULT)) {

@@ -16,8 +16,8 @@ final class PoolPicture {
 
   static String of(PoolStatus status, int width) {
     StringBuilder text = new StringBuilder();
-    text.append("pool %s, slabs of %s%n".formatted(
-        status.name(), StorageCommand.size(status.slabBytes())));
+    text.append(
+        "pool %s, slabs of %s%n".formatted(status.name(), StorageCommand.size(status.slabBytes())));
     text.append("%ndisks%n".formatted());
     for (PoolStatus.DiskStatus disk : status.disks()) {
       text.append(

@@ -76,25 +76,21 @@ final class ServeCommand extends StorageCommand {
       Optional<NbdServerTls> security =
           tls == null
               ? Optional.empty()
-              : Optional.of(
-                  new NbdServerTls(PemFiles.context(tls, "server"), true, verifyClients));
+              : Optional.of(new NbdServerTls(PemFiles.context(tls, "server"), true, verifyClients));
       SocketAddress address =
-          socket == null
-              ? new InetSocketAddress(host, port)
-              : UnixDomainSocketAddress.of(socket);
+          socket == null ? new InetSocketAddress(host, port) : UnixDomainSocketAddress.of(socket);
       CountDownLatch stopped = new CountDownLatch(1);
       CountDownLatch closed = new CountDownLatch(1);
       Thread hook =
           Thread.ofPlatform()
-              .unstarted(
-                  () -> {
-                    stopped.countDown();
-                    try {
-                      closed.await();
-                    } catch (InterruptedException hurried) {
-                      Thread.currentThread().interrupt();
-                    }
-                  });
+              .unstarted(() -> {
+                stopped.countDown();
+                try {
+                  closed.await();
+                } catch (InterruptedException hurried) {
+                  Thread.currentThread().interrupt();
+                }
+              });
       Runtime.getRuntime().addShutdownHook(hook);
       try (NbdServer server = NbdServer.start(address, exports, security)) {
         String place = socket == null ? host + ":" + server.port() : socket.toString();
@@ -126,8 +122,7 @@ final class ServeCommand extends StorageCommand {
     }
     Images.Options options = options(!readOnly, format);
     if (direct) {
-      options =
-          new Images.Options(options.format(), readOnly, true, true, Optional.empty());
+      options = new Images.Options(options.format(), readOnly, true, true, Optional.empty());
     }
     for (Path file : files) {
       BlockDevice device = Images.open(file, options);

@@ -52,8 +52,7 @@ abstract class StorageCommand implements Callable<Integer> {
 
   static Images.Options options(boolean writable, @Nullable String format) throws IOException {
     Images.Options options = writable ? Images.Options.READ_WRITE : Images.Options.READ_ONLY;
-    return options.as(
-        format == null ? Optional.empty() : Optional.of(formatOf(format)));
+    return options.as(format == null ? Optional.empty() : Optional.of(formatOf(format)));
   }
 
   /** {@code 10G}, {@code 512M}, {@code 4096}; bytes without a unit. */
@@ -162,7 +161,9 @@ abstract class StorageCommand implements Callable<Integer> {
       }
       throw new ParameterException(
           spec.commandLine(),
-          "'" + spec.qualifiedName() + "' needs a command: "
+          "'"
+              + spec.qualifiedName()
+              + "' needs a command: "
               + String.join(", ", spec.subcommands().keySet()));
     }
   }

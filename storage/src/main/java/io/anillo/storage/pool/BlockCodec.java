@@ -10,8 +10,8 @@ import java.nio.ByteBuffer;
 import java.util.Optional;
 
 /**
- * What happens to a block between the guest and the disks: compression, then encryption. A compressed
- * block begins with its length in 4 bytes and is padded with zeros to whole units.
+ * What happens to a block between the guest and the disks: compression, then encryption. A
+ * compressed block begins with its length in 4 bytes and is padded with zeros to whole units.
  */
 final class BlockCodec {
   private static final int LEVEL = 1;

@@ -2,8 +2,8 @@ package io.anillo.storage.pool;
 
 /**
  * Where a block or node lies and what its contents must hash to, in two 64-bit words. Word 0: kind
- * (bits 62–63), units (52–61), group (28–51), first unit (0–27). Word 1: CRC32C (32–63), the version
- * that wrote it (0–31). Word 0 is zero for what is not stored.
+ * (bits 62–63), units (52–61), group (28–51), first unit (0–27). Word 1: CRC32C (32–63), the
+ * version that wrote it (0–31). Word 0 is zero for what is not stored.
  */
 final class BlockPointer {
   static final int UNIT_BITS = 12;

@@ -48,8 +48,7 @@ final class BlockReader {
     };
   }
 
-  private @Nullable Recovered recoverCopies(
-      Group group, @Nullable ByteBuffer[] read, long check) {
+  private @Nullable Recovered recoverCopies(Group group, @Nullable ByteBuffer[] read, long check) {
     boolean[] wrong = new boolean[read.length];
     ByteBuffer good = null;
     for (int c = 0; c < read.length; c++) {
@@ -150,7 +149,8 @@ final class BlockReader {
     storage.reconstruct(group, right, dataOnly);
     for (int c = 0; c < read.length; c++) {
       ByteBuffer column = read[c];
-      wrong[c] = column == null || column.duplicate().clear().mismatch(right[c].duplicate().clear()) >= 0;
+      wrong[c] =
+          column == null || column.duplicate().clear().mismatch(right[c].duplicate().clear()) >= 0;
     }
     return new Recovered(contents, right, wrong);
   }
@@ -164,8 +164,7 @@ final class BlockReader {
     }
     for (int c = 0; c < recovered.wrong.length; c++) {
       if (recovered.wrong[c] && group.disks[c].usable()) {
-        storage.writeOneColumn(
-            group, BlockPointer.unit(location), c, recovered.columns[c], false);
+        storage.writeOneColumn(group, BlockPointer.unit(location), c, recovered.columns[c], false);
         healed++;
         listener.event(
             new PoolEvent(

@@ -11,10 +11,10 @@ import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * Makes changes durable. A commit appends them to the journal; a checkpoint writes the changed nodes
- * to unused places and then lets the superblock point to them. Order, each step after a flush of the
- * one before: blocks; journal record, or nodes and catalog; superblock; only then is freed space
- * given out again.
+ * Makes changes durable. A commit appends them to the journal; a checkpoint writes the changed
+ * nodes to unused places and then lets the superblock point to them. Order, each step after a flush
+ * of the one before: blocks; journal record, or nodes and catalog; superblock; only then is freed
+ * space given out again.
  */
 final class Committer {
   /** Changes that may be in memory only as map nodes; bounds memory and the time to recover. */
@@ -149,11 +149,10 @@ final class Committer {
       lockFamilies(true);
       List<TreeNode> dirty = new ArrayList<>();
       for (VolumeFamily family : state.families.values()) {
-        family.forEachDirty(
-            node -> {
-              dirty.add(node);
-              node.dirty = false;
-            });
+        family.forEachDirty(node -> {
+          dirty.add(node);
+          node.dirty = false;
+        });
       }
       stores.addAll(place(dirty));
       for (VolumeFamily family : state.families.values()) {

@@ -46,8 +46,7 @@ record DiskLabel(UUID pool, UUID disk, int diskId, long slabBytes, int slabs) {
       source.read(offset, bytes);
       bytes.clear();
       int crc = bytes.getInt(LABEL_BYTES - 4);
-      if (bytes.getLong(0) != MAGIC
-          || crc != crc(bytes.duplicate().limit(LABEL_BYTES - 4))) {
+      if (bytes.getLong(0) != MAGIC || crc != crc(bytes.duplicate().limit(LABEL_BYTES - 4))) {
         continue;
       }
       if (bytes.getInt(8) != VERSION) {

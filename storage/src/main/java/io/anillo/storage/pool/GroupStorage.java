@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class GroupStorage {
   private final BiConsumer<PoolDisk, IOException> diskFailed;
+
   /** Held shared by writers, alone while a column changes its place. */
   private final ReentrantReadWriteLock layout = new ReentrantReadWriteLock();
 
@@ -185,8 +186,8 @@ final class GroupStorage {
   }
 
   /**
-   * Reads a run without checking it, the quick way. False when a disk that it needs is not there, in
-   * which case the blocks have to be read one by one.
+   * Reads a run without checking it, the quick way. False when a disk that it needs is not there,
+   * in which case the blocks have to be read one by one.
    */
   boolean readQuick(Group group, int unit, int blockUnits, ByteBuffer target) {
     int start = target.position();
@@ -275,7 +276,8 @@ final class GroupStorage {
   @Nullable ByteBuffer[] readColumns(Group group, int unit, int blockUnits) {
     boolean parity = group.redundancy.kind() == Redundancy.Kind.PARITY;
     boolean striped = group.redundancy.kind() == Redundancy.Kind.STRIPED;
-    int bytes = parity ? blockUnits / group.redundancy.data() * UNIT_BYTES : blockUnits * UNIT_BYTES;
+    int bytes =
+        parity ? blockUnits / group.redundancy.data() * UNIT_BYTES : blockUnits * UNIT_BYTES;
     @Nullable ByteBuffer[] columns = new ByteBuffer[striped ? 1 : group.width()];
     for (int c = 0; c < columns.length; c++) {
       ByteBuffer bytesOfColumn = ByteBuffer.allocateDirect(bytes);
@@ -307,8 +309,7 @@ final class GroupStorage {
   }
 
   /** Writes one stripe piece or whole run to the place that a striped column moves to. */
-  void writeStripedTarget(Group group, int unit, int column, ByteBuffer bytes)
-      throws IOException {
+  void writeStripedTarget(Group group, int unit, int column, ByteBuffer bytes) throws IOException {
     ByteBuffer source = bytes.duplicate().clear();
     int end = source.limit();
     int at = unit;

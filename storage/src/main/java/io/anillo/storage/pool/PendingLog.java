@@ -7,8 +7,8 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 
 /**
- * Changes to metadata that are made in memory and not yet durable, in their order, as the journal will
- * hold them; and the space that is free once they are.
+ * Changes to metadata that are made in memory and not yet durable, in their order, as the journal
+ * will hold them; and the space that is free once they are.
  */
 final class PendingLog {
   static final byte MAP = 1;

@@ -45,8 +45,7 @@ public final class Pool implements AutoCloseable {
   }
 
   /** Makes a pool of disks; what they held is lost. The pool closes them. */
-  public static Pool create(String name, List<Disk> disks, PoolOptions options)
-      throws IOException {
+  public static Pool create(String name, List<Disk> disks, PoolOptions options) throws IOException {
     return new Pool(new PoolOpener(options).create(name, disks), options);
   }
 
@@ -103,12 +102,10 @@ public final class Pool implements AutoCloseable {
   }
 
   /** Takes space for a write, waiting for it if the pool is full. */
-  SpaceAllocator.Run allocate(VolumeRecord volume, int blockUnits, int wanted)
-      throws IOException {
+  SpaceAllocator.Run allocate(VolumeRecord volume, int blockUnits, int wanted) throws IOException {
     boolean told = false;
     while (true) {
-      SpaceAllocator.Run run =
-          state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
+      SpaceAllocator.Run run = state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
       if (run != null) {
         return run;
       }
@@ -190,16 +187,9 @@ public final class Pool implements AutoCloseable {
               specification.limits(),
               specification.failWhenFull());
       long blocks =
-          (specification.sizeBytes() + specification.blockBytes() - 1)
-              / specification.blockBytes();
+          (specification.sizeBytes() + specification.blockBytes() - 1) / specification.blockBytes();
       Version version =
-          new Version(
-              head,
-              0,
-              id,
-              "",
-              specification.sizeBytes(),
-              VolumeFamily.heightFor(blocks));
+          new Version(head, 0, id, "", specification.sizeBytes(), VolumeFamily.heightFor(blocks));
       version.createdMillis = System.currentTimeMillis();
       addVersion(volume, version);
     } finally {
@@ -245,8 +235,7 @@ public final class Pool implements AutoCloseable {
   }
 
   /** Opens a volume for use; all handles of one volume see the same. */
-  public ThinVolume openVolume(String volumeName, Optional<char[]> passphrase)
-      throws IOException {
+  public ThinVolume openVolume(String volumeName, Optional<char[]> passphrase) throws IOException {
     structure.lock();
     try {
       VolumeRecord volume = state.volume(volumeName);
@@ -461,8 +450,7 @@ public final class Pool implements AutoCloseable {
     commit();
   }
 
-  private void removeAll(
-      VolumeFamily family, List<Version> versions, Optional<String> volumeName)
+  private void removeAll(VolumeFamily family, List<Version> versions, Optional<String> volumeName)
       throws IOException {
     state.quiesce.readLock().lock();
     family.lock.writeLock().lock();

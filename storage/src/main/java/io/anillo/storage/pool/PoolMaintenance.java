@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Scrubbing, and moving slabs between disks, while the pool is in use. Both walk the maps of all
- * volumes, so that only what is in use is read and all of it is checked. Meanwhile freed space is not
- * given out again, so what the walk has seen stays where it was.
+ * volumes, so that only what is in use is read and all of it is checked. Meanwhile freed space is
+ * not given out again, so what the walk has seen stays where it was.
  */
 public final class PoolMaintenance {
   private final PoolState state;
@@ -59,8 +59,8 @@ public final class PoolMaintenance {
     }
   }
 
-  private static void walk(
-      VolumeFamily family, Version version, Set<Long> seen, Visit visit) throws IOException {
+  private static void walk(VolumeFamily family, Version version, Set<Long> seen, Visit visit)
+      throws IOException {
     long ranges = 1;
     for (long range = 0; range < ranges; range++) {
       LongList found = new LongList();
@@ -84,17 +84,16 @@ public final class PoolMaintenance {
       state.allocator.holdReleases(true);
       long[] counts = new long[3];
       try {
-        walk(
-            (location, check) -> {
-              counts[0]++;
-              BlockReader.Recovered recovered = state.reader.recover(location, check);
-              if (recovered == null) {
-                counts[2]++;
-                lost(location);
-              } else if (!recovered.clean()) {
-                counts[1] += state.reader.heal(location, recovered);
-              }
-            });
+        walk((location, check) -> {
+          counts[0]++;
+          BlockReader.Recovered recovered = state.reader.recover(location, check);
+          if (recovered == null) {
+            counts[2]++;
+            lost(location);
+          } else if (!recovered.clean()) {
+            counts[1] += state.reader.heal(location, recovered);
+          }
+        });
         state.flushDisks(state.disks());
       } finally {
         state.allocator.holdReleases(false);

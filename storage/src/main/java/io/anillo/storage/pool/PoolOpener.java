@@ -35,8 +35,7 @@ final class PoolOpener {
     }
     PoolState state = new PoolState(UUID.randomUUID(), name, slabBytes, options.listener());
     for (int i = 0; i < disks.size(); i++) {
-      state.allocator.addDisk(
-          format(state, i + 1, disks.get(i), PoolDisk.State.ONLINE, slabBytes));
+      state.allocator.addDisk(format(state, i + 1, disks.get(i), PoolDisk.State.ONLINE, slabBytes));
     }
     Committer committer = new Committer(state);
     committer.checkpoint();
@@ -172,8 +171,7 @@ final class PoolOpener {
   }
 
   private static byte[] readCatalog(Superblock superblock, PoolState state) throws IOException {
-    ByteBuffer bytes =
-        ByteBuffer.allocate(superblock.catalogBytes() + BlockPointer.UNIT_BYTES);
+    ByteBuffer bytes = ByteBuffer.allocate(superblock.catalogBytes() + BlockPointer.UNIT_BYTES);
     for (int attempt = 0; attempt < 3; attempt++) {
       bytes.clear();
       boolean complete = true;
@@ -210,22 +208,21 @@ final class PoolOpener {
     }
     for (VolumeFamily family : state.families.values()) {
       Set<Long> seen = new HashSet<>();
-      family.visit(
-          (version, node) -> {
-            if (!seen.add(node.location)) {
-              return false;
+      family.visit((version, node) -> {
+        if (!seen.add(node.location)) {
+          return false;
+        }
+        mark(state, node.location);
+        if (node.level == 0) {
+          for (int slot = 0; slot < TreeNode.FAN_OUT; slot++) {
+            if (node.location(slot) != 0) {
+              // a block that versions share is marked by the first of them
+              state.allocator.markUsed(node.location(slot));
             }
-            mark(state, node.location);
-            if (node.level == 0) {
-              for (int slot = 0; slot < TreeNode.FAN_OUT; slot++) {
-                if (node.location(slot) != 0) {
-                  // a block that versions share is marked by the first of them
-                  state.allocator.markUsed(node.location(slot));
-                }
-              }
-            }
-            return true;
-          });
+          }
+        }
+        return true;
+      });
     }
   }
 

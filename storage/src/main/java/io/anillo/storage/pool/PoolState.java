@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The state of an open pool that its parts share. Lock order: structure of the pool, then {@link
- * #writers} shared, then {@link #quiesce} shared, then a family's lock, then the pending log and the allocator.
+ * #writers} shared, then {@link #quiesce} shared, then a family's lock, then the pending log and
+ * the allocator.
  */
 final class PoolState implements SpaceAllocator.Listener {
   private static final int LEAVES_PER_FAMILY = 8192;
@@ -34,8 +35,8 @@ final class PoolState implements SpaceAllocator.Listener {
   final ReentrantReadWriteLock quiesce = new ReentrantReadWriteLock();
 
   /**
-   * Held shared from before a block is written until it is in the map; taken alone by whoever has to
-   * be sure that every block written so far can be found there.
+   * Held shared from before a block is written until it is in the map; taken alone by whoever has
+   * to be sure that every block written so far can be found there.
    */
   final ReentrantReadWriteLock writers = new ReentrantReadWriteLock();
 
@@ -96,17 +97,18 @@ final class PoolState implements SpaceAllocator.Listener {
 
   Version requireSnapshot(VolumeRecord volume, String snapshotName) throws IOException {
     return snapshot(volume, snapshotName)
-        .orElseThrow(
-            () ->
-                new IOException(
-                    "volume " + volume.name() + " has no snapshot \"" + snapshotName + "\""));
+        .orElseThrow(() ->
+            new IOException(
+                "volume " + volume.name() + " has no snapshot \"" + snapshotName + "\""));
   }
 
   void requireWorking() throws IOException {
     IOException failure = broken;
     if (failure != null) {
       throw new IOException(
-          "pool " + name + " takes no more writes, because its metadata could not be written: "
+          "pool "
+              + name
+              + " takes no more writes, because its metadata could not be written: "
               + failure.getMessage(),
           failure);
     }
@@ -240,7 +242,11 @@ final class PoolState implements SpaceAllocator.Listener {
       for (Group group : allocator.groups()) {
         if (group.usedGranules > 0 && !group.writable()) {
           throw new IOException(
-              "a disk failed that " + group.redundancy + " group " + group.id + " cannot do without");
+              "a disk failed that "
+                  + group.redundancy
+                  + " group "
+                  + group.id
+                  + " cannot do without");
         }
       }
     }

@@ -109,8 +109,7 @@ public record PoolStatus(
       Version head = state.head(record);
       for (Version version : family.versions.values()) {
         if (version.volumeId == record.id() && version.isSnapshot()) {
-          snapshots.add(
-              new SnapshotStatus(version.name, version.sizeBytes, version.createdMillis));
+          snapshots.add(new SnapshotStatus(version.name, version.sizeBytes, version.createdMillis));
         }
       }
       family.difference(

@@ -4,8 +4,8 @@ import java.nio.ByteBuffer;
 
 /**
  * Erasure coding over GF(2^8) with a Cauchy matrix, so that any {@code data} of the {@code data +
- * parity} columns give back the rest (Blömer et al., "An XOR-based erasure-resilient coding scheme",
- * 1995). The first parity row is made of ones, so single parity is plain XOR.
+ * parity} columns give back the rest (Blömer et al., "An XOR-based erasure-resilient coding
+ * scheme", 1995). The first parity row is made of ones, so single parity is plain XOR.
  */
 final class ReedSolomon {
   private static final int POLYNOMIAL = 0x11d;

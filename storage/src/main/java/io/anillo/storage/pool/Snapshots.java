@@ -2,7 +2,9 @@ package io.anillo.storage.pool;
 
 import java.io.IOException;
 
-/** What snapshots and clones do to a family's versions; used live and when replaying the journal. */
+/**
+ * What snapshots and clones do to a family's versions; used live and when replaying the journal.
+ */
 final class Snapshots {
   private Snapshots() {}
 

@@ -14,8 +14,8 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Gives out units of groups and slabs of disks. Units come back in two steps: {@link #freeLater} when
- * nothing in memory names them, {@link #release} when nothing durable does.
+ * Gives out units of groups and slabs of disks. Units come back in two steps: {@link #freeLater}
+ * when nothing in memory names them, {@link #release} when nothing durable does.
  */
 final class SpaceAllocator {
   private static final int LARGEST_BATCH = 256;
@@ -148,8 +148,7 @@ final class SpaceAllocator {
           || BlockPointer.unit(location) % granule != 0
           || BlockPointer.units(location) % granule != 0
           || first + count > group.granules()) {
-        throw new IOException(
-            "the pool's metadata is damaged: " + BlockPointer.describe(location));
+        throw new IOException("the pool's metadata is damaged: " + BlockPointer.describe(location));
       }
       int next = group.used.nextSetBit(first);
       boolean free = next < 0 || next >= first + count;
@@ -167,8 +166,8 @@ final class SpaceAllocator {
   record Run(Group group, int unit, int units) {}
 
   /**
-   * Takes up to {@code wanted} adjacent units for blocks of {@code blockUnits}; null when the pool is
-   * full.
+   * Takes up to {@code wanted} adjacent units for blocks of {@code blockUnits}; null when the pool
+   * is full.
    */
   @Nullable Run allocate(Redundancy redundancy, int blockUnits, int wanted) {
     lock.lock();
@@ -423,8 +422,12 @@ final class SpaceAllocator {
     int left = run.units;
     int at = run.unit;
     while (left > 0) {
-      int part = Math.min(left, BlockPointer.MAX_UNITS / run.group.redundancy.granule()
-          * run.group.redundancy.granule());
+      int part =
+          Math.min(
+              left,
+              BlockPointer.MAX_UNITS
+                  / run.group.redundancy.granule()
+                  * run.group.redundancy.granule());
       release(new long[] {BlockPointer.location(run.group.id, at, part, false)}, 1);
       at += part;
       left -= part;

@@ -183,8 +183,7 @@ public final class ThinVolume implements BlockDevice {
   }
 
   /** Reads adjacent whole blocks straight to where they are wanted. */
-  private void readRun(
-      long block, int index, int blocks, Batch batch, ByteBuffer destination)
+  private void readRun(long block, int index, int blocks, Batch batch, ByteBuffer destination)
       throws IOException {
     int start = destination.position();
     int end = destination.limit();
@@ -213,8 +212,7 @@ public final class ThinVolume implements BlockDevice {
     destination.limit(end).position(end);
   }
 
-  private void readPart(
-      long block, long location, long check, int within, ByteBuffer destination)
+  private void readPart(long block, long location, long check, int within, ByteBuffer destination)
       throws IOException {
     ByteBuffer plain = readStored(block, location, check);
     if (plain == null) {
@@ -255,8 +253,8 @@ public final class ThinVolume implements BlockDevice {
   }
 
   /**
-   * Reads a block that did not match its checksum: it was moved meanwhile, or it is damaged and has to
-   * be put right from what redundancy there is.
+   * Reads a block that did not match its checksum: it was moved meanwhile, or it is damaged and has
+   * to be put right from what redundancy there is.
    */
   private ByteBuffer readChecked(long block) throws IOException {
     family.lock.writeLock().lock();
@@ -390,8 +388,7 @@ public final class ThinVolume implements BlockDevice {
         crc.update(source);
         crcs[i] = (int) crc.getValue();
         locations[i] =
-            BlockPointer.location(
-                run.group().id, run.unit() + i * blockUnits, blockUnits, false);
+            BlockPointer.location(run.group().id, run.unit() + i * blockUnits, blockUnits, false);
       }
       source.limit(start + count * blockBytes).position(start);
       store(run, blockUnits, source, block, locations, crcs);
@@ -465,9 +462,10 @@ public final class ThinVolume implements BlockDevice {
     requireWritable();
     requireInside(offset, length);
     long first = (offset + blockBytes - 1) / blockBytes;
-    long last = offset + length == sizeBytes()
-        ? (sizeBytes() + blockBytes - 1) / blockBytes
-        : (offset + length) / blockBytes;
+    long last =
+        offset + length == sizeBytes()
+            ? (sizeBytes() + blockBytes - 1) / blockBytes
+            : (offset + length) / blockBytes;
     unmap(first, last);
   }
 

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * Holds requests back so that a volume stays within its limits, which may change at any time. Up to a
- * tenth of a second's worth may come at once.
+ * Holds requests back so that a volume stays within its limits, which may change at any time. Up to
+ * a tenth of a second's worth may come at once.
  */
 final class Throttle {
   private static final long BURST_NANOS = 100_000_000;
@@ -64,8 +64,7 @@ final class Throttle {
     }
     if (now.bytesPerSecond() > 0) {
       bytesFreeAt =
-          Math.max(bytesFreeAt, time - BURST_NANOS)
-              + (long) (bytes * 1e9 / now.bytesPerSecond());
+          Math.max(bytesFreeAt, time - BURST_NANOS) + (long) (bytes * 1e9 / now.bytesPerSecond());
     }
     return 0;
   }

@@ -6,8 +6,8 @@ import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One state of a volume: its present, or a snapshot. Versions form a tree by {@link #parentId}; what
- * is in a version and not written by it is in its parent as well.
+ * One state of a volume: its present, or a snapshot. Versions form a tree by {@link #parentId};
+ * what is in a version and not written by it is in its parent as well.
  */
 final class Version {
   final int id;

@@ -19,8 +19,9 @@ import javax.crypto.spec.SecretKeySpec;
 
 /**
  * AES-256-XTS over units of 4 KiB (IEEE 1619), the tweak being the unit's number in the volume. The
- * 64-byte key is random and stored wrapped with AES-256-GCM under a key that PBKDF2 with HMAC-SHA-512
- * derives from the passphrase: iterations (4 bytes), salt (16), nonce (12), wrapped key (80).
+ * 64-byte key is random and stored wrapped with AES-256-GCM under a key that PBKDF2 with
+ * HMAC-SHA-512 derives from the passphrase: iterations (4 bytes), salt (16), nonce (12), wrapped
+ * key (80).
  */
 final class VolumeCipher {
   private static final int KEY_BYTES = 64;

@@ -18,8 +18,8 @@ import org.jspecify.annotations.Nullable;
  * maps of all versions; everything in it is guarded by one lock.
  *
  * <p>Invariant: the versions that hold a given block at a given place form a connected part of the
- * version tree, because a block is written once, in one version, and inherited downwards. So a block
- * of a version is shared exactly if its parent or a child has the same pointer at that place.
+ * version tree, because a block is written once, in one version, and inherited downwards. So a
+ * block of a version is shared exactly if its parent or a child has the same pointer at that place.
  */
 final class VolumeFamily {
   /** Loads a stored node and checks it. */
@@ -164,8 +164,8 @@ final class VolumeFamily {
   }
 
   /**
-   * The leaf of a block, made or copied so that it belongs to this version alone; under the exclusive
-   * lock.
+   * The leaf of a block, made or copied so that it belongs to this version alone; under the
+   * exclusive lock.
    *
    * @param freedNode told where nodes lay that nobody needs any more
    */
@@ -274,7 +274,8 @@ final class VolumeFamily {
   }
 
   /**
-   * Finds what only this version holds: its blocks and nodes that neither its parent nor a child has.
+   * Finds what only this version holds: its blocks and nodes that neither its parent nor a child
+   * has.
    */
   void exclusive(Version version, Consumer<Long> blocks, FreedNodes nodes) throws IOException {
     List<Version> relatives = new ArrayList<>(children(version));
@@ -336,8 +337,7 @@ final class VolumeFamily {
 
   /** Lists the blocks of one version that differ from another's (or from nothing). */
   void difference(@Nullable Version from, Version to, Difference found) throws IOException {
-    difference(
-        from, to, Math.max(to.height, from == null ? 0 : from.height) - 1, 0, found);
+    difference(from, to, Math.max(to.height, from == null ? 0 : from.height) - 1, 0, found);
   }
 
   private void difference(
@@ -373,8 +373,7 @@ final class VolumeFamily {
               || (now != null && now.hasSlot(slot))
               || (before != null && before.hasSlot(slot));
       if (present) {
-        difference(
-            from, to, level - 1, first + ((long) slot << (level * FAN_OUT_BITS)), found);
+        difference(from, to, level - 1, first + ((long) slot << (level * FAN_OUT_BITS)), found);
       }
     }
   }
@@ -419,8 +418,8 @@ final class VolumeFamily {
   }
 
   /**
-   * Lists the stored blocks and nodes of a part of a version, location and check in turn, except what
-   * was seen before; under the exclusive lock.
+   * Lists the stored blocks and nodes of a part of a version, location and check in turn, except
+   * what was seen before; under the exclusive lock.
    */
   void collect(Version version, long range, Set<Long> seen, LongList found) throws IOException {
     TreeNode node = root(version);

@@ -30,16 +30,7 @@ record VolumeRecord(
 
   VolumeRecord withHead(int head) {
     return new VolumeRecord(
-        id,
-        familyId,
-        head,
-        name,
-        redundancy,
-        blockUnits,
-        compressed,
-        key,
-        limits,
-        failWhenFull);
+        id, familyId, head, name, redundancy, blockUnits, compressed, key, limits, failWhenFull);
   }
 
   VolumeRecord withLimits(VolumeLimits newLimits) {
@@ -87,15 +78,6 @@ record VolumeRecord(
     byte[] key = in.readNBytes(in.readInt());
     VolumeLimits limits = new VolumeLimits(in.readLong(), in.readLong());
     return new VolumeRecord(
-        id,
-        family,
-        head,
-        name,
-        redundancy,
-        blockUnits,
-        compressed,
-        key,
-        limits,
-        in.readBoolean());
+        id, family, head, name, redundancy, blockUnits, compressed, key, limits, in.readBoolean());
   }
 }

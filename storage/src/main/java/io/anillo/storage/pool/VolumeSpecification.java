@@ -5,8 +5,8 @@ import java.util.Optional;
 /**
  * A volume to be made.
  *
- * @param blockBytes unit of mapping, checksums and compression; a multiple of 4096 (times the number of
- *     data disks for parity), at most 1 MiB
+ * @param blockBytes unit of mapping, checksums and compression; a multiple of 4096 (times the
+ *     number of data disks for parity), at most 1 MiB
  * @param passphrase encrypts the volume when given
  * @param failWhenFull a write to a full pool fails instead of waiting
  */

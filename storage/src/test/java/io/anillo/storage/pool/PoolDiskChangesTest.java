@@ -56,20 +56,19 @@ class PoolDiskChangesTest {
       }
       this.thread =
           Thread.ofPlatform()
-              .start(
-                  () -> {
-                    try {
-                      Random random = new Random(seed);
-                      while (!stop.get()) {
-                        step(random);
-                      }
-                      for (int b = 0; b < BLOCKS; b++) {
-                        check(b);
-                      }
-                    } catch (Throwable thrown) {
-                      failure.set(thrown);
-                    }
-                  });
+              .start(() -> {
+                try {
+                  Random random = new Random(seed);
+                  while (!stop.get()) {
+                    step(random);
+                  }
+                  for (int b = 0; b < BLOCKS; b++) {
+                    check(b);
+                  }
+                } catch (Throwable thrown) {
+                  failure.set(thrown);
+                }
+              });
     }
 
     private void step(Random random) throws IOException {
@@ -122,8 +121,7 @@ class PoolDiskChangesTest {
     List<PowerCutDisk> disks = disks(5);
     try (Pool pool = Pool.create("test", List.<Disk>copyOf(disks), options)) {
       pool.createVolume(
-          VolumeSpecification.of(
-              "volume", (long) BLOCKS * BLOCK, Redundancy.parse(redundancy)));
+          VolumeSpecification.of("volume", (long) BLOCKS * BLOCK, Redundancy.parse(redundancy)));
       ThinVolume volume = pool.openVolume("volume", Optional.empty());
       try (Load load = new Load(volume, seed)) {
         for (int i = 0; i < 200; i++) {
@@ -159,8 +157,7 @@ class PoolDiskChangesTest {
     List<PowerCutDisk> disks = disks(4);
     try (Pool pool = Pool.create("test", List.<Disk>copyOf(disks), options)) {
       pool.createVolume(
-          VolumeSpecification.of(
-              "volume", (long) BLOCKS * BLOCK, Redundancy.parse(redundancy)));
+          VolumeSpecification.of("volume", (long) BLOCKS * BLOCK, Redundancy.parse(redundancy)));
       ThinVolume volume = pool.openVolume("volume", Optional.empty());
       try (Load load = new Load(volume, 5)) {
         pool.replaceDisk("disk1", disk("new1"));
@@ -234,16 +231,15 @@ class PoolDiskChangesTest {
       ThinVolume volume = pool.openVolume("large", Optional.empty());
       Thread writer =
           Thread.ofPlatform()
-              .start(
-                  () -> {
-                    try {
-                      for (int i = 0; i < 10; i++) {
-                        volume.write(i << 20, ByteBuffer.allocate(1 << 20));
-                      }
-                    } catch (IOException failure) {
-                      throw new java.io.UncheckedIOException(failure);
-                    }
-                  });
+              .start(() -> {
+                try {
+                  for (int i = 0; i < 10; i++) {
+                    volume.write(i << 20, ByteBuffer.allocate(1 << 20));
+                  }
+                } catch (IOException failure) {
+                  throw new java.io.UncheckedIOException(failure);
+                }
+              });
       for (int i = 0; i < 200 && !full(); i++) {
         Thread.sleep(20);
       }

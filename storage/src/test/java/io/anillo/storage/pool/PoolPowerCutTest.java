@@ -20,7 +20,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Cuts the power of all disks at random writes, data and metadata alike. Afterwards the pool opens,
- * what was flushed is there, what was not is old or new but nothing else, and a scrub finds nothing.
+ * what was flushed is there, what was not is old or new but nothing else, and a scrub finds
+ * nothing.
  */
 class PoolPowerCutTest {
   private static final int BLOCKS = 150;
@@ -69,8 +70,7 @@ class PoolPowerCutTest {
       }
       try (Pool pool = Pool.create("test", List.<Disk>copyOf(disks), OPTIONS)) {
         pool.createVolume(
-            VolumeSpecification.of(
-                "volume", (long) BLOCKS * blockBytes(), redundancy));
+            VolumeSpecification.of("volume", (long) BLOCKS * blockBytes(), redundancy));
       }
       int cuts = 1 + random.nextInt(3);
       for (int i = 0; i < cuts; i++) {

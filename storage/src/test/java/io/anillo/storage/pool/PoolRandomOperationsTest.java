@@ -46,9 +46,7 @@ class PoolRandomOperationsTest {
     Random random = new Random(seed);
     List<PowerCutDisk> disks = new ArrayList<>();
     for (int i = 0; i < 5; i++) {
-      disks.add(
-          new PowerCutDisk(
-              "disk" + i, (24 << 20) + i * 700_000, new Power(Long.MAX_VALUE)));
+      disks.add(new PowerCutDisk("disk" + i, (24 << 20) + i * 700_000, new Power(Long.MAX_VALUE)));
     }
     Pool pool = Pool.create("test", List.<Disk>copyOf(disks), OPTIONS);
     String[] parts = kind.split(" ");
@@ -146,8 +144,8 @@ class PoolRandomOperationsTest {
     return ByteBuffer.allocateDirect(data.length).put(data).flip();
   }
 
-  private void changeVersions(
-      Pool pool, String name, Random random, Optional<char[]> passphrase) throws IOException {
+  private void changeVersions(Pool pool, String name, Random random, Optional<char[]> passphrase)
+      throws IOException {
     Map<String, byte[]> own = snapshots.getOrDefault(name, new HashMap<>());
     byte[] model = volumes.getOrDefault(name, new byte[0]);
     switch (random.nextInt(7)) {
@@ -189,7 +187,8 @@ class PoolRandomOperationsTest {
         }
       }
       default -> {
-        int newSize = Math.max(512, Math.min(2 * SIZE, model.length + 512 * (random.nextInt(2000) - 900)));
+        int newSize =
+            Math.max(512, Math.min(2 * SIZE, model.length + 512 * (random.nextInt(2000) - 900)));
         try (ThinVolume volume = pool.openVolume(name, passphrase)) {
           volume.resize(newSize);
         }
@@ -205,8 +204,7 @@ class PoolRandomOperationsTest {
       }
       Map<String, byte[]> own = snapshots.getOrDefault(volume.getKey(), Map.of());
       for (Map.Entry<String, byte[]> snapshot : own.entrySet()) {
-        try (ThinVolume open =
-            pool.openSnapshot(volume.getKey(), snapshot.getKey(), passphrase)) {
+        try (ThinVolume open = pool.openSnapshot(volume.getKey(), snapshot.getKey(), passphrase)) {
           verify(open, snapshot.getValue(), volume.getKey() + "@" + snapshot.getKey());
         }
       }
