@@ -88,7 +88,9 @@ final class PoolState implements SpaceAllocator.Listener {
 
   Optional<Version> snapshot(VolumeRecord volume, String snapshotName) {
     for (Version version : family(volume.familyId()).versions.values()) {
-      if (version.volumeId == volume.id() && version.name.equals(snapshotName)) {
+      if (version.volumeId == volume.id()
+          && version.isSnapshot()
+          && version.name.equals(snapshotName)) {
         return Optional.of(version);
       }
     }

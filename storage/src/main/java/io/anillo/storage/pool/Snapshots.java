@@ -1,6 +1,7 @@
 package io.anillo.storage.pool;
 
 import java.io.IOException;
+import java.util.List;
 
 /**
  * What snapshots and clones do to a family's versions; used live and when replaying the journal.
@@ -39,12 +40,24 @@ final class Snapshots {
     return head;
   }
 
-  /** Takes a version out of its family and frees what only it had. */
+  /**
+   * Takes a version out of its family and frees what only it had. One with several children stays as a
+   * hidden version: its children share blocks through it, and only it tells that they do.
+   */
   static void remove(PoolState state, VolumeFamily family, Version version) throws IOException {
+    List<Version> children = family.children(version);
+    if (children.size() > 1) {
+      version.hide();
+      return;
+    }
     family.exclusive(version, state.pending::free, state::nodeFreed);
-    for (Version child : family.children(version)) {
+    for (Version child : children) {
       child.parentId = version.parentId;
     }
     family.versions.remove(version.id);
+    Version parent = family.parent(version);
+    if (parent != null && parent.isHidden() && family.children(parent).size() < 2) {
+      remove(state, family, parent);
+    }
   }
 }

@@ -10,11 +10,14 @@ import org.jspecify.annotations.Nullable;
  * what is in a version and not written by it is in its parent as well.
  */
 final class Version {
+  /** No name that a user gives begins so. */
+  private static final String HIDDEN = "#";
+
   final int id;
   int parentId;
   final int volumeId;
 
-  /** The snapshot's name; empty for the volume's present. */
+  /** The snapshot's name; empty for the volume's present; {@code #} and the number when hidden. */
   String name;
 
   long sizeBytes;
@@ -37,7 +40,16 @@ final class Version {
   }
 
   boolean isSnapshot() {
-    return !name.isEmpty();
+    return !name.isEmpty() && !isHidden();
+  }
+
+  /** Deleted, but still needed by the versions that came from it. */
+  boolean isHidden() {
+    return name.startsWith(HIDDEN);
+  }
+
+  void hide() {
+    name = HIDDEN + id;
   }
 
   boolean empty() {

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -94,6 +95,28 @@ class PoolRandomOperationsTest {
     long used = pool.status().disks().stream().mapToLong(PoolStatus.DiskStatus::usedBytes).sum();
     assertThat(used).as(status.toString()).isLessThan(100_000);
     pool.close();
+  }
+
+  @Test
+  void siblingsShareBlocksAfterTheirOriginIsDeleted() throws IOException {
+    List<Disk> disks = List.of(new PowerCutDisk("disk", 24 << 20, new Power(Long.MAX_VALUE)));
+    try (Pool pool = Pool.create("test", disks, OPTIONS)) {
+      pool.createVolume(VolumeSpecification.of("first", 1 << 20, Redundancy.NONE));
+      byte[] data = new byte[1 << 20];
+      new Random(1).nextBytes(data);
+      ThinVolume first = pool.openVolume("first", Optional.empty());
+      first.write(0, ByteBuffer.wrap(data));
+      pool.snapshot("first", "origin");
+      pool.cloneVolume("first", "origin", "sibling");
+      pool.deleteSnapshot("first", "origin");
+      for (int i = 0; i < 5; i++) {
+        first.write(0, ByteBuffer.allocate(1 << 20));
+        first.flush();
+      }
+      ThinVolume sibling = pool.openVolume("sibling", Optional.empty());
+      verify(sibling, data, "sibling");
+      assertThat(pool.status().volumes()).allMatch(volume -> volume.snapshots().isEmpty());
+    }
   }
 
   private static String pick(Random random, Map<String, ?> map) {
