@@ -5,10 +5,10 @@ import java.util.List;
 import java.util.Map;
 
 /** Writes maps, lists, strings, numbers and booleans as JSON (RFC 8259), indented for people. */
-final class JsonText {
+public final class JsonText {
   private JsonText() {}
 
-  static String of(Object value) {
+  public static String of(Object value) {
     StringBuilder text = new StringBuilder();
     write(value, "", text);
     return text.append('\n').toString();

@@ -16,16 +16,16 @@ import org.apache.commons.compress.archivers.cpio.CpioConstants;
  * Writes an initial RAM file system: a cpio archive in the new ASCII format, owned by root, with
  * all times zero, so that the same files give the same bytes.
  */
-final class InitramfsWriter implements AutoCloseable {
+public final class InitramfsWriter implements AutoCloseable {
   private final CpioArchiveOutputStream archive;
   private final Set<String> directories = new HashSet<>();
 
-  InitramfsWriter(OutputStream out) {
+  public InitramfsWriter(OutputStream out) {
     archive = new CpioArchiveOutputStream(out, CpioConstants.FORMAT_NEW);
   }
 
   /** Adds a directory and those above it, unless they are there already. */
-  void directory(String path) throws IOException {
+  public void directory(String path) throws IOException {
     if (path.isEmpty() || !directories.add(path)) {
       return;
     }
@@ -36,7 +36,7 @@ final class InitramfsWriter implements AutoCloseable {
     archive.closeArchiveEntry();
   }
 
-  void file(String path, int permissions, ByteBuffer content) throws IOException {
+  public void file(String path, int permissions, ByteBuffer content) throws IOException {
     directory(parent(path));
     ByteBuffer remaining = content.duplicate().rewind();
     archive.putArchiveEntry(
@@ -48,11 +48,11 @@ final class InitramfsWriter implements AutoCloseable {
     archive.closeArchiveEntry();
   }
 
-  void file(String path, int permissions, String content) throws IOException {
+  public void file(String path, int permissions, String content) throws IOException {
     file(path, permissions, ByteBuffer.wrap(content.getBytes(StandardCharsets.UTF_8)));
   }
 
-  void symbolicLink(String path, String target) throws IOException {
+  public void symbolicLink(String path, String target) throws IOException {
     directory(parent(path));
     byte[] bytes = target.getBytes(StandardCharsets.UTF_8);
     archive.putArchiveEntry(entry(path, CpioConstants.C_ISLNK | 0777, bytes.length));
@@ -60,7 +60,8 @@ final class InitramfsWriter implements AutoCloseable {
     archive.closeArchiveEntry();
   }
 
-  void characterDevice(String path, int permissions, int major, int minor) throws IOException {
+  public void characterDevice(String path, int permissions, int major, int minor)
+      throws IOException {
     directory(parent(path));
     CpioArchiveEntry entry = entry(path, CpioConstants.C_ISCHR | permissions, 0);
     entry.setRemoteDeviceMaj(major);

@@ -1,0 +1,52 @@
+package io.anillo.bench;
+
+import io.anillo.bench.guest.BootCommand;
+import io.anillo.bench.guest.GuestCommand;
+import io.anillo.bench.guest.RateCommand;
+import io.anillo.bench.network.NetworkBench;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+
+/** The entry point of {@code ./anillo bench}. */
+@Command(
+    name = "anillo bench",
+    description = "Measures, next to peers in the same run.",
+    mixinStandardHelpOptions = true,
+    synopsisSubcommandLabel = "COMMAND")
+public final class Bench {
+  private static final int USAGE = 2, NOT_MEASURED = 4;
+
+  private Bench() {}
+
+  public static void main(String[] arguments) {
+    CommandLine commandLine =
+        new CommandLine(new Bench())
+            .addSubcommand(new BootCommand())
+            .addSubcommand(new GuestCommand())
+            .addSubcommand(new RateCommand())
+            .addSubcommand(new NetworkCommand());
+    commandLine.setParameterExceptionHandler((e, given) -> {
+      String problem = String.valueOf(e.getMessage()).lines().findFirst().orElse("wrong usage");
+      System.err.println("anillo: " + problem);
+      return USAGE;
+    });
+    commandLine.setExecutionExceptionHandler((e, command, result) -> {
+      if (e instanceof BenchException refused) {
+        System.err.println("anillo: " + refused.getMessage());
+        return NOT_MEASURED;
+      }
+      throw e;
+    });
+    System.exit(commandLine.execute(arguments));
+  }
+
+  @Command(name = "network", description = "The virtual network next to Open vSwitch.")
+  private static final class NetworkCommand implements Callable<Integer> {
+    @Override
+    public Integer call() throws Exception {
+      NetworkBench.main(new String[0]);
+      return 0;
+    }
+  }
+}

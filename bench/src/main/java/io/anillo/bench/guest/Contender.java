@@ -1,0 +1,94 @@
+package io.anillo.bench.guest;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** A program that boots guests: Anillo with one of its engines, or a peer. */
+sealed interface Contender {
+  int MEMORY_MEBIBYTES = 512;
+
+  String name();
+
+  /**
+   * The command that boots a guest with its first serial line on standard output, and ends when the
+   * guest powers off.
+   *
+   * @param statistics where Anillo writes what it counted
+   */
+  List<String> command(Workload.Image image, String arguments, boolean withDisk, Path statistics);
+
+  /** {@code anillo run}. */
+  record Anillo(Path top, String engine) implements Contender {
+    @Override
+    public String name() {
+      return "anillo " + engine;
+    }
+
+    @Override
+    public List<String> command(
+        Workload.Image image, String arguments, boolean withDisk, Path statistics) {
+      List<String> command =
+          new ArrayList<>(
+              List.of(
+                  top.resolve("anillo").toString(),
+                  "run",
+                  "--engine",
+                  engine,
+                  "--memory",
+                  MEMORY_MEBIBYTES + "M",
+                  "--kernel",
+                  image.kernel().toString(),
+                  "--initrd",
+                  image.initialRamDisk().toString(),
+                  "--append",
+                  image.commandLine() + " " + arguments,
+                  "--no-reboot",
+                  "--stats",
+                  statistics.toString()));
+      Optional<Path> disk = withDisk ? image.disk() : Optional.empty();
+      disk.ifPresent(file -> command.addAll(List.of("--disk", file + ",format=raw,readonly")));
+      return List.copyOf(command);
+    }
+  }
+
+  /** QEMU's translator, with the processor features of Anillo's processor. */
+  record Qemu(String program, String cpu) implements Contender {
+    @Override
+    public String name() {
+      return "qemu tcg";
+    }
+
+    @Override
+    public List<String> command(
+        Workload.Image image, String arguments, boolean withDisk, Path statistics) {
+      List<String> command =
+          new ArrayList<>(
+              List.of(
+                  program,
+                  "-accel",
+                  "tcg",
+                  "-cpu",
+                  cpu,
+                  "-m",
+                  Integer.toString(MEMORY_MEBIBYTES),
+                  "-nodefaults",
+                  "-display",
+                  "none",
+                  "-serial",
+                  "stdio",
+                  "-no-reboot",
+                  "-kernel",
+                  image.kernel().toString(),
+                  "-initrd",
+                  image.initialRamDisk().toString(),
+                  "-append",
+                  image.commandLine() + " " + arguments));
+      Optional<Path> disk = withDisk ? image.disk() : Optional.empty();
+      disk.ifPresent(file ->
+          command.addAll(List.of("-drive", "file=" + file + ",if=virtio,format=raw,readonly=on")));
+      return List.copyOf(command);
+    }
+  }
+}

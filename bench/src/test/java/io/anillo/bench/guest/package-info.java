@@ -1,0 +1,2 @@
+/** Tests of the guest benchmarks. */
+package io.anillo.bench.guest;
