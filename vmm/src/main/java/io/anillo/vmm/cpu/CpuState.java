@@ -200,8 +200,9 @@ public final class CpuState {
   public boolean waitingForStartup;
 
   /**
-   * Instructions retired; a REP instruction counts once for each uninterrupted piece of its
-   * iterations.
+   * Instructions retired, and interrupts and exceptions delivered: the number of boundaries passed
+   * at which an event may come in. A REP instruction counts once for each piece of its iterations;
+   * pieces depend on registers alone.
    */
   public long instructions;
 

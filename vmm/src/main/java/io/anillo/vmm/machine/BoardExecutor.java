@@ -84,7 +84,7 @@ public final class BoardExecutor implements Board, AutoCloseable {
     this.wallOriginNanos = replayer != null ? replayer.wallOriginNanos() : clock.wallNanos();
     this.hostTimer = new HostTimer(this.clock, () -> earliestDeadline, () -> kick.run());
     if (recorder != null) {
-      recorder.begin(wallOriginNanos);
+      recorder.begin(wallOriginNanos, () -> instructions.getAsLong());
     }
   }
 

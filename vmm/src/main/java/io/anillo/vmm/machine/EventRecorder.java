@@ -12,21 +12,15 @@ import java.util.function.LongSupplier;
 /** Writes a recording, in the format of {@link EventLog}. All methods are called on the board. */
 public final class EventRecorder implements AutoCloseable {
   private final OutputStream out;
-  private final LongSupplier instructions;
+  private LongSupplier instructions = () -> 0;
   private final Map<String, Integer> names = new HashMap<>();
   private long lastInstructions;
   private long lastClock;
   private boolean closed;
 
-  /**
-   * Begins a recording.
-   *
-   * @param instructions instructions that processor 0 has retired, exact whenever the board is
-   *     entered
-   */
-  public EventRecorder(OutputStream out, LongSupplier instructions) {
+  /** Records into a stream, which is closed with the recording. */
+  public EventRecorder(OutputStream out) {
     this.out = new BufferedOutputStream(out, 1 << 16);
-    this.instructions = instructions;
   }
 
   private interface Action {
@@ -41,7 +35,13 @@ public final class EventRecorder implements AutoCloseable {
     }
   }
 
-  void begin(long wallOriginNanos) {
+  /**
+   * Begins the recording.
+   *
+   * @param counter instructions that processor 0 has retired, exact whenever something is applied
+   */
+  void begin(long wallOriginNanos, LongSupplier counter) {
+    instructions = counter;
     write(() -> {
       EventLog.writeUnsigned(out, EventLog.MAGIC);
       EventLog.writeUnsigned(out, EventLog.VERSION);

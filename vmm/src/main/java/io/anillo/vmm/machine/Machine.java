@@ -6,16 +6,25 @@ import io.anillo.vmm.boot.BootRequest;
 import io.anillo.vmm.boot.LoadedKernel;
 import io.anillo.vmm.boot.MemoryRegion;
 import io.anillo.vmm.cpu.CpuModel;
+import io.anillo.vmm.cpu.CpuStateRecord;
 import io.anillo.vmm.device.MachineRequest;
 import io.anillo.vmm.device.firmware.PhysicalMemoryMap;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.port.CharBackend;
+import io.anillo.vmm.state.StateException;
+import io.anillo.vmm.state.StateReader;
+import io.anillo.vmm.state.StateWriter;
 import io.anillo.vmm.x86.interpret.CodeCache;
 import io.anillo.vmm.x86.interpret.InterpretedCpu;
 import io.anillo.vmm.x86.translate.Translator;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +35,8 @@ import org.jspecify.annotations.Nullable;
  * thread.
  */
 public final class Machine implements AutoCloseable {
+  private static final int STATE_VERSION = 1;
+
   private final MachineConfig config;
   private final GuestMemory memory;
   private final BoardExecutor executor;
@@ -103,9 +114,41 @@ public final class Machine implements AutoCloseable {
     return create(config, memory -> BoardExecutor.live(memory, config.clock(), config.entropy()));
   }
 
-  /** Makes a machine on a board that is recorded or replays. */
-  public static Machine create(
-      MachineConfig config, java.util.function.Function<GuestMemory, BoardExecutor> executorMaker)
+  /**
+   * Makes a machine whose run is recorded: everything that enters it from outside, with the number
+   * of instructions after which it came. A recorded run ends at a reset.
+   *
+   * @param config with one processor, which the interpreter runs whatever engine is named: another
+   *     may see an interrupt that an access to a device raises at another instruction
+   * @param recording closed, and complete, when the machine is closed
+   */
+  public static Machine record(MachineConfig config, OutputStream recording) throws BootException {
+    return create(
+        recordable(config),
+        memory ->
+            BoardExecutor.recording(
+                memory, config.clock(), config.entropy(), new EventRecorder(recording)));
+  }
+
+  /**
+   * Makes a machine that goes the way of a recorded one to its end, where it stops with the same
+   * memory and the same state. Its backends are written to, but nothing comes from them.
+   *
+   * @param config what was given to {@link #record}, with disks of the same size
+   * @throws IOException when this is no recording, or is damaged
+   */
+  public static Machine replay(MachineConfig config, InputStream recording)
+      throws BootException, IOException {
+    EventReplayer replayer = new EventReplayer(recording);
+    return create(recordable(config), memory -> BoardExecutor.replaying(memory, replayer));
+  }
+
+  private static MachineConfig recordable(MachineConfig config) {
+    return config.withResetEnds(true).withEngine(MachineConfig.Engine.INTERPRET);
+  }
+
+  private static Machine create(
+      MachineConfig config, Function<GuestMemory, BoardExecutor> executorMaker)
       throws BootException {
     GuestMemory memory = new GuestMemory(config.memoryBytes());
     try {
@@ -145,6 +188,86 @@ public final class Machine implements AutoCloseable {
                 PhysicalMemoryMap.ACPI_ROOT_POINTER));
     first.dropCaches();
     first.stateReplaced();
+  }
+
+  /**
+   * Makes a machine from a file that {@link #save} wrote; {@link #run} goes on where it was saved.
+   * The kernel of the configuration is booted at the next reset.
+   *
+   * @param config what the saved machine was made of; disks must be as they were then
+   * @throws StateException when the file does not fit this configuration, or is damaged
+   */
+  public static Machine restore(MachineConfig config, Path file) throws IOException {
+    GuestMemory memory = new GuestMemory(config.memoryBytes());
+    try {
+      Machine machine =
+          new Machine(config, memory, BoardExecutor.live(memory, config.clock(), config.entropy()));
+      machine.board.reset();
+      // What the board's firmware has written is the saved machine's to decide.
+      memory.fill(0, PhysicalMemoryMap.EXTENDED_START, (byte) 0);
+      machine.restoreState(MachineImage.read(file, memory));
+      return machine;
+    } catch (IOException | RuntimeException | Error e) {
+      memory.close();
+      throw e;
+    }
+  }
+
+  private void restoreState(StateReader in) {
+    in.record("machine", STATE_VERSION);
+    long ramBytes = in.getLong();
+    int cpus = in.getInt();
+    if (ramBytes != config.memoryBytes() || cpus != config.cpus()) {
+      throw new StateException(
+          "the saved machine has %d bytes of memory and %d processors; this one %d and %d"
+              .formatted(ramBytes, cpus, config.memoryBytes(), config.cpus()));
+    }
+    for (InterpretedCpu cpu : processors) {
+      cpu.reset();
+      CpuStateRecord.restore(cpu.state, in);
+    }
+    board.restore(in);
+    processors.forEach(InterpretedCpu::stateReplaced);
+  }
+
+  /**
+   * Writes memory, processors and devices to a file, whole or not at all. A machine that runs is
+   * held at instruction boundaries meanwhile, and its time stands still. From any thread but the
+   * machine's own. What lies in backends, as the contents of disks, is not saved.
+   */
+  public void save(Path file) throws IOException {
+    IOException[] failed = new IOException[1];
+    executor
+        .exclusiveSection()
+        .runAtBoundary(() -> {
+          boolean runs = executor.clock().running();
+          if (runs) {
+            board.pause();
+          }
+          try {
+            MachineImage.write(file, state(), memory);
+          } catch (IOException e) {
+            failed[0] = e;
+          } finally {
+            if (runs) {
+              board.resume();
+            }
+          }
+        });
+    if (failed[0] != null) {
+      throw failed[0];
+    }
+  }
+
+  private StateWriter state() {
+    StateWriter out = new StateWriter();
+    out.record("machine", STATE_VERSION).putLong(config.memoryBytes()).putInt(config.cpus());
+    for (InterpretedCpu cpu : processors) {
+      cpu.settleSignals();
+      CpuStateRecord.save(cpu.state, out);
+    }
+    board.save(out);
+    return out;
   }
 
   /** What was recognised in the kernel image. */

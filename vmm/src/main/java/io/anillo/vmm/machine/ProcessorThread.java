@@ -29,6 +29,11 @@ final class ProcessorThread implements Runnable {
           machine.takeRequest();
           continue;
         }
+        if (executor.replayFinished()
+            && cpu.state.instructions >= executor.nextEventInstruction()) {
+          machine.stop();
+          continue;
+        }
         Exit exit = runGuest();
         switch (exit) {
           case Exit.Interrupted interrupted -> {}
@@ -59,6 +64,13 @@ final class ProcessorThread implements Runnable {
   /** Waits in HLT until the board or another processor has something. */
   private void idle() {
     if (executor.replaying()) {
+      if (cpu.state.instructions < executor.nextEventInstruction()) {
+        throw new EventReplayer.Divergence(
+            "the processor halts at instruction "
+                + cpu.state.instructions
+                + ", but the next event belongs to "
+                + executor.nextEventInstruction());
+      }
       return;
     }
     cpu.awaitSignal(() -> machine.ending() || cpu.index() == 0 && executor.hasPending());

@@ -75,7 +75,7 @@ class RecordReplayTest {
     ByteArrayOutputStream log = new ByteArrayOutputStream();
     try (GuestMemory memory = new GuestMemory(1 << 20)) {
       Guest[] guest = new Guest[1];
-      EventRecorder recorder = new EventRecorder(log, () -> guest[0].instructions);
+      EventRecorder recorder = new EventRecorder(log);
       SplittableRandom random = new SplittableRandom(7);
       EntropySource entropy = bytes -> random.nextBytes(bytes);
       BoardExecutor board = BoardExecutor.recording(memory, Clock.system(), entropy, recorder);

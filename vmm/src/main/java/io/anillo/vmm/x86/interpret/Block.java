@@ -81,6 +81,15 @@ final class Block implements HotCode.Site {
     return counts[step];
   }
 
+  /** How many steps from the start hold at most so many instructions, fewer than the block has. */
+  int stepsWithin(int budget) {
+    int step = steps.length - 1;
+    while (counts[step] > budget) {
+      step--;
+    }
+    return step;
+  }
+
   /**
    * The code was overwritten: a processor inside the block leaves it before its next instruction.
    */

@@ -98,6 +98,18 @@ public final class CodeCache implements CodeTracker {
     if (page == null) {
       return;
     }
+    if (single()) {
+      written(page, physical, sizeBytes);
+      return;
+    }
+    // Under the lock, so that a block that another processor decoded from the old bytes is either
+    // in the page and dropped here, or sees the count and does not get in.
+    synchronized (this) {
+      written(page, physical, sizeBytes);
+    }
+  }
+
+  private void written(CodePage page, long physical, int sizeBytes) {
     page.countWrite();
     int first = (int) physical & 4095;
     int firstChunk = first >>> 6;
@@ -109,7 +121,7 @@ public final class CodeCache implements CodeTracker {
     drop(page);
   }
 
-  private void writtenByDevice(long pageAddress) {
+  private synchronized void writtenByDevice(long pageAddress) {
     CodePage page = pages[(int) (pageAddress >>> GuestMemory.PAGE_SHIFT)];
     if (page != null) {
       page.countWrite();

@@ -29,7 +29,7 @@ final class CodePage {
     this.physical = physical;
   }
 
-  /** Two processors may lose an increment to each other; the value changes all the same. */
+  /** Under the lock of the {@link CodeCache} where there are several processors. */
   @SuppressWarnings("NonAtomicVolatileUpdate")
   void countWrite() {
     writes++;

@@ -264,7 +264,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
         if (state.instructions >= end) {
           return new Exit.Deadline();
         }
-        runSingle();
+        runBeginning(block, (int) (end - state.instructions));
         continue;
       }
       CompiledCode code = block.compiled;
@@ -313,17 +313,48 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   }
 
   private void runBlock(Block block) {
+    runSteps(block, block.steps.length, block.length, block.instructions);
+  }
+
+  /**
+   * Runs as much of a block as its instruction budget allows. What a whole block does not look at
+   * between its instructions is not looked at in its beginning either, so that a run that is cut
+   * into budgets takes the same way as one that is not.
+   *
+   * @param budget instructions, fewer than the block has
+   */
+  private void runBeginning(Block block, int budget) {
+    int steps = block.stepsWithin(budget);
+    if (steps > 0) {
+      runSteps(block, steps, block.offset(steps), block.instructionsBefore(steps));
+      return;
+    }
+    // The budget ends between the two instructions of a step.
+    try {
+      runBlock(nextBlock(key | SINGLE));
+    } catch (GuestFault fault) {
+      deliver(fault);
+    }
+  }
+
+  /**
+   * Runs the first steps of a block.
+   *
+   * @param length bytes of these steps
+   * @param instructions instructions of these steps
+   */
+  private void runSteps(Block block, int count, int length, int instructions) {
     CpuState s = state;
     long rip = s.rip;
     general[CpuState.BLOCK_RIP] = rip;
-    s.rip = rip + block.length;
+    s.rip = rip + length;
     Step[] steps = block.steps;
     int at = 0;
     try {
-      for (; at < steps.length; at++) {
+      for (; at < count; at++) {
         steps[at].run(this);
       }
-      s.instructions += block.instructions;
+      s.instructions += instructions;
     } catch (GuestFault fault) {
       s.instructions += block.instructionsBefore(at);
       s.rip = rip + block.offset(at);
@@ -376,8 +407,9 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     s.stackShadow = false;
     singleStepCancelled = false;
     long before = s.instructions;
+    long faults = exceptionsTaken;
     runBlock(block);
-    boolean retired = s.instructions != before;
+    boolean retired = s.instructions != before && exceptionsTaken == faults;
     if (retired && !s.stackShadow) {
       long conditions =
           s.pendingDebug | (trap && !singleStepCancelled ? DebugRegisters.SINGLE_STEP : 0);
@@ -396,17 +428,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       lower(SHUTDOWN);
       return new Exit.Shutdown("triple fault");
     }
-    if ((reasons & INIT) != 0) {
-      lower(INIT);
-      enterInit();
-    }
-    if ((reasons & STARTUP) != 0) {
-      lower(STARTUP);
-      if (state.waitingForStartup) {
-        CpuReset.startup(state, startupVector);
-        stateReplaced();
-      }
-    }
+    takeStartSignals(reasons);
     if ((reasons & KICK) != 0) {
       lower(KICK);
       return new Exit.Interrupted();
@@ -414,7 +436,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     if (state.waitingForStartup) {
       return new Exit.Halted();
     }
-    if (state.instructions >= end && !state.halted) {
+    if (state.instructions >= end) {
       return new Exit.Deadline();
     }
     if ((reasons & NMI) != 0) {
@@ -424,6 +446,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     if (state.nmiPending && !state.nmiBlocked && !state.stackShadow) {
       state.nmiPending = false;
       state.halted = false;
+      state.instructions++;
       if (!InterruptDelivery.nonMaskable(this)) {
         return new Exit.Shutdown("triple fault");
       }
@@ -434,17 +457,14 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     boolean open =
         (state.systemFlags & CpuState.IF) != 0 && controller != null && controller.pending();
     if (open && controller != null) {
-      if (state.interruptShadow || state.stackShadow) {
-        if (state.halted) {
-          state.interruptShadow = false;
-          return null;
-        }
+      if (!state.halted && (state.interruptShadow || state.stackShadow)) {
         runSingle();
         return null;
       }
       int vector = controller.acknowledge();
       if (vector >= 0) {
         state.halted = false;
+        state.instructions++;
         interruptsTaken++;
         if (!InterruptDelivery.interrupt(this, vector)) {
           return new Exit.Shutdown("triple fault");
@@ -465,14 +485,44 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       }
       return null;
     }
-    state.interruptShadow = false;
-    state.stackShadow = false;
+    if (state.interruptShadow || state.stackShadow) {
+      // The shadow covers exactly one instruction, whenever it comes to run.
+      runSingle();
+      return null;
+    }
     lower(CHECK);
     // What came after the reasons were read is looked at again.
     return null;
   }
 
-  private boolean trapping() {
+  private void takeStartSignals(int reasons) {
+    if ((reasons & INIT) != 0) {
+      lower(INIT);
+      enterInit();
+    }
+    if ((reasons & STARTUP) != 0) {
+      lower(STARTUP);
+      if (state.waitingForStartup) {
+        CpuReset.startup(state, startupVector);
+        stateReplaced();
+      }
+    }
+  }
+
+  /**
+   * Brings signals that were not taken yet into the state, so that it is complete. Only while the
+   * processor is stopped at an instruction boundary; by any thread.
+   */
+  public void settleSignals() {
+    takeStartSignals(attention);
+    if ((attention & NMI) != 0) {
+      lower(NMI);
+      state.nmiPending = true;
+    }
+  }
+
+  /** Whether debug traps may follow each instruction. */
+  boolean trapping() {
     return (state.systemFlags & CpuState.TF) != 0 || DebugRegisters.anyEnabled(state);
   }
 
@@ -486,6 +536,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   }
 
   private void deliver(GuestFault fault) {
+    state.instructions++;
     exceptionsTaken++;
     if (!InterruptDelivery.exception(this, fault.vector, fault.errorCode)) {
       shutDown();
@@ -535,10 +586,6 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
    */
   void cancelSingleStep() {
     singleStepCancelled = true;
-  }
-
-  boolean attentionWanted() {
-    return attention != 0;
   }
 
   /**

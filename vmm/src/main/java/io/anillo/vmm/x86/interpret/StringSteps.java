@@ -5,15 +5,16 @@ import io.anillo.vmm.x86.execute.Alu;
 import io.anillo.vmm.x86.execute.system.PortPermission;
 
 /**
- * String instructions. Without a prefix one element; with REP a step does one piece: up to the end
- * of a page, at most {@link #PIECE_BYTES}. An unfinished instruction leaves RIP at itself, so that
- * interrupts come in between, as on a processor. Every element is complete before the next begins,
- * so a fault in the middle leaves exact counts.
+ * String instructions. Without a prefix one element; with REP a step does one piece: the elements
+ * up to the nearest end of a page that an operand reaches, or one element while debug traps may
+ * follow it. An unfinished instruction leaves RIP at itself, so that interrupts come in between, as
+ * on a processor. Every element is complete before the next begins, so a fault in the middle leaves
+ * exact counts.
+ *
+ * <p>Invariant: a piece depends on the registers alone, never on a cache or on what waits, so that
+ * a replay and every engine count the same pieces.
  */
 final class StringSteps {
-  private static final int PIECE_BYTES = 4096;
-  private static final int PIECE_ELEMENTS = 1024;
-
   private StringSteps() {}
 
   /** What is common to all string instructions. */
@@ -25,9 +26,13 @@ final class StringSteps {
     final boolean code64;
     final boolean rep;
     final boolean repne;
+    private final boolean usesSource;
+    private final boolean usesDestination;
     private final int offset;
 
-    StringStep(Operands operands) {
+    StringStep(Operands operands, boolean usesSource, boolean usesDestination) {
+      this.usesSource = usesSource;
+      this.usesDestination = usesDestination;
       this.size = operands.operandBytes();
       this.addressBytes = operands.instruction().addressBytes();
       this.addressMask = operands.instruction().addressMask();
@@ -49,11 +54,11 @@ final class StringSteps {
     /**
      * Does many elements at once where that is the same.
      *
-     * @param count elements left
-     * @return how many were done; 0 when the general way must be taken
+     * @param count elements of the piece; where there are several they lie in one page
+     * @return whether they were done; else the general way must be taken
      */
-    long piece(InterpretedCpu cpu, long count) {
-      return 0;
+    boolean piece(InterpretedCpu cpu, int count) {
+      return false;
     }
 
     @Override
@@ -67,28 +72,47 @@ final class StringSteps {
       if (count == 0) {
         return;
       }
-      long done = piece(cpu, count);
-      if (done > 0) {
-        count -= done;
+      int elements = (int) Math.min(count < 0 ? Long.MAX_VALUE : count, pieceElements(cpu));
+      if (piece(cpu, elements)) {
+        count -= elements;
         cpu.setGeneral(CpuState.RCX, addressBytes, count);
-        if (count != 0) {
-          again(cpu);
-        }
-        return;
-      }
-      // A fault in the middle leaves the flags of the last whole iteration, as on AMD's processors.
-      for (int i = 0; i < PIECE_ELEMENTS; i++) {
-        boolean more = element(cpu);
-        count--;
-        cpu.setGeneral(CpuState.RCX, addressBytes, count);
-        if (count == 0 || !more) {
-          return;
-        }
-        if (cpu.attentionWanted()) {
-          break;
+      } else {
+        // A fault in the middle leaves the flags of the last whole iteration, as on AMD's processors.
+        for (int i = 0; i < elements; i++) {
+          boolean more = element(cpu);
+          count--;
+          cpu.setGeneral(CpuState.RCX, addressBytes, count);
+          if (!more) {
+            return;
+          }
         }
       }
-      again(cpu);
+      if (count != 0) {
+        again(cpu);
+      }
+    }
+
+    /** Elements up to the nearest page end in the direction of the operation, at least one. */
+    private int pieceElements(InterpretedCpu cpu) {
+      if (cpu.trapping()) {
+        return 1;
+      }
+      boolean down = (cpu.state.systemFlags & CpuState.DF) != 0;
+      int elements = 4096;
+      if (usesSource) {
+        long at = cpu.general[CpuState.RSI] + cpu.segmentBase[sourceSegment];
+        elements = pageElements((int) at & 4095, down);
+      }
+      if (usesDestination) {
+        int base = code64 ? CpuState.NO_SEGMENT : CpuState.ES;
+        long at = cpu.general[CpuState.RDI] + cpu.segmentBase[base];
+        elements = Math.min(elements, pageElements((int) at & 4095, down));
+      }
+      return elements;
+    }
+
+    private int pageElements(int pageOffset, boolean down) {
+      return down ? pageOffset / size + 1 : Math.max(1, (4096 - pageOffset) / size);
     }
 
     private void again(InterpretedCpu cpu) {
@@ -124,7 +148,7 @@ final class StringSteps {
   }
 
   static Step move(Operands operands) {
-    return new StringStep(operands) {
+    return new StringStep(operands, true, true) {
       @Override
       boolean element(InterpretedCpu cpu) {
         long value = cpu.load(source(cpu), size);
@@ -136,36 +160,30 @@ final class StringSteps {
       }
 
       @Override
-      long piece(InterpretedCpu cpu, long count) {
+      boolean piece(InterpretedCpu cpu, int count) {
         if (!upwards64(cpu)) {
-          return 0;
+          return false;
         }
-        long from = source(cpu);
-        long to = destination(cpu, true);
-        int room = Math.min(pageRest(from), pageRest(to));
-        int bytes = (int) Math.min(count * size < 0 ? PIECE_BYTES : count * size, room) & -size;
-        if (bytes <= 0) {
-          return 0;
-        }
-        long fromOffset = cpu.directOffset(from, bytes, false);
-        long toOffset = cpu.directOffset(to, bytes, true);
+        int bytes = count * size;
+        long fromOffset = cpu.directOffset(source(cpu), bytes, false);
+        long toOffset = cpu.directOffset(destination(cpu, true), bytes, true);
         if (fromOffset < 0 || toOffset < 0) {
-          return 0;
+          return false;
         }
         // An overlapping copy upwards repeats a pattern; only element by element does that.
         if (toOffset > fromOffset && toOffset < fromOffset + bytes) {
-          return 0;
+          return false;
         }
         cpu.memory.copy(fromOffset, toOffset, bytes);
         cpu.general[CpuState.RSI] += bytes;
         cpu.general[CpuState.RDI] += bytes;
-        return bytes / size;
+        return true;
       }
     };
   }
 
   static Step store(Operands operands) {
-    return new StringStep(operands) {
+    return new StringStep(operands, false, true) {
       @Override
       boolean element(InterpretedCpu cpu) {
         cpu.store(destination(cpu, true), size, cpu.general[CpuState.RAX]);
@@ -174,34 +192,29 @@ final class StringSteps {
       }
 
       @Override
-      long piece(InterpretedCpu cpu, long count) {
+      boolean piece(InterpretedCpu cpu, int count) {
         if (!upwards64(cpu)) {
-          return 0;
+          return false;
         }
         long value = Alu.zeroExtend(cpu.general[CpuState.RAX], size);
         long pattern = (value & 0xFF) * 0x0101_0101_0101_0101L;
         if (Alu.zeroExtend(pattern, size) != value) {
-          return 0;
+          return false;
         }
-        long to = destination(cpu, true);
-        int bytes =
-            (int) Math.min(count * size < 0 ? PIECE_BYTES : count * size, pageRest(to)) & -size;
-        if (bytes <= 0) {
-          return 0;
-        }
-        long toOffset = cpu.directOffset(to, bytes, true);
+        int bytes = count * size;
+        long toOffset = cpu.directOffset(destination(cpu, true), bytes, true);
         if (toOffset < 0) {
-          return 0;
+          return false;
         }
         cpu.memory.fill(toOffset, bytes, (byte) value);
         cpu.general[CpuState.RDI] += bytes;
-        return bytes / size;
+        return true;
       }
     };
   }
 
   static Step load(Operands operands) {
-    return new StringStep(operands) {
+    return new StringStep(operands, true, false) {
       @Override
       boolean element(InterpretedCpu cpu) {
         cpu.setGeneral(CpuState.RAX, size, cpu.load(source(cpu), size));
@@ -212,7 +225,7 @@ final class StringSteps {
   }
 
   static Step scan(Operands operands) {
-    return new StringStep(operands) {
+    return new StringStep(operands, false, true) {
       @Override
       boolean element(InterpretedCpu cpu) {
         long b = cpu.load(destination(cpu, false), size);
@@ -225,7 +238,7 @@ final class StringSteps {
   }
 
   static Step compare(Operands operands) {
-    return new StringStep(operands) {
+    return new StringStep(operands, true, true) {
       @Override
       boolean element(InterpretedCpu cpu) {
         // AMD's processors load the second operand first.
@@ -241,7 +254,7 @@ final class StringSteps {
   }
 
   static Step input(Operands operands) {
-    return new StringStep(operands) {
+    return new StringStep(operands, false, true) {
       @Override
       void checkFirst(InterpretedCpu cpu) {
         PortPermission.check(cpu, (int) cpu.general[CpuState.RDX] & 0xFFFF, size);
@@ -261,7 +274,7 @@ final class StringSteps {
   }
 
   static Step output(Operands operands) {
-    return new StringStep(operands) {
+    return new StringStep(operands, true, false) {
       @Override
       void checkFirst(InterpretedCpu cpu) {
         PortPermission.check(cpu, (int) cpu.general[CpuState.RDX] & 0xFFFF, size);
@@ -276,9 +289,5 @@ final class StringSteps {
         return true;
       }
     };
-  }
-
-  private static int pageRest(long linear) {
-    return 4096 - ((int) linear & 4095);
   }
 }

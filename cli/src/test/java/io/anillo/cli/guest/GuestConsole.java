@@ -1,0 +1,132 @@
+package io.anillo.cli.guest;
+
+import io.anillo.vmm.port.CharBackend;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A person at the guest's serial line: reads what it prints and types at it. Everything printed is
+ * kept, and is part of what a failure says.
+ */
+final class GuestConsole implements CharBackend {
+  private static final Duration PATIENCE = Duration.ofSeconds(240);
+  private static final int SHOWN_CHARACTERS = 3000;
+
+  // The prompt of the default guest's shell; behind it busybox asks where the cursor is.
+  private static final Pattern PROMPT =
+      Pattern.compile("(?:^|[\\r\\n])[^\\r\\n]*[#$] (?:\u001b\\[6n)?$");
+
+  private final StringBuilder printed = new StringBuilder();
+  private int seen;
+  private int commands;
+  private boolean ended;
+  private @Nullable Receiver guest;
+
+  @Override
+  public synchronized void start(Receiver receiver) {
+    guest = receiver;
+  }
+
+  @Override
+  public synchronized void write(byte[] data, int offset, int length) {
+    printed.append(new String(data, offset, length, StandardCharsets.ISO_8859_1));
+    notifyAll();
+  }
+
+  @Override
+  public void close() {}
+
+  /** The machine will print nothing more: whoever waits is told so. */
+  synchronized void end() {
+    ended = true;
+    notifyAll();
+  }
+
+  synchronized String printed() {
+    return printed.toString();
+  }
+
+  /**
+   * Waits until the guest prints the text, behind everything that was waited for before.
+   *
+   * @return what it printed before the text
+   */
+  synchronized String expect(String text) throws InterruptedException {
+    long end = System.nanoTime() + PATIENCE.toNanos();
+    int from = seen;
+    while (true) {
+      int at = printed.indexOf(text, from);
+      if (at >= 0) {
+        String before = printed.substring(seen, at);
+        seen = at + text.length();
+        return before;
+      }
+      from = Math.max(seen, printed.length() - text.length());
+      awaitOutput(text, end);
+    }
+  }
+
+  private void awaitOutput(String what, long end) throws InterruptedException {
+    long rest = (end - System.nanoTime()) / 1_000_000;
+    if (rest <= 0 || ended) {
+      throw new AssertionError(
+          (ended ? "the machine ended" : "nothing for " + PATIENCE.toSeconds() + " s")
+              + " while '"
+              + what
+              + "' was waited for; the guest printed at last:\n"
+              + printed.substring(Math.max(0, printed.length() - SHOWN_CHARACTERS)));
+    }
+    wait(rest);
+  }
+
+  private synchronized void expectPrompt() throws InterruptedException {
+    long end = System.nanoTime() + PATIENCE.toNanos();
+    while (true) {
+      Matcher matcher = PROMPT.matcher(printed.substring(seen));
+      if (matcher.find()) {
+        seen += matcher.end();
+        return;
+      }
+      awaitOutput("a prompt", end);
+    }
+  }
+
+  /** Waits for the shell, and makes its lines so wide that the echo of a command stays whole. */
+  void expectShell() throws InterruptedException {
+    expectPrompt();
+    send("stty cols 4000\n");
+    expect("4000");
+    expectPrompt();
+  }
+
+  /** Types as fast as the guest takes it: a slow guest's line buffer holds a few hundred bytes. */
+  void send(String text) {
+    Receiver receiver;
+    synchronized (this) {
+      receiver = guest;
+    }
+    if (receiver == null) {
+      throw new IllegalStateException("the machine has not started");
+    }
+    byte[] bytes = text.getBytes(StandardCharsets.ISO_8859_1);
+    receiver.receive(bytes, 0, bytes.length);
+  }
+
+  /**
+   * Types a command and waits for its end.
+   *
+   * @return what it printed, without the line ends at both ends
+   */
+  String run(String command) throws InterruptedException {
+    String mark = "done-" + ++commands;
+    send("{ " + command + "; }; echo " + mark.replace("-", "\"-\"") + "=$?\n");
+    // The first line is the echo of the command, which ends with the quoted mark.
+    expect("=$?");
+    String output = expect(mark + "=");
+    expect("\n");
+    return output.replace("\r", "").strip();
+  }
+}

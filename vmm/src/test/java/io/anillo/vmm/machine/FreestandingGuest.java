@@ -1,0 +1,79 @@
+package io.anillo.vmm.machine;
+
+import io.anillo.vmm.memory.GuestMemory;
+import io.anillo.vmm.port.CharBackend;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Small guests of ours, assembled from the sources beside them in the test resources, each of which
+ * says how. They end through the debug-exit port.
+ */
+final class FreestandingGuest {
+  static final int DEBUG_EXIT = 0xF4;
+  static final long MEMORY_BYTES = 16 << 20;
+
+  private FreestandingGuest() {}
+
+  static ByteBuffer image(String name) {
+    try (InputStream in = FreestandingGuest.class.getResourceAsStream(name + ".bin")) {
+      if (in == null) {
+        throw new IllegalArgumentException("no guest " + name);
+      }
+      return ByteBuffer.wrap(in.readAllBytes());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  static MachineConfig config(String name) {
+    return MachineConfig.of(MEMORY_BYTES, image(name), ByteBuffer.allocate(0), "")
+        .withDebugExit(DEBUG_EXIT);
+  }
+
+  /** SHA-256 of all RAM. */
+  static String hash(GuestMemory memory) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      byte[] page = new byte[GuestMemory.PAGE_BYTES];
+      for (long at = 0; at < memory.rangeBytes(); at += page.length) {
+        if (memory.isRam(at)) {
+          memory.read(at, page, 0, page.length);
+          digest.update(page);
+        }
+      }
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** A line on which the test types. */
+  static final class Keyboard implements CharBackend {
+    private volatile @Nullable Receiver receiver;
+
+    @Override
+    public void start(Receiver newReceiver) {
+      receiver = newReceiver;
+    }
+
+    @Override
+    public void write(byte[] data, int offset, int length) {}
+
+    @Override
+    public void close() {}
+
+    void type(byte[] bytes) {
+      Receiver target = receiver;
+      if (target != null) {
+        target.receive(bytes, 0, bytes.length);
+      }
+    }
+  }
+}
