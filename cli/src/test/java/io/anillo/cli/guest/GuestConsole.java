@@ -127,6 +127,8 @@ final class GuestConsole implements CharBackend {
     expect("=$?");
     String output = expect(mark + "=");
     expect("\n");
+    // Typed before the prompt, the next command would be echoed twice.
+    expectPrompt();
     return output.replace("\r", "").strip();
   }
 }
