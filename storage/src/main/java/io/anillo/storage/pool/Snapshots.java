@@ -41,8 +41,8 @@ final class Snapshots {
   }
 
   /**
-   * Takes a version out of its family and frees what only it had. One with several children stays as a
-   * hidden version: its children share blocks through it, and only it tells that they do.
+   * Takes a version out of its family and frees what only it had. One with several children stays
+   * as a hidden version: its children share blocks through it, and only it tells that they do.
    */
   static void remove(PoolState state, VolumeFamily family, Version version) throws IOException {
     List<Version> children = family.children(version);

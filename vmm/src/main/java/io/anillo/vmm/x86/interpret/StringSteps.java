@@ -77,7 +77,8 @@ final class StringSteps {
         count -= elements;
         cpu.setGeneral(CpuState.RCX, addressBytes, count);
       } else {
-        // A fault in the middle leaves the flags of the last whole iteration, as on AMD's processors.
+        // A fault in the middle leaves the flags of the last whole iteration, as on AMD's
+        // processors.
         for (int i = 0; i < elements; i++) {
           boolean more = element(cpu);
           count--;
