@@ -16,8 +16,21 @@ public final class ForeignImages {
     BlockDevice open(String name) throws IOException;
   }
 
+  /**
+   * Opens an image for reading.
+   *
+   * @param path where it lies; parts of it are looked for beside it
+   * @param disk the file, closed with the image
+   */
   public static BlockDevice open(ImageFormat format, Path path, Disk disk, ParentOpener parents)
       throws IOException {
-    throw new IOException(path + ": the format " + format.label() + " is not readable yet");
+    return switch (format) {
+      case VDI -> VdiImage.open(disk);
+      case VHD -> VhdImage.open(disk);
+      case VHDX -> VhdxImage.open(disk);
+      case VMDK -> VmdkImage.open(path, disk, parents);
+      case RAW, QCOW2, OVA ->
+          throw new IllegalArgumentException(format.label() + " is no format of a single disk");
+    };
   }
 }

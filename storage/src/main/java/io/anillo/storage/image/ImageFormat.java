@@ -13,7 +13,9 @@ public enum ImageFormat {
   VDI,
   VHD,
   VHDX,
-  VMDK;
+  VMDK,
+  /** An appliance: an archive with disks of the formats above. */
+  OVA;
 
   public String label() {
     return this == VHD ? "vpc" : name().toLowerCase(Locale.ROOT);
@@ -32,10 +34,17 @@ public enum ImageFormat {
       case "vhd", "vpc" -> VHD;
       case "vhdx" -> VHDX;
       case "vmdk" -> VMDK;
+      case "ova" -> OVA;
       default ->
           throw new IOException(
-              "\"" + name + "\" is no disk format; known are raw, qcow2, vdi, vhd, vhdx, vmdk");
+              "\"" + name + "\" is no disk format; known are raw, qcow2, vdi, vhd, vhdx, vmdk, ova");
     };
+  }
+
+  /** The name of the first file of an archive, which in an appliance is its description. */
+  private static String nameOf(String tarHeader) {
+    int end = tarHeader.indexOf('\0');
+    return tarHeader.substring(0, Math.min(100, Math.max(0, end)));
   }
 
   /** Recognises a format by its signature; what has none is raw. */
@@ -60,6 +69,9 @@ public enum ImageFormat {
       }
       if (text.startsWith("conectix")) {
         return VHD;
+      }
+      if (text.startsWith("ustar", 257) && nameOf(text).endsWith(".ovf")) {
+        return OVA;
       }
     }
     if (size >= 512) {

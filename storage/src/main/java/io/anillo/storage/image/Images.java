@@ -2,13 +2,18 @@ package io.anillo.storage.image;
 
 import io.anillo.storage.block.BlockDevice;
 import io.anillo.storage.block.RawImage;
+import io.anillo.storage.block.ReadOnlyDevice;
 import io.anillo.storage.disk.Disk;
 import io.anillo.storage.disk.FileDisk;
 import io.anillo.storage.foreign.ForeignImages;
+import io.anillo.storage.foreign.OvaAppliance;
+import io.anillo.storage.nbd.NbdAddress;
+import io.anillo.storage.nbd.NbdClient;
 import io.anillo.storage.qcow2.Qcow2Image;
 import io.anillo.storage.qcow2.Qcow2Info;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashSet;
 import java.util.Optional;
 import java.util.Set;
@@ -18,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 /** Opens image files, with the chain of backing files that they name. */
 public final class Images {
   private static final int MAX_DEPTH = 64;
+  private static final Duration NBD_PATIENCE = Duration.ofMinutes(1);
 
   private Images() {}
 
@@ -27,7 +33,8 @@ public final class Images {
    * @param format the format, or empty to recognise it
    * @param direct past the host's page cache
    * @param withBacking whether to open what it builds on
-   * @param snapshot an internal snapshot to open instead of the present, read-only
+   * @param snapshot an internal snapshot to open instead of the present, read-only; of an
+   *     appliance the disk to open
    */
   public record Options(
       Optional<ImageFormat> format,
@@ -60,6 +67,28 @@ public final class Images {
     }
   }
 
+  /** Opens a file by its path, or an export by its NBD address. */
+  public static BlockDevice open(String location, Options options) throws IOException {
+    if (!NbdAddress.recognises(location)) {
+      return open(pathOf(location), options);
+    }
+    NbdClient client = NbdClient.connect(NbdAddress.parse(location), NBD_PATIENCE);
+    ImageFormat format = options.format.orElse(ImageFormat.RAW);
+    if (format != ImageFormat.RAW) {
+      client.close();
+      throw new IOException(location + ": over NBD only the format raw is read");
+    }
+    return options.readOnly ? new ReadOnlyDevice(client) : client;
+  }
+
+  private static Path pathOf(String text) throws IOException {
+    try {
+      return Path.of(text);
+    } catch (java.nio.file.InvalidPathException invalid) {
+      throw new IOException("\"" + text + "\" is no valid file name", invalid);
+    }
+  }
+
   public static BlockDevice open(Path path, Options options) throws IOException {
     return open(path, options, new HashSet<>());
   }
@@ -84,9 +113,44 @@ public final class Images {
           }
           yield ForeignImages.open(format, path, disk, parent -> openParent(path, parent, chain));
         }
+        case OVA -> {
+          if (!options.readOnly) {
+            throw new IOException(path + " is an appliance, which can only be read: convert it");
+          }
+          disk.close();
+          yield openMember(path, options);
+        }
       };
     } catch (IOException | RuntimeException failure) {
       disk.close();
+      throw failure;
+    }
+  }
+
+  private static BlockDevice openMember(Path path, Options options) throws IOException {
+    Disk member = OvaAppliance.read(path).open(options.snapshot.orElse(""));
+    try {
+      ImageFormat format = ImageFormat.probe(member);
+      return switch (format) {
+        case RAW -> new RawImage(member);
+        case VDI, VHD, VHDX, VMDK ->
+            ForeignImages.open(
+                format,
+                path,
+                member,
+                parent -> {
+                  throw new IOException(member.name() + " builds on another image");
+                });
+        case QCOW2 -> {
+          if (Qcow2Image.info(member).backingFile() != null) {
+            throw new IOException(member.name() + " builds on another image");
+          }
+          yield Qcow2Image.open(member, null);
+        }
+        case OVA -> throw new IOException(member.name() + " is an appliance inside an appliance");
+      };
+    } catch (IOException | RuntimeException failure) {
+      member.close();
       throw failure;
     }
   }

@@ -91,6 +91,10 @@ final class ClusterMap {
       return null;
     }
     requireCluster(offset, "an L2 table");
+    if (offset >= file.sizeBytes()) {
+      throw Qcow2Header.damaged(
+          file.name(), "an L2 table at " + offset + " lies beyond the end of the file");
+    }
     table = new L2Table(offset, file.readWords(offset, 1 << (clusterBits - 3)));
     install(l1Index, table);
     return table;

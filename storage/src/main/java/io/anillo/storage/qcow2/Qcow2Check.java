@@ -48,7 +48,7 @@ public final class Qcow2Check {
   private final ImageFile file;
   private final Qcow2Header header;
   private final Repair repair;
-  private final int[] counted;
+  private final ClusterCounts counted;
   private final List<String> messages = new ArrayList<>();
   private final Set<Long> refcountBlocks = new HashSet<>();
   private int corruptions;
@@ -66,7 +66,7 @@ public final class Qcow2Check {
           "%s has %d clusters; checking more than %d needs too much memory"
               .formatted(file.name(), clusters, MAX_CLUSTERS));
     }
-    this.counted = new int[(int) clusters];
+    this.counted = new ClusterCounts((int) clusters);
   }
 
   /** Checks and, if asked and the disk is writable, repairs. */
@@ -81,8 +81,8 @@ public final class Qcow2Check {
       check.repairCounts();
     }
     long end = 0;
-    for (int i = check.counted.length - 1; i >= 0 && end == 0; i--) {
-      if (check.counted[i] != 0) {
+    for (int i = check.counted.size() - 1; i >= 0 && end == 0; i--) {
+      if (check.counted.get(i) != 0) {
         end = (long) (i + 1) << header.clusterBits;
       }
     }
@@ -116,8 +116,8 @@ public final class Qcow2Check {
     long last = (offset + Math.max(1, length) - 1) >>> header.clusterBits;
     boolean inside = true;
     for (long cluster = offset >>> header.clusterBits; cluster <= last; cluster++) {
-      if (cluster < counted.length) {
-        counted[(int) cluster]++;
+      if (cluster < counted.size()) {
+        counted.add((int) cluster, 1);
       } else {
         inside = false;
       }
@@ -146,7 +146,10 @@ public final class Qcow2Check {
       if (offset == 0) {
         continue;
       }
-      boolean bad = (offset & (header.clusterBytes() - 1)) != 0 || offset >= file.sizeBytes();
+      boolean bad =
+          offset < 0
+              || (offset & (header.clusterBytes() - 1)) != 0
+              || offset >= file.sizeBytes();
       if (bad || !refcountBlocks.add(offset) || used(offset)) {
         if (corrupt("refcount block " + i + " cannot lie at " + offset)) {
           table[i] = 0;
@@ -162,7 +165,7 @@ public final class Qcow2Check {
   }
 
   private boolean used(long offset) {
-    return counted[(int) (offset >>> header.clusterBits)] != 0;
+    return counted.get((int) (offset >>> header.clusterBits)) != 0;
   }
 
   private void countL1(String what, long offset, int size, boolean active) throws IOException {
@@ -237,7 +240,7 @@ public final class Qcow2Check {
 
   private void compare() throws IOException {
     Refcounts counts = new Refcounts(file, header);
-    for (int cluster = 0; cluster < counted.length; cluster++) {
+    for (int cluster = 0; cluster < counted.size(); cluster++) {
       long stored = counts.get(cluster);
       compareOne(cluster, stored);
     }
@@ -245,16 +248,16 @@ public final class Qcow2Check {
   }
 
   private boolean compareOne(int cluster, long stored) {
-    if (stored == counted[cluster]) {
+    if (stored == counted.get(cluster)) {
       return true;
     }
-    if (stored > counted[cluster]) {
-      say("cluster %d leaks: counted %d, used %d".formatted(cluster, stored, counted[cluster]));
+    if (stored > counted.get(cluster)) {
+      say("cluster %d leaks: counted %d, used %d".formatted(cluster, stored, counted.get(cluster)));
       if (repair == Repair.NOTHING) {
         leaks++;
       }
     } else {
-      say("cluster %d: counted %d, used %d".formatted(cluster, stored, counted[cluster]));
+      say("cluster %d: counted %d, used %d".formatted(cluster, stored, counted.get(cluster)));
       if (repair != Repair.ALL) {
         corruptions++;
       }
@@ -297,23 +300,23 @@ public final class Qcow2Check {
   }
 
   private boolean wrongOwnership(long entry, long offset) {
-    boolean alone = counted[(int) (offset >>> header.clusterBits)] == 1;
+    boolean alone = counted.get((int) (offset >>> header.clusterBits)) == 1;
     return alone != ((entry & ClusterMap.COPIED) != 0);
   }
 
   private void repairCounts() throws IOException {
     Refcounts counts = new Refcounts(file, header);
-    int original = counted.length;
+    int original = counted.size();
     // marking used clusters first: blocks that have to be made must not take them
     for (int cluster = 0; cluster < original; cluster++) {
       long stored = counts.get(cluster);
-      boolean tooLow = stored < counted[cluster];
+      boolean tooLow = stored < counted.get(cluster);
       if (!compareOne(cluster, stored) && (repair == Repair.ALL || !tooLow)) {
         if (tooLow && stored == 0 && missingBlock(counts, cluster)) {
           rebuild();
           return;
         }
-        counts.set(cluster, counted[cluster]);
+        counts.set(cluster, counted.get(cluster));
         repaired++;
       }
     }
@@ -333,14 +336,14 @@ public final class Qcow2Check {
   /** Writes a new refcount structure behind everything else. */
   private void rebuild() throws IOException {
     int entriesBits = header.clusterBits + 3 - header.refcountOrder;
-    long used = counted.length;
+    long used = counted.size();
     // the old structure is given up
     long oldTable = header.refcountTableOffset >>> header.clusterBits;
     for (int i = 0; i < header.refcountTableClusters && oldTable + i < used; i++) {
-      counted[(int) (oldTable + i)]--;
+      counted.add((int) (oldTable + i), -1);
     }
     for (long offset : refcountBlocks) {
-      counted[(int) (offset >>> header.clusterBits)]--;
+      counted.add((int) (offset >>> header.clusterBits), -1);
     }
     long blocks = 0;
     long tableClusters = 0;
@@ -369,8 +372,8 @@ public final class Qcow2Check {
     header.refcountTableClusters = (int) tableClusters;
     Refcounts counts = new Refcounts(file, header);
     for (int cluster = 0; cluster < used; cluster++) {
-      if (counted[cluster] != 0) {
-        counts.set(cluster, counted[cluster]);
+      if (counted.get(cluster) != 0) {
+        counts.set(cluster, counted.get(cluster));
       }
     }
     for (long cluster = used; cluster < used + blocks + tableClusters; cluster++) {

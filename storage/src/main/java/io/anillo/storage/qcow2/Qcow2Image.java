@@ -256,6 +256,7 @@ public final class Qcow2Image implements BlockDevice {
         lookUp(at, end - source.position(), mapping);
         int part = (int) mapping.length;
         if (mapping.kind == Kind.DATA && mapping.writable) {
+          requireAllocated(mapping.host + part);
           source.limit(source.position() + part);
           file.write(mapping.host, source);
           source.limit(end);
@@ -266,6 +267,22 @@ public final class Qcow2Image implements BlockDevice {
       }
     } finally {
       gate.readLock().unlock();
+    }
+  }
+
+  /** A damaged table must not make the file as long as it likes. */
+  private void requireAllocated(long hostEnd) throws IOException {
+    if (hostEnd <= file.sizeBytes()) {
+      return;
+    }
+    metadata.lock();
+    try {
+      if (hostEnd > writableRefcounts().highWater() << header.clusterBits) {
+        throw Qcow2Header.damaged(
+            file.name(), "a cluster at " + hostEnd + " lies beyond everything that is allocated");
+      }
+    } finally {
+      metadata.unlock();
     }
   }
 

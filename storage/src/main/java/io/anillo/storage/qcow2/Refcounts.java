@@ -84,8 +84,9 @@ final class Refcounts {
       if (offset == 0) {
         return null;
       }
-      if ((offset & ((1L << clusterBits) - 1)) != 0) {
-        throw Qcow2Header.damaged(file.name(), "refcount block " + i + " is not aligned");
+      if ((offset & ((1L << clusterBits) - 1)) != 0 || offset < 0 || offset >= file.sizeBytes()) {
+        throw Qcow2Header.damaged(
+            file.name(), "refcount block " + i + " cannot lie at " + Long.toUnsignedString(offset));
       }
       block = ByteBuffer.allocateDirect(1 << clusterBits);
       file.read(offset, block);

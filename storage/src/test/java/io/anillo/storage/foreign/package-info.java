@@ -1,0 +1,4 @@
+@NullMarked
+package io.anillo.storage.foreign;
+
+import org.jspecify.annotations.NullMarked;

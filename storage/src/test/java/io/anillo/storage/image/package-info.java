@@ -1,0 +1,4 @@
+@NullMarked
+package io.anillo.storage.image;
+
+import org.jspecify.annotations.NullMarked;
