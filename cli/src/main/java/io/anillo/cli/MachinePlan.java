@@ -23,7 +23,7 @@ record MachinePlan(
     Path kernel,
     Optional<Path> initialRamDisk,
     String commandLine,
-    List<OptionValues.Disk> disks,
+    List<DiskOption> disks,
     List<String> networks,
     List<CharBackend> serial,
     OptionalInt debugExitPort,

@@ -69,31 +69,6 @@ final class OptionValues {
     }
   }
 
-  /** {@code FILE[,format=raw][,readonly]}; a comma in the file's name is doubled. */
-  record Disk(Path file, boolean readOnly) {
-    static Disk parse(String text) {
-      List<String> parts = commaSeparated(text);
-      boolean readOnly = false;
-      for (String part : parts.subList(1, parts.size())) {
-        switch (part) {
-          case "readonly", "readonly=on" -> readOnly = true;
-          case "readonly=off", "format=raw" -> {}
-          default -> {
-            if (part.startsWith("format=")) {
-              throw new TypeConversionException(
-                  "the disk format '"
-                      + part.substring("format=".length())
-                      + "' is not known; raw is");
-            }
-            throw new TypeConversionException(
-                "'" + part + "' is not an option of a disk; format=raw and readonly are");
-          }
-        }
-      }
-      return new Disk(path(parts.getFirst()), readOnly);
-    }
-  }
-
   /** {@code stdio}, {@code file:PATH} or {@code none}. */
   sealed interface Serial {
     record Stdio() implements Serial {}
@@ -157,7 +132,7 @@ final class OptionValues {
   }
 
   /** Splits at single commas; two in a row are one that belongs to the text. */
-  private static List<String> commaSeparated(String text) {
+  static List<String> commaSeparated(String text) {
     List<String> parts = new ArrayList<>();
     StringBuilder part = new StringBuilder();
     for (int i = 0; i < text.length(); i++) {

@@ -69,10 +69,10 @@ final class RunCommand implements Callable<Integer> {
 
   @Option(
       names = "--disk",
-      paramLabel = "FILE[,format=raw][,readonly]",
+      paramLabel = "FILE|nbd:URI|volume:NAME,pool=DISK[,format=qcow2][,readonly]",
       converter = DiskConverter.class,
       description = "A disk, as a virtio block device; repeatable.")
-  private List<OptionValues.Disk> disks = new ArrayList<>();
+  private List<DiskOption> disks = new ArrayList<>();
 
   @Option(
       names = "--network",
@@ -264,10 +264,13 @@ final class RunCommand implements Callable<Integer> {
     if (initialRamDisk != null) {
       HostFiles.requireReadable("--initrd", initialRamDisk);
     }
-    for (OptionValues.Disk disk : disks) {
-      HostFiles.requireReadable("--disk", disk.file());
-      if (!disk.readOnly()) {
-        HostFiles.requireWritable("--disk", disk.file());
+    for (DiskOption disk : disks) {
+      List<Path> files = disk.isFile() ? List.of(Path.of(disk.location())) : disk.poolDisks();
+      for (Path file : files) {
+        HostFiles.requireReadable("--disk", file);
+        if (!disk.readOnly()) {
+          HostFiles.requireWritable("--disk", file);
+        }
       }
     }
     if (statistics != null) {
@@ -352,11 +355,10 @@ final class RunCommand implements Callable<Integer> {
   }
 
   /** Converters are found by class. */
-  static final class DiskConverter
-      implements picocli.CommandLine.ITypeConverter<OptionValues.Disk> {
+  static final class DiskConverter implements picocli.CommandLine.ITypeConverter<DiskOption> {
     @Override
-    public OptionValues.Disk convert(String text) {
-      return OptionValues.Disk.parse(text);
+    public DiskOption convert(String text) {
+      return DiskOption.parse(text);
     }
   }
 

@@ -2,7 +2,6 @@ package io.anillo.cli;
 
 import io.anillo.network.NetworkChoice;
 import io.anillo.vmm.boot.BootException;
-import io.anillo.vmm.device.disk.RawFileDisk;
 import io.anillo.vmm.device.network.EchoNetwork;
 import io.anillo.vmm.machine.Machine;
 import io.anillo.vmm.machine.MachineConfig;
@@ -37,8 +36,9 @@ final class VmmMachineFactory implements GuestMachine.Factory {
       if (networks.isEmpty()) {
         networks.add(new EchoNetwork());
       }
-      for (OptionValues.Disk disk : plan.disks()) {
-        disks.add(open(disk));
+      MachineDisks opener = new MachineDisks();
+      for (DiskOption disk : plan.disks()) {
+        disks.add(open(opener, disk));
       }
       MachineConfig config = config(plan, kernel, initialRamDisk, disks, networks);
       VmmGuestMachine machine = new VmmGuestMachine(Machine.create(config), disks);
@@ -98,11 +98,11 @@ final class VmmMachineFactory implements GuestMachine.Factory {
     }
   }
 
-  private static BlockBackend open(OptionValues.Disk disk) throws CommandException {
+  private static BlockBackend open(MachineDisks opener, DiskOption disk) throws CommandException {
     try {
-      return RawFileDisk.open(disk.file(), disk.readOnly());
+      return opener.open(disk);
     } catch (IOException e) {
-      throw notStarted("--disk " + disk.file() + " cannot be used: " + e.getMessage() + ".");
+      throw notStarted("--disk " + disk.location() + " cannot be used: " + e.getMessage() + ".");
     }
   }
 

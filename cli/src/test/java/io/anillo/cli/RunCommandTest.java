@@ -150,7 +150,7 @@ class RunCommandTest {
             "memoryBytes=" + (1L << 30),
             "engine=interpret",
             "commandLine=one two",
-            "Disk[file=" + disk + ", readOnly=true]",
+            "DiskOption[location=" + disk + ", format=RAW, readOnly=true, direct=false",
             "debugExitPort=OptionalInt[" + 0x501 + "]");
   }
 

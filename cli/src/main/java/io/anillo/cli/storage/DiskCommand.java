@@ -3,9 +3,11 @@ package io.anillo.cli.storage;
 import io.anillo.storage.block.BlockDevice;
 import io.anillo.storage.block.Extent;
 import io.anillo.storage.disk.FileDisk;
+import io.anillo.storage.foreign.OvaAppliance;
 import io.anillo.storage.image.ImageCopy;
 import io.anillo.storage.image.ImageFormat;
 import io.anillo.storage.image.Images;
+import io.anillo.storage.nbd.NbdAddress;
 import io.anillo.storage.qcow2.Qcow2Check;
 import io.anillo.storage.qcow2.Qcow2Creator;
 import io.anillo.storage.qcow2.Qcow2Image;
@@ -93,6 +95,11 @@ public final class DiskCommand extends StorageCommand.Family {
       System.out.println("format:    " + format.label());
       if (qcow2.isPresent()) {
         print(qcow2.get());
+      } else if (format == ImageFormat.OVA) {
+        for (OvaAppliance.Member member : OvaAppliance.read(path).disks()) {
+          System.out.println(
+              "disk:      %s (%s)".formatted(member.name(), size(member.sizeBytes())));
+        }
       } else {
         try (BlockDevice device = Images.open(path, Images.Options.READ_ONLY)) {
           System.out.println("size:      " + size(device.sizeBytes()));
@@ -180,7 +187,7 @@ public final class DiskCommand extends StorageCommand.Family {
             Qcow2Creator.create(disk, wanted, options);
           }
         }
-        case VDI, VHD, VHDX, VMDK ->
+        case VDI, VHD, VHDX, VMDK, OVA ->
             throw new IOException("the format " + format + " can be read, not made");
       }
       return 0;
@@ -232,11 +239,15 @@ public final class DiskCommand extends StorageCommand.Family {
       description = "Copies an image into another format.",
       mixinStandardHelpOptions = true)
   static final class Convert extends StorageCommand {
-    @Parameters(index = "0", paramLabel = "SOURCE")
-    @Nullable Path source;
+    @Parameters(index = "0", paramLabel = "SOURCE", description = "A file or an NBD address.")
+    @Nullable String source;
 
-    @Parameters(index = "1", paramLabel = "TARGET", description = "Must not exist.")
-    @Nullable Path target;
+    @Parameters(
+        index = "1",
+        paramLabel = "TARGET",
+        description =
+            "A file that does not exist, or the NBD address of an export that reads as" + " zeros.")
+    @Nullable String target;
 
     @Option(names = "--from", paramLabel = "FORMAT", description = "Of the source, if not plain.")
     @Nullable String from;
@@ -244,7 +255,10 @@ public final class DiskCommand extends StorageCommand.Family {
     @Option(names = "--format", paramLabel = "FORMAT", description = "qcow2 (default) or raw.")
     String format = "qcow2";
 
-    @Option(names = "--snapshot", paramLabel = "NAME", description = "Copy this snapshot.")
+    @Option(
+        names = {"--snapshot", "--member"},
+        paramLabel = "NAME",
+        description = "Copy this snapshot of a qcow2 image, or this disk of an appliance (OVA).")
     @Nullable String snapshot;
 
     @Option(names = "--compress", description = "Compress the clusters of a qcow2 target.")
@@ -254,35 +268,55 @@ public final class DiskCommand extends StorageCommand.Family {
 
     @Override
     int run() throws IOException {
-      Path output = given(target);
       Images.Options reading = options(false, from).atSnapshot(Optional.ofNullable(snapshot));
       try (BlockDevice input = Images.open(given(source), reading)) {
-        long bytes = (input.sizeBytes() + 511) & -512;
-        boolean qcow2 = formatOf(format) == ImageFormat.QCOW2;
-        if (!qcow2 && formatOf(format) != ImageFormat.RAW) {
-          throw new IOException("the format " + format + " can be read, not made");
-        }
-        try (FileDisk disk = FileDisk.create(output, qcow2 ? 0 : bytes)) {
-          if (qcow2) {
-            Qcow2Creator.create(disk, bytes, layout.options());
-          }
-        }
-        boolean done = false;
-        try (BlockDevice device = Images.open(output, options(true, qcow2 ? "qcow2" : "raw"))) {
-          if (compress && device instanceof Qcow2Image image) {
-            ImageCopy.copyCompressed(input, image, at -> {});
-          } else {
-            ImageCopy.copy(input, device, at -> {});
-          }
-          device.flush();
-          done = true;
-        } finally {
-          if (!done) {
-            Files.deleteIfExists(output);
-          }
+        if (NbdAddress.recognises(given(target))) {
+          toServer(input, given(target));
+        } else {
+          toFile(input, Path.of(given(target)));
         }
       }
       return 0;
+    }
+
+    private static void toServer(BlockDevice input, String address) throws IOException {
+      try (BlockDevice device = Images.open(address, Images.Options.READ_WRITE)) {
+        if (device.sizeBytes() < input.sizeBytes()) {
+          throw new IOException(
+              "the source of %s does not fit the export of %s"
+                  .formatted(size(input.sizeBytes()), size(device.sizeBytes())));
+        }
+        device.writeZeroes(0, device.sizeBytes(), true);
+        ImageCopy.copy(input, device, at -> {});
+        device.flush();
+      }
+    }
+
+    private void toFile(BlockDevice input, Path output) throws IOException {
+      long bytes = (input.sizeBytes() + 511) & -512;
+      boolean qcow2 = formatOf(format) == ImageFormat.QCOW2;
+      if (!qcow2 && formatOf(format) != ImageFormat.RAW) {
+        throw new IOException("the format " + format + " can be read, not made");
+      }
+      try (FileDisk disk = FileDisk.create(output, qcow2 ? 0 : bytes)) {
+        if (qcow2) {
+          Qcow2Creator.create(disk, bytes, layout.options());
+        }
+      }
+      boolean done = false;
+      try (BlockDevice device = Images.open(output, options(true, qcow2 ? "qcow2" : "raw"))) {
+        if (compress && device instanceof Qcow2Image image) {
+          ImageCopy.copyCompressed(input, image, at -> {});
+        } else {
+          ImageCopy.copy(input, device, at -> {});
+        }
+        device.flush();
+        done = true;
+      } finally {
+        if (!done) {
+          Files.deleteIfExists(output);
+        }
+      }
     }
   }
 
@@ -292,11 +326,11 @@ public final class DiskCommand extends StorageCommand.Family {
       description = "Says whether two images hold the same; ends with 1 if not.",
       mixinStandardHelpOptions = true)
   static final class Compare extends StorageCommand {
-    @Parameters(index = "0", paramLabel = "ONE")
-    @Nullable Path one;
+    @Parameters(index = "0", paramLabel = "ONE", description = "A file or an NBD address.")
+    @Nullable String one;
 
     @Parameters(index = "1", paramLabel = "OTHER")
-    @Nullable Path other;
+    @Nullable String other;
 
     @Override
     int run() throws IOException {
@@ -349,8 +383,8 @@ public final class DiskCommand extends StorageCommand.Family {
       description = "Shows where an image holds data.",
       mixinStandardHelpOptions = true)
   static final class Map extends StorageCommand {
-    @Parameters(paramLabel = "FILE")
-    @Nullable Path file;
+    @Parameters(paramLabel = "FILE", description = "A file or an NBD address.")
+    @Nullable String file;
 
     @Override
     int run() throws IOException {

@@ -34,29 +34,6 @@ import picocli.CommandLine.Parameters;
     })
 public final class PoolCommand extends StorageCommand.Family {
 
-  /** A command on an existing pool, named by all of its disks. */
-  abstract static class OnPool extends StorageCommand {
-    @Option(
-        names = {"-d", "--disk"},
-        paramLabel = "DISK",
-        required = true,
-        split = ",",
-        description = "The pool's disks, all of them, in any order.")
-    List<Path> disks = List.of();
-
-    @Option(names = "--degraded", description = "Open the pool although disks are missing.")
-    boolean degraded;
-
-    abstract int run(Pool pool) throws IOException;
-
-    @Override
-    int run() throws IOException {
-      try (Pool pool = openPool(disks, degraded)) {
-        return run(pool);
-      }
-    }
-  }
-
   /** {@code anillo pool create}. */
   @Command(
       name = "create",
@@ -80,7 +57,7 @@ public final class PoolCommand extends StorageCommand.Family {
     int run() throws IOException {
       List<Disk> opened = new ArrayList<>();
       if (fileBytes == null) {
-        opened.addAll(openDisks(disks));
+        opened.addAll(Pools.openDisks(disks));
       } else {
         for (Path file : disks) {
           opened.add(FileDisk.create(file, fileBytes));
@@ -103,11 +80,11 @@ public final class PoolCommand extends StorageCommand.Family {
       name = "status",
       description = "Shows the disks and volumes of a pool, and where the data lies.",
       mixinStandardHelpOptions = true)
-  static final class Status extends OnPool {
+  static final class Status extends StorageCommand.OnPool {
     @Override
     int run(Pool pool) throws IOException {
       PoolStatus status = pool.status();
-      System.out.print(PoolPicture.of(status, 60));
+      out().print(PoolPicture.of(status, 60));
       return 0;
     }
   }
@@ -117,7 +94,7 @@ public final class PoolCommand extends StorageCommand.Family {
       name = "add-disk",
       description = "Adds a disk to a pool.",
       mixinStandardHelpOptions = true)
-  static final class AddDisk extends OnPool {
+  static final class AddDisk extends StorageCommand.OnPool {
     @Parameters(paramLabel = "NEW")
     @Nullable Path added;
 
@@ -126,7 +103,16 @@ public final class PoolCommand extends StorageCommand.Family {
 
     @Override
     int run(Pool pool) throws IOException {
-      pool.addDisk(FileDisk.open(given(added), FileDisk.Mode.READ_WRITE), spare);
+      FileDisk disk = FileDisk.open(resolve(given(added)), FileDisk.Mode.READ_WRITE);
+      boolean done = false;
+      try {
+        pool.addDisk(disk, spare);
+        done = true;
+      } finally {
+        if (!done) {
+          disk.close();
+        }
+      }
       return 0;
     }
   }
@@ -136,13 +122,13 @@ public final class PoolCommand extends StorageCommand.Family {
       name = "remove-disk",
       description = "Moves everything off a disk and lets go of it.",
       mixinStandardHelpOptions = true)
-  static final class RemoveDisk extends OnPool {
+  static final class RemoveDisk extends StorageCommand.OnPool {
     @Parameters(paramLabel = "OLD", description = "Its path, number or UUID.")
     @Nullable String removed;
 
     @Override
     int run(Pool pool) throws IOException {
-      pool.removeDisk(given(removed));
+      pool.removeDisk(diskOf(pool, given(removed)));
       return 0;
     }
   }
@@ -152,7 +138,7 @@ public final class PoolCommand extends StorageCommand.Family {
       name = "replace-disk",
       description = "Rebuilds a disk, present or not, on another.",
       mixinStandardHelpOptions = true)
-  static final class ReplaceDisk extends OnPool {
+  static final class ReplaceDisk extends StorageCommand.OnPool {
     @Parameters(index = "0", paramLabel = "OLD", description = "Its path, number or UUID.")
     @Nullable String replaced;
 
@@ -161,8 +147,17 @@ public final class PoolCommand extends StorageCommand.Family {
 
     @Override
     int run(Pool pool) throws IOException {
-      pool.replaceDisk(
-          given(replaced), FileDisk.open(given(replacement), FileDisk.Mode.READ_WRITE));
+      String old = diskOf(pool, given(replaced));
+      FileDisk disk = FileDisk.open(resolve(given(replacement)), FileDisk.Mode.READ_WRITE);
+      boolean done = false;
+      try {
+        pool.replaceDisk(old, disk);
+        done = true;
+      } finally {
+        if (!done && pool.status().disks().stream().noneMatch(d -> d.name().equals(disk.name()))) {
+          disk.close();
+        }
+      }
       return 0;
     }
   }
@@ -172,13 +167,14 @@ public final class PoolCommand extends StorageCommand.Family {
       name = "scrub",
       description = "Checks every copy of every block; ends with 2 if any is lost.",
       mixinStandardHelpOptions = true)
-  static final class Scrub extends OnPool {
+  static final class Scrub extends StorageCommand.OnPool {
     @Override
     int run(Pool pool) throws IOException {
       PoolMaintenance.ScrubResult result = pool.scrub();
-      System.out.println(
-          "%d blocks checked, %d copies put right, %d blocks lost"
-              .formatted(result.blocks(), result.healed(), result.lost()));
+      out()
+          .println(
+              "%d blocks checked, %d copies put right, %d blocks lost"
+                  .formatted(result.blocks(), result.healed(), result.lost()));
       return result.lost() > 0 ? 2 : 0;
     }
   }
@@ -188,10 +184,10 @@ public final class PoolCommand extends StorageCommand.Family {
       name = "rebalance",
       description = "Moves data from fuller disks to emptier ones.",
       mixinStandardHelpOptions = true)
-  static final class Rebalance extends OnPool {
+  static final class Rebalance extends StorageCommand.OnPool {
     @Override
     int run(Pool pool) throws IOException {
-      System.out.println(pool.rebalance() + " slabs have moved");
+      out().println(pool.rebalance() + " slabs have moved");
       return 0;
     }
   }
@@ -210,7 +206,7 @@ public final class PoolCommand extends StorageCommand.Family {
 
     @Override
     int run() throws IOException {
-      for (Disk disk : openDisks(disks)) {
+      for (Disk disk : Pools.openDisks(disks)) {
         try (disk) {
           disk.write(0, ByteBuffer.allocate((int) Math.min(disk.sizeBytes(), 256 << 10)));
           disk.flush();

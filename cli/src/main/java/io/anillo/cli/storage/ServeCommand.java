@@ -7,7 +7,6 @@ import io.anillo.storage.nbd.NbdExports;
 import io.anillo.storage.nbd.NbdServer;
 import io.anillo.storage.nbd.NbdServerTls;
 import io.anillo.storage.nbd.PemFiles;
-import io.anillo.storage.pool.Pool;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
@@ -36,6 +35,9 @@ final class ServeCommand extends StorageCommand {
 
   @Option(names = "--pool", description = "The files are the disks of a pool.")
   boolean pool;
+
+  @Option(names = "--degraded", description = "With --pool: although disks are missing.")
+  boolean degraded;
 
   @Option(names = "--socket", paramLabel = "PATH", description = "A Unix-domain socket.")
   @Nullable Path socket;
@@ -111,13 +113,13 @@ final class ServeCommand extends StorageCommand {
 
   private void openExports(NbdExports exports, List<AutoCloseable> open) throws IOException {
     if (pool) {
-      Pool opened = openPool(files, false);
+      Pools.OpenPool opened = Pools.open(files, degraded);
       open.add(opened);
-      for (var volume : opened.status().volumes()) {
-        BlockDevice device = opened.openVolume(volume.name(), passphrase(passphraseFile));
-        open.add(device);
-        exports.put(new NbdExport(volume.name(), volume.redundancy(), device, readOnly));
-      }
+      VolumeExports volumes =
+          new VolumeExports(opened.pool(), exports, passphrase(passphraseFile), readOnly);
+      open.add(volumes);
+      volumes.refresh();
+      opened.control().handleWith(volumes::carryOut);
       return;
     }
     Images.Options options = options(!readOnly, format);

@@ -5,29 +5,31 @@ import io.anillo.storage.disk.FileDisk;
 import io.anillo.storage.image.ImageFormat;
 import io.anillo.storage.image.Images;
 import io.anillo.storage.pool.Pool;
-import io.anillo.storage.pool.PoolEvent;
-import io.anillo.storage.pool.PoolOptions;
+import io.anillo.storage.pool.PoolStatus;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** What all storage commands do alike: errors in one sentence, sizes with units. */
 abstract class StorageCommand implements Callable<Integer> {
   private static final Pattern SIZE = Pattern.compile("(\\d{1,15})([kmgtpKMGTP]?)(?:i?[bB])?");
-  private static final int FAILED = 4;
+  static final int FAILED = 4;
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -88,43 +90,6 @@ abstract class StorageCommand implements Callable<Integer> {
         : "%.1f %s".formatted(value, units[unit]);
   }
 
-  static Pool openPool(List<Path> files, boolean degraded) throws IOException {
-    PoolOptions options = PoolOptions.DEFAULT.withListener(StorageCommand::tell);
-    List<Disk> disks = openDisks(files);
-    try {
-      return Pool.open(disks, degraded ? options.withMissing() : options);
-    } catch (IOException failure) {
-      for (Disk disk : disks) {
-        disk.close();
-      }
-      throw failure;
-    }
-  }
-
-  static List<Disk> openDisks(List<Path> files) throws IOException {
-    List<Disk> disks = new ArrayList<>();
-    try {
-      for (Path file : files) {
-        disks.add(FileDisk.open(file, FileDisk.Mode.READ_WRITE));
-      }
-    } catch (IOException failure) {
-      for (Disk disk : disks) {
-        disk.close();
-      }
-      throw failure;
-    }
-    return disks;
-  }
-
-  static void tell(PoolEvent event) {
-    System.err.println(
-        event.kind().name().toLowerCase(Locale.ROOT).replace('_', ' ')
-            + ": "
-            + event.subject()
-            + ": "
-            + event.message());
-  }
-
   static Optional<char[]> passphrase(@Nullable Path file) throws IOException {
     if (file == null) {
       return Optional.empty();
@@ -148,6 +113,105 @@ abstract class StorageCommand implements Callable<Integer> {
       throw new IllegalStateException("picocli has not set a required parameter");
     }
     return value;
+  }
+
+  /** A command on an existing pool, named by all of its disks. */
+  abstract static class OnPool extends StorageCommand {
+    @Option(
+        names = {"-d", "--disk"},
+        paramLabel = "DISK",
+        required = true,
+        split = ",",
+        description =
+            "The pool's disks, all of them, in any order; one is enough while it is open.")
+    List<Path> disks = List.of();
+
+    @Option(names = "--degraded", description = "Open the pool although disks are missing.")
+    boolean degraded;
+
+    private Path folder = Path.of("");
+    private PrintStream output = System.out;
+
+    /** Reads a command that another process wants to have carried out. */
+    static OnPool parse(String[] words, Path folder, PrintStream output) throws IOException {
+      CommandLine family =
+          switch (words[0]) {
+            case "pool" -> new CommandLine(new PoolCommand());
+            case "volume" -> new CommandLine(new VolumeCommand());
+            default -> throw new IOException(words[0] + " is no command on a pool");
+          };
+      CommandLine.ParseResult parsed;
+      try {
+        parsed = family.parseArgs(Arrays.copyOfRange(words, 1, words.length));
+      } catch (ParameterException wrong) {
+        throw new IOException(wrong.getMessage(), wrong);
+      }
+      if (!parsed.hasSubcommand()
+          || !(parsed.subcommand().commandSpec().userObject() instanceof OnPool command)) {
+        throw new IOException(String.join(" ", words) + " is no command on a pool");
+      }
+      command.folder = folder;
+      command.output = output;
+      return command;
+    }
+
+    final PrintStream out() {
+      return output;
+    }
+
+    /** A path as the person who typed it means it. */
+    final Path resolve(Path path) {
+      return folder.resolve(path);
+    }
+
+    final @Nullable Path resolved(@Nullable Path path) {
+      return path == null ? null : resolve(path);
+    }
+
+    /** The number of a disk that is named by it, its UUID or any way to write its path. */
+    final String diskOf(Pool pool, String given) throws IOException {
+      Path wanted = resolve(Path.of(given)).toAbsolutePath().normalize();
+      for (PoolStatus.DiskStatus disk : pool.status().disks()) {
+        boolean same = Path.of(disk.name()).toAbsolutePath().normalize().equals(wanted);
+        if (same || disk.name().equals(given)) {
+          return Integer.toString(disk.id());
+        }
+      }
+      return given;
+    }
+
+    /** The command's work, in the process that has the pool open. */
+    abstract int run(Pool pool) throws IOException;
+
+    @Override
+    int run() throws IOException {
+      Optional<UUID> id = poolOf(disks.getFirst());
+      if (id.isPresent()) {
+        Optional<Integer> status = PoolControl.ask(id.get(), words());
+        if (status.isPresent()) {
+          return status.get();
+        }
+      }
+      try (Pools.OpenPool open = Pools.open(disks, degraded)) {
+        return run(open.pool());
+      }
+    }
+
+    /** The command as it was typed, from the family's name on. */
+    private String[] words() {
+      CommandLine.ParseResult root = spec().root().commandLine().getParseResult();
+      List<String> words = root.originalArgs();
+      return words.toArray(String[]::new);
+    }
+
+    private static Optional<UUID> poolOf(Path disk) throws IOException {
+      if (!Files.isReadable(disk)) {
+        return Optional.empty();
+      }
+      try (Disk unlocked = FileDisk.peek(disk)) {
+        return Pool.poolOf(unlocked);
+      }
+    }
   }
 
   /** A command that only has subcommands. */

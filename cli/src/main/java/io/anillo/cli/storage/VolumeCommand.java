@@ -37,7 +37,7 @@ public final class VolumeCommand extends StorageCommand.Family {
 
   /** {@code anillo volume create}. */
   @Command(name = "create", description = "Makes a volume.", mixinStandardHelpOptions = true)
-  static final class Create extends PoolCommand.OnPool {
+  static final class Create extends StorageCommand.OnPool {
     @Parameters(index = "0", paramLabel = "NAME")
     @Nullable String name;
 
@@ -66,7 +66,7 @@ public final class VolumeCommand extends StorageCommand.Family {
       if (compress) {
         specification = specification.withCompression();
       }
-      Optional<char[]> secret = passphrase(passphraseFile);
+      Optional<char[]> secret = passphrase(resolved(passphraseFile));
       if (secret.isPresent()) {
         specification = specification.withPassphrase(secret.get());
       }
@@ -80,7 +80,7 @@ public final class VolumeCommand extends StorageCommand.Family {
       name = "delete",
       description = "Deletes a volume and its snapshots.",
       mixinStandardHelpOptions = true)
-  static final class Delete extends PoolCommand.OnPool {
+  static final class Delete extends StorageCommand.OnPool {
     @Parameters(paramLabel = "NAME")
     @Nullable String name;
 
@@ -96,7 +96,7 @@ public final class VolumeCommand extends StorageCommand.Family {
       name = "resize",
       description = "Changes the size of a volume.",
       mixinStandardHelpOptions = true)
-  static final class Resize extends PoolCommand.OnPool {
+  static final class Resize extends StorageCommand.OnPool {
     @Parameters(index = "0", paramLabel = "NAME")
     @Nullable String name;
 
@@ -111,7 +111,8 @@ public final class VolumeCommand extends StorageCommand.Family {
 
     @Override
     int run(Pool pool) throws IOException {
-      try (BlockDevice volume = pool.openVolume(given(name), passphrase(passphraseFile))) {
+      try (BlockDevice volume =
+          pool.openVolume(given(name), passphrase(resolved(passphraseFile)))) {
         if (given(bytes) < volume.sizeBytes() && !shrink) {
           throw new IOException("this would cut something off; say --shrink if that is meant");
         }
@@ -126,7 +127,7 @@ public final class VolumeCommand extends StorageCommand.Family {
       name = "snapshot",
       description = "Keeps what a volume holds now.",
       mixinStandardHelpOptions = true)
-  static final class Snapshot extends PoolCommand.OnPool {
+  static final class Snapshot extends StorageCommand.OnPool {
     @Parameters(index = "0", paramLabel = "VOLUME")
     @Nullable String volume;
 
@@ -145,7 +146,7 @@ public final class VolumeCommand extends StorageCommand.Family {
       name = "delete-snapshot",
       description = "Deletes a snapshot.",
       mixinStandardHelpOptions = true)
-  static final class DeleteSnapshot extends PoolCommand.OnPool {
+  static final class DeleteSnapshot extends StorageCommand.OnPool {
     @Parameters(index = "0", paramLabel = "VOLUME")
     @Nullable String volume;
 
@@ -164,7 +165,7 @@ public final class VolumeCommand extends StorageCommand.Family {
       name = "clone",
       description = "Makes a writable volume that begins as a snapshot.",
       mixinStandardHelpOptions = true)
-  static final class Clone extends PoolCommand.OnPool {
+  static final class Clone extends StorageCommand.OnPool {
     @Parameters(index = "0", paramLabel = "VOLUME")
     @Nullable String volume;
 
@@ -186,7 +187,7 @@ public final class VolumeCommand extends StorageCommand.Family {
       name = "rollback",
       description = "Makes a volume what it was at a snapshot.",
       mixinStandardHelpOptions = true)
-  static final class RollBack extends PoolCommand.OnPool {
+  static final class RollBack extends StorageCommand.OnPool {
     @Parameters(index = "0", paramLabel = "VOLUME")
     @Nullable String volume;
 
@@ -205,7 +206,7 @@ public final class VolumeCommand extends StorageCommand.Family {
       name = "diff",
       description = "Lists the ranges that changed between two snapshots.",
       mixinStandardHelpOptions = true)
-  static final class Difference extends PoolCommand.OnPool {
+  static final class Difference extends StorageCommand.OnPool {
     @Parameters(index = "0", paramLabel = "VOLUME")
     @Nullable String volume;
 
@@ -222,7 +223,7 @@ public final class VolumeCommand extends StorageCommand.Family {
           Optional.ofNullable(from),
           given(to),
           (offset, length, stored) ->
-              System.out.printf("%16d %10d  %s%n", offset, length, stored ? "data" : "zero"));
+              out().printf("%16d %10d  %s%n", offset, length, stored ? "data" : "zero"));
       return 0;
     }
   }
@@ -232,7 +233,7 @@ public final class VolumeCommand extends StorageCommand.Family {
       name = "limit",
       description = "Sets what a volume may use; 0 is no limit.",
       mixinStandardHelpOptions = true)
-  static final class Limit extends PoolCommand.OnPool {
+  static final class Limit extends StorageCommand.OnPool {
     @Parameters(paramLabel = "VOLUME")
     @Nullable String volume;
 
@@ -254,7 +255,7 @@ public final class VolumeCommand extends StorageCommand.Family {
       name = "import",
       description = "Fills a volume from a disk image of any format.",
       mixinStandardHelpOptions = true)
-  static final class Import extends PoolCommand.OnPool {
+  static final class Import extends StorageCommand.OnPool {
     @Parameters(index = "0", paramLabel = "IMAGE")
     @Nullable Path image;
 
@@ -266,8 +267,9 @@ public final class VolumeCommand extends StorageCommand.Family {
 
     @Override
     int run(Pool pool) throws IOException {
-      try (BlockDevice source = Images.open(given(image), Images.Options.READ_ONLY);
-          BlockDevice target = pool.openVolume(given(volume), passphrase(passphraseFile))) {
+      try (BlockDevice source = Images.open(resolve(given(image)), Images.Options.READ_ONLY);
+          BlockDevice target =
+              pool.openVolume(given(volume), passphrase(resolved(passphraseFile)))) {
         if (target.sizeBytes() < source.sizeBytes()) {
           throw new IOException(
               "the image of %s does not fit the volume of %s"

@@ -93,6 +93,12 @@ public final class FileDisk implements Disk {
     return new FileDisk(path, channel, descriptor, mode.readsOnly(), mode.bypassesCache());
   }
 
+  /** Opens an existing file or device for a look without a lock: someone may be writing to it. */
+  public static FileDisk peek(Path path) throws IOException {
+    FileChannel channel = FileChannel.open(path, StandardOpenOption.READ);
+    return new FileDisk(path, channel, null, true, false);
+  }
+
   /** Creates a sparse file of the given size, which must not exist yet, and opens it. */
   public static FileDisk create(Path path, long sizeBytes) throws IOException {
     try (FileChannel created =

@@ -42,7 +42,8 @@ final class VdiImage extends MappedImage {
     ByteBuffer header = readPart(disk, 0, HEADER_BYTES, ByteOrder.LITTLE_ENDIAN, "its header");
     int version = header.getInt(68);
     if (version >>> 16 != 1) {
-      throw unsupported(disk, "has VDI version " + (version >>> 16) + ", of which nothing is known");
+      throw unsupported(
+          disk, "has VDI version " + (version >>> 16) + ", of which nothing is known");
     }
     int type = header.getInt(76);
     if (type != DYNAMIC && type != FIXED) {

@@ -25,8 +25,7 @@ final class VhdImage extends MappedImage {
   private final long blockBytes;
   private final long bitmapBytes;
 
-  private VhdImage(
-      Disk disk, long sizeBytes, ByteBuffer table, long blockBytes, long bitmapBytes) {
+  private VhdImage(Disk disk, long sizeBytes, ByteBuffer table, long blockBytes, long bitmapBytes) {
     super(sizeBytes);
     this.disk = disk;
     this.table = table;

@@ -43,8 +43,7 @@ record VmdkDescriptor(String createType, List<ExtentLine> extents, Optional<Stri
         }
         String file = extent.group(4) == null ? "" : extent.group(4);
         long offset = extent.group(5) == null ? 0 : Long.parseLong(extent.group(5));
-        extents.add(
-            new ExtentLine(Long.parseLong(extent.group(2)), extent.group(3), file, offset));
+        extents.add(new ExtentLine(Long.parseLong(extent.group(2)), extent.group(3), file, offset));
       } else if (value.matches()) {
         values.put(value.group(1).toLowerCase(Locale.ROOT), value.group(2));
       }

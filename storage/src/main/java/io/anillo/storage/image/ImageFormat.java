@@ -37,7 +37,9 @@ public enum ImageFormat {
       case "ova" -> OVA;
       default ->
           throw new IOException(
-              "\"" + name + "\" is no disk format; known are raw, qcow2, vdi, vhd, vhdx, vmdk, ova");
+              "\""
+                  + name
+                  + "\" is no disk format; known are raw, qcow2, vdi, vhd, vhdx, vmdk, ova");
     };
   }
 

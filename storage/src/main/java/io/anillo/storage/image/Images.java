@@ -33,8 +33,8 @@ public final class Images {
    * @param format the format, or empty to recognise it
    * @param direct past the host's page cache
    * @param withBacking whether to open what it builds on
-   * @param snapshot an internal snapshot to open instead of the present, read-only; of an
-   *     appliance the disk to open
+   * @param snapshot an internal snapshot to open instead of the present, read-only; of an appliance
+   *     the disk to open
    */
   public record Options(
       Optional<ImageFormat> format,

@@ -55,15 +55,16 @@ public record NbdAddress(
     String scheme = String.valueOf(uri.getScheme()).toLowerCase(Locale.ROOT);
     if (!recognises(scheme + ":") || uri.isOpaque()) {
       throw new IOException(
-          "\"" + text + "\" is no NBD address; one looks like nbd://host:10809/export"
+          "\""
+              + text
+              + "\" is no NBD address; one looks like nbd://host:10809/export"
               + " or nbd+unix:///export?socket=/path");
     }
     Map<String, String> query = query(uri.getRawQuery());
     boolean tls = scheme.startsWith("nbds");
     Optional<Path> certificates = Optional.ofNullable(query.get("tls-certificates")).map(Path::of);
     if (tls && certificates.isEmpty()) {
-      throw new IOException(
-          "\"" + text + "\" needs the certificates: ...?tls-certificates=FOLDER");
+      throw new IOException("\"" + text + "\" needs the certificates: ...?tls-certificates=FOLDER");
     }
     String path = String.valueOf(uri.getPath());
     String export = path.startsWith("/") ? path.substring(1) : "";

@@ -252,8 +252,8 @@ public final class NbdClient implements BlockDevice {
     }
   }
 
-  private ClientRequest start(int type, int flags, long offset, int length, @Nullable ByteBuffer data)
-      throws IOException {
+  private ClientRequest start(
+      int type, int flags, long offset, int length, @Nullable ByteBuffer data) throws IOException {
     ClientRequest request =
         new ClientRequest(nextHandle.getAndIncrement(), type, flags, offset, length, data);
     underWay.put(request.handle, request);

@@ -107,7 +107,13 @@ public final class NbdServer implements AutoCloseable {
           new ServerHandshake(channel, exports, tls).negotiate();
       deadline.cancel(false);
       if (agreement.isPresent()) {
-        new ServerSession(agreement.get(), workers).serve();
+        NbdExport export = agreement.get().export();
+        exports.entered(export);
+        try {
+          new ServerSession(agreement.get(), workers).serve();
+        } finally {
+          exports.left(export);
+        }
       }
     } catch (IOException failure) {
       LOG.log(System.Logger.Level.DEBUG, "a connection ended: {0}", failure.getMessage());

@@ -23,8 +23,7 @@ final class ReplyReader {
   /**
    * @param requests finds a request under way by its handle
    */
-  ReplyReader(
-      ClientHandshake.Agreement agreement, LongFunction<@Nullable ClientRequest> requests) {
+  ReplyReader(ClientHandshake.Agreement agreement, LongFunction<@Nullable ClientRequest> requests) {
     this.transport = agreement.transport();
     this.structured = agreement.structured();
     this.allocationId = agreement.allocationId();

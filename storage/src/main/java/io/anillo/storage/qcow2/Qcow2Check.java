@@ -147,9 +147,7 @@ public final class Qcow2Check {
         continue;
       }
       boolean bad =
-          offset < 0
-              || (offset & (header.clusterBytes() - 1)) != 0
-              || offset >= file.sizeBytes();
+          offset < 0 || (offset & (header.clusterBytes() - 1)) != 0 || offset >= file.sizeBytes();
       if (bad || !refcountBlocks.add(offset) || used(offset)) {
         if (corrupt("refcount block " + i + " cannot lie at " + offset)) {
           table[i] = 0;

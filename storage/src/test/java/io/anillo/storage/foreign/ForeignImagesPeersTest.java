@@ -134,8 +134,7 @@ class ForeignImagesPeersTest {
     StringBuilder references = new StringBuilder();
     StringBuilder disks = new StringBuilder();
     for (int i = 0; i < diskFiles.length; i++) {
-      references.append(
-          "<File ovf:id=\"file%d\" ovf:href=\"%s\"/>".formatted(i, diskFiles[i]));
+      references.append("<File ovf:id=\"file%d\" ovf:href=\"%s\"/>".formatted(i, diskFiles[i]));
       disks.append(
           "<Disk ovf:diskId=\"d%d\" ovf:fileRef=\"file%d\" ovf:capacity=\"12582912\"/>"
               .formatted(i, i));
@@ -169,8 +168,7 @@ class ForeignImagesPeersTest {
   @Test
   void disksOfAnApplianceAreReadInPlace() throws IOException {
     Path one = folder.resolve("one.vmdk");
-    Peer.succeed(
-        "qemu-img", "convert", "-O", "vmdk", "-o", "subformat=streamOptimized", raw, one);
+    Peer.succeed("qemu-img", "convert", "-O", "vmdk", "-o", "subformat=streamOptimized", raw, one);
     Files.copy(one, folder.resolve("two.vmdk"));
     Path single = appliance("one.vmdk");
     try (BlockDevice expected = Images.open(raw, Images.Options.READ_ONLY);

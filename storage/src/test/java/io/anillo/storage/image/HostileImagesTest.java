@@ -64,8 +64,14 @@ class HostileImagesTest {
     boolean extended = kind.contains("extended");
     Qcow2Options options =
         new Qcow2Options(
-            3, extended ? 16384 : 4096, 16, kind.contains("lazy"), extended,
-            kind.contains("zstd"), null, null);
+            3,
+            extended ? 16384 : 4096,
+            16,
+            kind.contains("lazy"),
+            extended,
+            kind.contains("zstd"),
+            null,
+            null);
     try (FileDisk disk = FileDisk.create(made, 0)) {
       Qcow2Creator.create(disk, SIZE, options);
     }
@@ -203,8 +209,7 @@ class HostileImagesTest {
   }
 
   private static void write(Path image, Random random) throws IOException {
-    Images.Options options =
-        Images.Options.READ_WRITE.as(java.util.Optional.of(ImageFormat.QCOW2));
+    Images.Options options = Images.Options.READ_WRITE.as(java.util.Optional.of(ImageFormat.QCOW2));
     try (BlockDevice device = Images.open(image, options)) {
       for (int i = 0; i < 20 && device.sizeBytes() > 70_000; i++) {
         long offset = random.nextLong(Math.min(device.sizeBytes(), 4 << 20) - 65_536);
