@@ -1,14 +1,10 @@
 package io.anillo.vmm.machine;
 
-import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.port.CharBackend;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,23 +31,6 @@ final class FreestandingGuest {
   static MachineConfig config(String name) {
     return MachineConfig.of(MEMORY_BYTES, image(name), ByteBuffer.allocate(0), "")
         .withDebugExit(DEBUG_EXIT);
-  }
-
-  /** SHA-256 of all RAM. */
-  static String hash(GuestMemory memory) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      byte[] page = new byte[GuestMemory.PAGE_BYTES];
-      for (long at = 0; at < memory.rangeBytes(); at += page.length) {
-        if (memory.isRam(at)) {
-          memory.read(at, page, 0, page.length);
-          digest.update(page);
-        }
-      }
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError(e);
-    }
   }
 
   /** A line on which the test types. */

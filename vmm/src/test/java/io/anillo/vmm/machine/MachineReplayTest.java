@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.anillo.vmm.boot.BootException;
 import io.anillo.vmm.cpu.CpuStateRecord;
 import io.anillo.vmm.machine.FreestandingGuest.Keyboard;
+import io.anillo.vmm.memory.MemoryDigest;
 import io.anillo.vmm.state.StateWriter;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -38,7 +39,7 @@ class MachineReplayTest {
     return new End(
         exit,
         machine.instructions(),
-        FreestandingGuest.hash(machine.memory()),
+        MemoryDigest.sha256(machine.memory()),
         HexFormat.of().formatHex(out.toByteArray()),
         machine.memory().getInt(counters + 8));
   }
