@@ -1,6 +1,7 @@
 package io.anillo.cli;
 
 import java.util.Map;
+import java.util.OptionalLong;
 
 /** A machine as the command line drives it: made, run to its end, closed. */
 interface GuestMachine extends AutoCloseable {
@@ -44,6 +45,11 @@ interface GuestMachine extends AutoCloseable {
    * run.
    */
   Map<String, Object> statistics();
+
+  /** {@link System#nanoTime} when the guest first ran code in ring 3, where that was measured. */
+  default OptionalLong firstUserCode() {
+    return OptionalLong.empty();
+  }
 
   /** What a developer wants to know after a fault: registers, devices. Called at any time. */
   String describe();

@@ -15,6 +15,7 @@ import java.util.OptionalInt;
  * @param serial COM1 and COM2, at most two; a line that is not there is left out at the end
  * @param debugExitPort the I/O port of the debug-exit device, where there is one
  * @param noReboot whether a reset of the guest ends the run
+ * @param measured whether the times of the statistics are wanted
  */
 record MachinePlan(
     int cpus,
@@ -27,7 +28,8 @@ record MachinePlan(
     List<String> networks,
     List<CharBackend> serial,
     OptionalInt debugExitPort,
-    boolean noReboot) {
+    boolean noReboot,
+    boolean measured) {
 
   /** How guest instructions are carried out. */
   enum Engine {

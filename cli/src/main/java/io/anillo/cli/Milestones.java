@@ -11,8 +11,9 @@ import java.util.regex.Pattern;
 final class Milestones {
   private static final Pattern USER_SPACE = Pattern.compile("^(Anillo guest:|BOOT-OK ).*");
 
-  private final Map<String, Object> reached = new LinkedHashMap<>();
+  private final Map<String, Long> reached = new LinkedHashMap<>();
   private final long startNanos;
+  private volatile Runnable userSpaceObserver = () -> {};
 
   Milestones() {
     long since =
@@ -25,8 +26,13 @@ final class Milestones {
   }
 
   /** Notes a milestone, the first time it is reached. */
-  synchronized void reach(String name) {
-    reached.putIfAbsent(name, (System.nanoTime() - startNanos) / 1_000_000);
+  void reach(String name) {
+    reached(name, System.nanoTime());
+  }
+
+  /** Notes a milestone that was reached at a {@link System#nanoTime}. */
+  synchronized void reached(String name, long nanoTime) {
+    reached.putIfAbsent(name, (nanoTime - startNanos) / 1_000_000);
   }
 
   /** Looks at a line of the guest's console. */
@@ -34,10 +40,20 @@ final class Milestones {
     reach("firstConsoleLineMillis");
     if (USER_SPACE.matcher(line).matches()) {
       reach("firstUserSpaceLineMillis");
+      userSpaceObserver.run();
     }
   }
 
+  /** Names what is called when the guest's first program says that it runs. */
+  void onUserSpace(Runnable observer) {
+    userSpaceObserver = observer;
+  }
+
   synchronized Map<String, Object> reached() {
-    return new LinkedHashMap<>(reached);
+    Map<String, Object> inOrder = new LinkedHashMap<>();
+    reached.entrySet().stream()
+        .sorted(Map.Entry.comparingByValue())
+        .forEach(entry -> inOrder.put(entry.getKey(), entry.getValue()));
+    return inOrder;
   }
 }

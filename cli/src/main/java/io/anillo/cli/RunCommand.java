@@ -158,7 +158,8 @@ final class RunCommand implements Callable<Integer> {
               networks,
               consoles,
               debugExit == null ? OptionalInt.empty() : OptionalInt.of(debugExit.port()),
-              noReboot);
+              noReboot,
+              statistics != null);
       return run(plan, run, milestones, consoles);
     } catch (CommandException e) {
       close(consoles);
@@ -179,6 +180,7 @@ final class RunCommand implements Callable<Integer> {
       milestones.reach("machineStartMillis");
       status = run.run(machine, Optional.ofNullable(timeout));
       milestones.reach("endMillis");
+      machine.firstUserCode().ifPresent(at -> milestones.reached("firstRing3Millis", at));
       measured.putAll(machine.statistics());
       machine.close();
     } catch (RuntimeException | Error e) {
@@ -325,8 +327,13 @@ final class RunCommand implements Callable<Integer> {
     for (OptionValues.Serial line : lines) {
       CharBackend console =
           switch (line) {
-            case OptionValues.Serial.Stdio stdio ->
-                TerminalConsole.ofProcess(terminal, () -> run.stop(ExitStatus.STOPPED));
+            case OptionValues.Serial.Stdio stdio -> {
+              boolean shell = kernel == null && initialRamDisk == null && consoles.isEmpty();
+              TerminalConsole stdioConsole =
+                  TerminalConsole.ofProcess(terminal, shell, () -> run.stop(ExitStatus.STOPPED));
+              milestones.onUserSpace(stdioConsole::shellComes);
+              yield stdioConsole;
+            }
             case OptionValues.Serial.ToFile file -> {
               HostFiles.requireCreatable("--serial", file.file());
               try {

@@ -2,14 +2,20 @@ package io.anillo.cli;
 
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.machine.Machine;
+import io.anillo.vmm.machine.MachineConfig;
 import io.anillo.vmm.machine.MachineExit;
+import io.anillo.vmm.machine.ProcessorActivity;
+import io.anillo.vmm.machine.ProcessorActivity.Place;
+import io.anillo.vmm.machine.ProcessorActivity.Reason;
 import io.anillo.vmm.port.BlockBackend;
 import io.anillo.vmm.x86.interpret.InterpretedCpu;
 import io.anillo.vmm.x86.translate.Translator;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.function.ToLongFunction;
 
 /** A machine of the virtual machine monitor. */
@@ -17,10 +23,12 @@ final class VmmGuestMachine implements GuestMachine {
   private static final System.Logger LOG = System.getLogger(VmmGuestMachine.class.getName());
 
   private final Machine machine;
+  private final MachineConfig.Engine engine;
   private final List<BlockBackend> disks;
 
-  VmmGuestMachine(Machine machine, List<BlockBackend> disks) {
+  VmmGuestMachine(Machine machine, MachineConfig.Engine engine, List<BlockBackend> disks) {
     this.machine = machine;
+    this.engine = engine;
     this.disks = List.copyOf(disks);
   }
 
@@ -42,18 +50,68 @@ final class VmmGuestMachine implements GuestMachine {
   @Override
   public Map<String, Object> statistics() {
     Map<String, Object> numbers = new LinkedHashMap<>();
+    numbers.put("engine", engine.name().toLowerCase(Locale.ROOT));
     numbers.put("kernel", machine.kernel().format());
     numbers.put("kernelVersion", machine.kernel().version());
     numbers.put("guestInstructions", machine.instructions());
     numbers.put(
         "guestInstructionsByCpu",
-        machine.processors().stream().map(cpu -> cpu.state().instructions).toList());
+        machine.processors().stream().map(cpu -> machine.instructions(cpu.index())).toList());
     numbers.put("interruptsTaken", sum(InterpretedCpu::interruptsTaken));
     numbers.put("exceptionsTaken", sum(InterpretedCpu::exceptionsTaken));
+    numbers.put("exits", exits());
+    numbers.put("timeMillis", timeMillis());
     machine
         .translator()
         .ifPresent(translator -> numbers.put("translation", translation(translator)));
     return numbers;
+  }
+
+  /** Why guest code was left, of all processors. */
+  private Map<String, Object> exits() {
+    Map<String, Object> numbers = new LinkedHashMap<>();
+    for (Reason reason : Reason.values()) {
+      String name =
+          switch (reason) {
+            case PORT_READ -> "portRead";
+            case PORT_WRITE -> "portWrite";
+            case MMIO_READ -> "mmioRead";
+            case MMIO_WRITE -> "mmioWrite";
+            case LOCAL_APIC -> "localApic";
+            case HALTED -> "halted";
+            case INTERRUPTED -> "interrupted";
+            case DEADLINE -> "deadline";
+            case SHUTDOWN -> "shutdown";
+          };
+      numbers.put(
+          name, machine.activities().stream().mapToLong(each -> each.exits().get(reason)).sum());
+    }
+    return numbers;
+  }
+
+  /** Host time of all processors' threads, by where they were. */
+  private Map<String, Object> timeMillis() {
+    Map<String, Object> numbers = new LinkedHashMap<>();
+    for (Place place : Place.values()) {
+      String name =
+          switch (place) {
+            case RING_0 -> "ring0";
+            case RING_3 -> "ring3";
+            case MONITOR -> "monitor";
+            case IDLE -> "idle";
+          };
+      long nanos = machine.activities().stream().mapToLong(each -> each.nanos().get(place)).sum();
+      numbers.put(name, nanos / 1_000_000);
+    }
+    return numbers;
+  }
+
+  @Override
+  public OptionalLong firstUserCode() {
+    return machine.activities().stream()
+        .mapToLong(ProcessorActivity::firstRing3)
+        .filter(at -> at != 0)
+        .min();
   }
 
   private long sum(ToLongFunction<InterpretedCpu> counter) {

@@ -41,7 +41,11 @@ final class VmmMachineFactory implements GuestMachine.Factory {
         disks.add(open(opener, disk));
       }
       MachineConfig config = config(plan, kernel, initialRamDisk, disks, networks);
-      VmmGuestMachine machine = new VmmGuestMachine(Machine.create(config), disks);
+      Machine made = Machine.create(config);
+      if (plan.measured()) {
+        made.measureTimes();
+      }
+      VmmGuestMachine machine = new VmmGuestMachine(made, config.engine(), disks);
       complete = true;
       return machine;
     } catch (BootException e) {

@@ -51,6 +51,11 @@ final class LinuxGuest implements AutoCloseable {
         .withSerial(List.of(console));
   }
 
+  /** Skips the test where the default guest cannot be had. */
+  static void requireDefaultGuest() {
+    defaultGuest();
+  }
+
   private static DefaultGuest defaultGuest() {
     try {
       return DefaultGuest.get(GuestCache.ofUser(), false, Progress.SILENT);

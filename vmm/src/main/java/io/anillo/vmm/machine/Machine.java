@@ -42,7 +42,9 @@ public final class Machine implements AutoCloseable {
   private final BoardExecutor executor;
   private final MachineBoard board;
   private final List<InterpretedCpu> processors = new ArrayList<>();
+  private final long[] earlierInstructions;
   private final List<ProcessorThread> threads = new ArrayList<>();
+  private final List<ProcessorActivity> activities = new ArrayList<>();
   private final CodeCache codeCache;
   private final @Nullable Translator translator;
   private LoadedKernel kernel = new LoadedKernel("none", "", 0);
@@ -56,6 +58,7 @@ public final class Machine implements AutoCloseable {
     this.memory = memory;
     this.executor = executor;
     this.codeCache = new CodeCache(memory);
+    this.earlierInstructions = new long[config.cpus()];
     this.translator =
         switch (config.engine()) {
           case INTERPRET -> null;
@@ -80,12 +83,14 @@ public final class Machine implements AutoCloseable {
     executor.setInstructionCounter(() -> processors.getFirst().state.instructions);
     for (int i = 0; i < config.cpus(); i++) {
       InterpretedCpu cpu = processors.get(i);
-      cpu.connect(board.busOf(i), board.interruptsOf(i));
+      ProcessorActivity activity = new ProcessorActivity();
+      activities.add(activity);
+      cpu.connect(board.busOf(i, activity), board.interruptsOf(i));
       cpu.setExclusiveSection(executor.exclusiveSection()::run);
       if (translator != null) {
         cpu.setHotCode(translator, Translator.HOT_RUNS);
       }
-      threads.add(new ProcessorThread(this, cpu, executor));
+      threads.add(new ProcessorThread(this, cpu, executor, activity));
     }
     DeviceSet.attach(config, board);
   }
@@ -163,6 +168,9 @@ public final class Machine implements AutoCloseable {
 
   /** Resets everything and puts the kernel into memory. */
   private void load() throws BootException {
+    for (InterpretedCpu cpu : processors) {
+      earlierInstructions[cpu.index()] += cpu.state.instructions;
+    }
     board.reset();
     processors.forEach(InterpretedCpu::reset);
     InterpretedCpu first = processors.getFirst();
@@ -287,6 +295,19 @@ public final class Machine implements AutoCloseable {
     return List.copyOf(processors);
   }
 
+  /** Measures how long the processors are where, which costs a little; before {@link #run}. */
+  public void measureTimes() {
+    for (int i = 0; i < processors.size(); i++) {
+      activities.get(i).measure();
+      processors.get(i).setRingObserver(activities.get(i));
+    }
+  }
+
+  /** What each processor's thread did; after the run. */
+  public List<ProcessorActivity> activities() {
+    return List.copyOf(activities);
+  }
+
   /** The translator, where the engine has one. */
   public Optional<Translator> translator() {
     return Optional.ofNullable(translator);
@@ -296,9 +317,18 @@ public final class Machine implements AutoCloseable {
     return codeCache;
   }
 
-  /** Guest instructions retired by all processors since the last boot. */
+  /** Guest instructions retired by all processors, in all boots. */
   public long instructions() {
-    return processors.stream().mapToLong(cpu -> cpu.state.instructions).sum();
+    long sum = 0;
+    for (int cpu = 0; cpu < processors.size(); cpu++) {
+      sum += instructions(cpu);
+    }
+    return sum;
+  }
+
+  /** Guest instructions retired by one processor, in all boots. */
+  public long instructions(int cpu) {
+    return earlierInstructions[cpu] + processors.get(cpu).state.instructions;
   }
 
   /**

@@ -200,7 +200,12 @@ public final class MachineBoard {
 
   /** The bus for a processor's accesses: with its own local APIC. */
   public Bus busOf(int cpu) {
-    return new ProcessorBus(executor.systemBus(), executor.lock(), localApics.get(cpu));
+    return busOf(cpu, new ProcessorActivity());
+  }
+
+  /** The same, with the accesses counted. */
+  Bus busOf(int cpu, ProcessorActivity activity) {
+    return new ProcessorBus(executor.systemBus(), executor.lock(), localApics.get(cpu), activity);
   }
 
   /** A processor's local APIC, locked as its thread needs it. */

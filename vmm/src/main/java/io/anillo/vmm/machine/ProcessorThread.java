@@ -2,6 +2,8 @@ package io.anillo.vmm.machine;
 
 import io.anillo.vmm.cpu.Exit;
 import io.anillo.vmm.device.MachineRequest;
+import io.anillo.vmm.machine.ProcessorActivity.Place;
+import io.anillo.vmm.machine.ProcessorActivity.Reason;
 import io.anillo.vmm.x86.interpret.InterpretedCpu;
 
 /**
@@ -12,16 +14,20 @@ final class ProcessorThread implements Runnable {
   private final InterpretedCpu cpu;
   private final BoardExecutor executor;
   private final ExclusiveSection.Participant participant;
+  private final ProcessorActivity activity;
 
-  ProcessorThread(Machine machine, InterpretedCpu cpu, BoardExecutor executor) {
+  ProcessorThread(
+      Machine machine, InterpretedCpu cpu, BoardExecutor executor, ProcessorActivity activity) {
     this.machine = machine;
     this.cpu = cpu;
     this.executor = executor;
+    this.activity = activity;
     this.participant = executor.exclusiveSection().register(cpu::kick);
   }
 
   @Override
   public void run() {
+    activity.enter(Place.MONITOR);
     try {
       while (!machine.ending()) {
         executor.runPending();
@@ -36,10 +42,16 @@ final class ProcessorThread implements Runnable {
         }
         Exit exit = runGuest();
         switch (exit) {
-          case Exit.Interrupted interrupted -> {}
-          case Exit.Deadline deadline -> {}
-          case Exit.Shutdown shutdown -> machine.end(new MachineRequest.Reset(shutdown.cause()));
-          case Exit.Halted halted -> idle();
+          case Exit.Interrupted interrupted -> activity.count(Reason.INTERRUPTED);
+          case Exit.Deadline deadline -> activity.count(Reason.DEADLINE);
+          case Exit.Shutdown shutdown -> {
+            activity.count(Reason.SHUTDOWN);
+            machine.end(new MachineRequest.Reset(shutdown.cause()));
+          }
+          case Exit.Halted halted -> {
+            activity.count(Reason.HALTED);
+            idle();
+          }
         }
       }
     } catch (Throwable cause) {
@@ -54,9 +66,11 @@ final class ProcessorThread implements Runnable {
       budget = Math.max(0, budget - cpu.state.instructions);
     }
     participant.enter();
+    activity.enter(cpu.state().privilege == 3 ? Place.RING_3 : Place.RING_0);
     try {
       return cpu.run(budget);
     } finally {
+      activity.enter(Place.MONITOR);
       participant.leave();
     }
   }
@@ -73,6 +87,8 @@ final class ProcessorThread implements Runnable {
       }
       return;
     }
+    activity.enter(Place.IDLE);
     cpu.awaitSignal(() -> machine.ending() || cpu.index() == 0 && executor.hasPending());
+    activity.enter(Place.MONITOR);
   }
 }

@@ -20,5 +20,13 @@ public interface CharBackend extends AutoCloseable {
   @FunctionalInterface
   interface Receiver {
     void receive(byte[] data, int offset, int length);
+
+    /**
+     * How many bytes can be sent now without any being lost, because the guest reads slowly or does
+     * not read yet. From any thread.
+     */
+    default int room() {
+      return Integer.MAX_VALUE;
+    }
   }
 }

@@ -18,6 +18,11 @@ public final class CaptureBackend implements CharBackend {
     receiver.receive(bytes, 0, bytes.length);
   }
 
+  /** What could be sent without loss. */
+  public int room() {
+    return receiver.room();
+  }
+
   @Override
   public void start(Receiver newReceiver) {
     receiver = newReceiver;

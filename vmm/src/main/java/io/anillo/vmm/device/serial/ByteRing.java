@@ -17,17 +17,30 @@ final class ByteRing {
 
   /** Adds a byte; false when the queue is full. */
   boolean add(byte value) {
-    if (size == capacity) {
+    if (size >= capacity) {
       return false;
     }
     if (size == bytes.length) {
-      byte[] larger = new byte[Math.min(capacity, size * 2)];
+      byte[] larger = new byte[Math.clamp(size * 2L, size + 1, Math.max(capacity, size + 1))];
       copyTo(larger);
       bytes = larger;
       head = 0;
     }
     bytes[(head + size++) % bytes.length] = value;
     return true;
+  }
+
+  /** Puts a byte back to the front, where it is the next that is taken; never refuses. */
+  void putBack(byte value) {
+    if (size == bytes.length) {
+      byte[] larger = new byte[size * 2];
+      copyTo(larger);
+      bytes = larger;
+      head = 0;
+    }
+    head = (head + bytes.length - 1) % bytes.length;
+    bytes[head] = value;
+    size++;
   }
 
   /** Adds what fits and tells how many bytes did not. */

@@ -12,29 +12,39 @@ import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * A 16550A serial line (National Semiconductor PC16550D data sheet). Sending takes no time. What
  * the guest sends is gathered and handed to the backend in pieces: at a line's end, when the buffer
  * is full, or a moment after the first byte.
+ *
+ * <p>The peer is patient: what it sends waits in a backlog while the guest is not ready for it, so
+ * that input from a pipe or typed ahead is there when somebody reads it. The guest is not ready
+ * after it has emptied the FIFO and before it has enabled the receiver's interrupt or polls for
+ * data; and while it has lowered RTS, once it has shown that it raises it.
  */
 public final class Uart16550 implements Device, BytePortDevice {
   public static final int COM1 = 0x3F8, COM2 = 0x2F8;
 
-  private static final int STATE_VERSION = 1;
+  private static final int STATE_VERSION = 2;
   private static final int FIFO_BYTES = 16;
   private static final int OUTPUT_BYTES = 1024;
   private static final long OUTPUT_DELAY_NANOS = 1_000_000;
 
-  /**
-   * What a peer may send ahead of the guest's reading; more is lost, as on a line without flow
-   * control.
-   */
+  /** What a peer may send ahead of the guest's reading; more is lost. */
   private static final int BACKLOG_BYTES = 1 << 16;
+
+  /**
+   * A guest that reads the line status so often without sending polls for data. One that waits
+   * until it may send needs a single reading, since the transmitter is always empty.
+   */
+  private static final int POLLS = 16;
 
   private static final int IER_DATA = 1, IER_TRANSMIT = 2, IER_LINE = 4, IER_MODEM = 8;
   private static final int LSR_DATA = 1, LSR_OVERRUN = 2, LSR_TRANSMIT_EMPTY = 0x60;
-  private static final int MCR_OUT2 = 8, MCR_LOOP = 16;
+  private static final int MCR_RTS = 2, MCR_OUT2 = 8, MCR_LOOP = 16;
   private static final int CLOCK = 115_200;
 
   private final String name;
@@ -61,6 +71,21 @@ public final class Uart16550 implements Device, BytePortDevice {
   private int divisor;
   private boolean transmitInterrupt;
   private boolean idleInterrupt;
+
+  /** The FIFO was emptied while nobody waited for data. */
+  private boolean awaitingReader;
+
+  private int polls;
+
+  /** The guest has raised RTS since the reset, so that lowering it means something. */
+  private boolean requestsToSend;
+
+  /** Bytes in the FIFO that the guest has sent to itself. */
+  private boolean looped;
+
+  /** Bytes posted and not in the FIFO yet; a replay, to which nothing is posted, goes below 0. */
+  private final AtomicInteger outstanding = new AtomicInteger();
+
   private long bytesSent;
   private long bytesReceived;
   private long bytesLost;
@@ -89,9 +114,26 @@ public final class Uart16550 implements Device, BytePortDevice {
   // ----------------------------------------------------------------------------------------------------
 
   private void arrive(byte[] bytes) {
-    bytesLost += backlog.add(bytes);
+    int lost = backlog.add(bytes);
+    bytesLost += lost;
+    outstanding.addAndGet(-lost);
     refill();
     update();
+  }
+
+  /** Whether the peer may send. */
+  private boolean ready() {
+    boolean stopped = requestsToSend && (modemControl & MCR_RTS) == 0;
+    boolean unread = awaitingReader && (interruptEnable & IER_DATA) == 0;
+    return (modemControl & MCR_LOOP) == 0 && !stopped && !unread;
+  }
+
+  /** A reading of the line status; of several in a row, the last one opens the line. */
+  private void polled() {
+    if (awaitingReader && ++polls >= POLLS) {
+      awaitingReader = false;
+      refill();
+    }
   }
 
   private int capacity() {
@@ -100,8 +142,9 @@ public final class Uart16550 implements Device, BytePortDevice {
 
   private void refill() {
     boolean any = false;
-    while (received.size() < capacity() && backlog.size() > 0 && (modemControl & MCR_LOOP) == 0) {
+    while (received.size() < capacity() && backlog.size() > 0 && ready()) {
       received.add((byte) backlog.remove());
+      outstanding.decrementAndGet();
       any = true;
     }
     if (any) {
@@ -147,6 +190,7 @@ public final class Uart16550 implements Device, BytePortDevice {
     refill();
     if (received.size() == 0) {
       lineStatus &= ~LSR_DATA;
+      looped = false;
       idleTimer.cancel();
     } else {
       armIdle();
@@ -160,11 +204,13 @@ public final class Uart16550 implements Device, BytePortDevice {
 
   private void writeData(int value) {
     transmitInterrupt = true;
+    polls = 0;
     if ((modemControl & MCR_LOOP) != 0) {
       if (received.size() >= capacity()) {
         lineStatus |= LSR_OVERRUN;
       } else {
         received.add((byte) value);
+        looped = true;
         lineStatus |= LSR_DATA;
         armIdle();
       }
@@ -268,6 +314,7 @@ public final class Uart16550 implements Device, BytePortDevice {
         return modemControl;
       }
       case 5 -> {
+        polled();
         int status = lineStatus | LSR_TRANSMIT_EMPTY;
         lineStatus &= ~0x1E;
         update();
@@ -308,6 +355,10 @@ public final class Uart16550 implements Device, BytePortDevice {
             transmitInterrupt = true;
           }
           interruptEnable = value & 15;
+          if ((value & IER_DATA) != 0) {
+            awaitingReader = false;
+            refill();
+          }
           update();
         }
       }
@@ -315,6 +366,7 @@ public final class Uart16550 implements Device, BytePortDevice {
       case 3 -> lineControl = value;
       case 4 -> {
         modemControl = value & 0x1F;
+        requestsToSend |= (value & (MCR_RTS | MCR_LOOP)) == MCR_RTS;
         updateModemStatus();
         refill();
         update();
@@ -328,7 +380,9 @@ public final class Uart16550 implements Device, BytePortDevice {
 
   private void writeFifoControl(int value) {
     if (((value ^ fifoControl) & 1) != 0 || (value & 2) != 0) {
-      received.clear();
+      takeBack();
+      awaitingReader = (interruptEnable & IER_DATA) == 0;
+      polls = 0;
       lineStatus &= ~LSR_DATA;
       idleInterrupt = false;
       idleTimer.cancel();
@@ -336,6 +390,17 @@ public final class Uart16550 implements Device, BytePortDevice {
     fifoControl = (value & 1) != 0 ? value & 0xC9 : 0;
     refill();
     update();
+  }
+
+  /** Empties the FIFO; what the peer had sent comes again when the guest is ready. */
+  private void takeBack() {
+    byte[] fifo = received.toByteArray();
+    received.clear();
+    for (int i = fifo.length - 1; i >= 0 && !looped; i--) {
+      backlog.putBack(fifo[i]);
+      outstanding.incrementAndGet();
+    }
+    looped = false;
   }
 
   // ---- life cycle
@@ -350,6 +415,10 @@ public final class Uart16550 implements Device, BytePortDevice {
   public void reset() {
     flush();
     received.clear();
+    awaitingReader = false;
+    polls = 0;
+    requestsToSend = false;
+    looped = false;
     interruptEnable = 0;
     fifoControl = 0;
     lineControl = 0;
@@ -366,8 +435,21 @@ public final class Uart16550 implements Device, BytePortDevice {
 
   @Override
   public void start() {
-    backend.start((data, offset, length) ->
-        channel.post(java.util.Arrays.copyOfRange(data, offset, offset + length)));
+    backend.start(new Input());
+  }
+
+  /** Where the peer's bytes come in. */
+  private final class Input implements CharBackend.Receiver {
+    @Override
+    public void receive(byte[] data, int offset, int length) {
+      outstanding.addAndGet(length);
+      channel.post(Arrays.copyOfRange(data, offset, offset + length));
+    }
+
+    @Override
+    public int room() {
+      return Math.clamp((long) BACKLOG_BYTES - outstanding.get(), 0, BACKLOG_BYTES);
+    }
   }
 
   @Override
@@ -405,9 +487,11 @@ public final class Uart16550 implements Device, BytePortDevice {
           lineStatus,
           modemStatus,
           scratch,
-          divisor
+          divisor,
+          polls
         });
     out.putBoolean(transmitInterrupt).putBoolean(idleInterrupt);
+    out.putBoolean(awaitingReader).putBoolean(requestsToSend).putBoolean(looped);
     out.putBoolean(idleTimer.armed()).putLong(idleTimer.deadlineNanos());
   }
 
@@ -416,14 +500,17 @@ public final class Uart16550 implements Device, BytePortDevice {
     in.record(name, STATE_VERSION);
     byte[] fifo = in.getBytes();
     byte[] waiting = in.getBytes();
-    if (fifo.length > FIFO_BYTES || waiting.length > BACKLOG_BYTES) {
+    if (fifo.length > FIFO_BYTES || waiting.length > BACKLOG_BYTES + FIFO_BYTES) {
       throw new StateException("the state of " + name + " holds more received bytes than fit");
     }
     received.clear();
     received.add(fifo);
     backlog.clear();
-    backlog.add(waiting);
-    int[] values = new int[8];
+    for (int i = waiting.length - 1; i >= 0; i--) {
+      backlog.putBack(waiting[i]);
+    }
+    outstanding.set(backlog.size());
+    int[] values = new int[9];
     in.getInts(values);
     interruptEnable = values[0] & 15;
     fifoControl = values[1] & 0xC9;
@@ -435,6 +522,10 @@ public final class Uart16550 implements Device, BytePortDevice {
     divisor = values[7] & 0xFFFF;
     transmitInterrupt = in.getBoolean();
     idleInterrupt = in.getBoolean();
+    polls = values[8];
+    awaitingReader = in.getBoolean();
+    requestsToSend = in.getBoolean();
+    looped = in.getBoolean();
     boolean armed = in.getBoolean();
     long deadline = in.getLong();
     if (armed) {

@@ -8,6 +8,7 @@ import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.cpu.Exit;
 import io.anillo.vmm.cpu.LocalInterrupts;
+import io.anillo.vmm.cpu.RingObserver;
 import io.anillo.vmm.cpu.VirtualCpu;
 import io.anillo.vmm.device.Bus;
 import io.anillo.vmm.memory.GuestMemory;
@@ -58,6 +59,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   private final BlockBuilder builder;
   private Consumer<Runnable> exclusiveSection = Runnable::run;
   private @Nullable LocalInterrupts interrupts;
+  private @Nullable RingObserver ringObserver;
 
   final long[] segmentBase = state.segmentBase;
   final X87Instructions x87 = new X87Instructions(this);
@@ -135,6 +137,11 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   /** Gives the way to stop all other processors; needed where there is more than one. */
   public void setExclusiveSection(Consumer<Runnable> section) {
     this.exclusiveSection = section;
+  }
+
+  /** Names who wants to know of changes between the rings; before the first instruction. */
+  public void setRingObserver(RingObserver observer) {
+    this.ringObserver = observer;
   }
 
   // ---- VirtualCpu
@@ -744,7 +751,12 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       }
     }
     key = newKey;
-    fetchUser = state.privilege == 3;
+    boolean user = state.privilege == 3;
+    RingObserver observer = ringObserver;
+    if (user != fetchUser && observer != null) {
+      observer.ringChanged(user);
+    }
+    fetchUser = user;
     directory.select(newKey, fetchUser);
     selectTlb();
     if ((state.systemFlags & CpuState.TF) != 0) {

@@ -111,12 +111,9 @@ class Uart16550Test {
   void moreThanTheFifoHoldsWaitsItsTurn() {
     out(2, 0x01);
     String text = "abcdefghijklmnopqrstuvwxyz0123456789".repeat(30);
+    out(1, 1);
     type(text);
-    StringBuilder read = new StringBuilder();
-    while ((in(5) & 1) != 0) {
-      read.append((char) in(0));
-    }
-    assertThat(read.toString()).isEqualTo(text);
+    assertThat(read()).isEqualTo(text);
     type("z".repeat(1 << 17));
     assertThat(uart.metrics().bytesLost()).isEqualTo((1 << 17) - (1 << 16));
   }
@@ -182,6 +179,80 @@ class Uart16550Test {
     assertThat(line).isFalse();
     out(4, 8);
     assertThat(line).isTrue();
+  }
+
+  private String read() {
+    StringBuilder read = new StringBuilder();
+    while ((in(5) & 1) != 0) {
+      read.append((char) in(0));
+    }
+    return read.toString();
+  }
+
+  /** What Linux does when it finds the line and when a program opens it (8250_port.c). */
+  @Test
+  void whatWasSentBeforeADriverOpensTheLineIsThereWhenItReads() {
+    type("uname -a\nexit\n");
+    out(4, 0);
+    out(1, 0x0F);
+    out(1, 0);
+    for (int i = 0; i < 100; i++) {
+      in(5);
+      out(0, '.');
+    }
+    out(2, 1);
+    out(2, 7);
+    out(2, 0);
+    assertThat(in(5) & 1).as("the line is empty").isZero();
+    in(0);
+    in(2);
+    in(6);
+    out(4, 0x0B);
+    out(1, 5);
+    out(2, 1);
+    out(2, 0x81);
+    out(4, 0x0B);
+    board.advance(10_000_000);
+    assertThat(line).isTrue();
+    assertThat(read()).isEqualTo("uname -a\nexit\n");
+    out(1, 0);
+    out(2, 7);
+    type("more");
+    assertThat(in(5) & 1).isZero();
+    assertThat(read()).isEmpty();
+    for (int i = 0; i < 16; i++) {
+      in(5);
+    }
+    assertThat(read()).as("a guest that polls").isEqualTo("more");
+  }
+
+  @Test
+  void loweredRequestToSendStopsThePeer() {
+    out(1, 1);
+    out(2, 1);
+    out(4, 0x0A);
+    type("a");
+    out(4, 0x08);
+    type("bc");
+    assertThat(read()).isEqualTo("a");
+    out(4, 0x0A);
+    assertThat(read()).isEqualTo("bc");
+  }
+
+  @Test
+  void thePeerIsToldHowMuchFits() {
+    assertThat(peer.room()).isEqualTo(1 << 16);
+    peer.type("x".repeat(1000));
+    assertThat(peer.room()).as("on its way").isEqualTo((1 << 16) - 1000);
+    board.board.runPending();
+    out(1, 1);
+    out(2, 1);
+    assertThat(read()).hasSize(1000);
+    assertThat(peer.room()).isEqualTo(1 << 16);
+    type("y".repeat(1 << 17));
+    assertThat(peer.room()).isBetween(0, 16);
+    assertThat(read()).hasSize((1 << 16));
+    assertThat(peer.room()).isEqualTo(1 << 16);
   }
 
   @Test

@@ -1,0 +1,13 @@
+package io.anillo.vmm.cpu;
+
+/** Is told when a processor's code goes from rings 0 to 2 to ring 3 or back, on its own thread. */
+@FunctionalInterface
+public interface RingObserver {
+
+  /**
+   * The next instruction is another ring's.
+   *
+   * @param user whether it is ring 3
+   */
+  void ringChanged(boolean user);
+}
