@@ -49,6 +49,11 @@ public final class Anillo {
     CommandLine command = e.getCommandLine();
     PrintWriter out = command.getErr();
     String problem = String.valueOf(e.getMessage()).lines().findFirst().orElse("wrong usage");
+    if (e instanceof UnmatchedArgumentException unmatched
+        && !command.getSubcommands().isEmpty()
+        && !unmatched.isUnknownOption()) {
+      problem = "there is no command '" + unmatched.getUnmatched().getFirst() + "'";
+    }
     out.println("anillo: " + problem);
     if (e instanceof UnmatchedArgumentException unmatched) {
       UnmatchedArgumentException.printSuggestions(unmatched, out);

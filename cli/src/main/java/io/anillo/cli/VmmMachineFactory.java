@@ -18,6 +18,7 @@ import java.util.List;
 
 /** Machines of the virtual machine monitor, in this process. */
 final class VmmMachineFactory implements GuestMachine.Factory {
+  private static final int SECTOR_BYTES = 512;
 
   @Override
   public GuestMachine create(MachinePlan plan) throws CommandException {
@@ -104,7 +105,15 @@ final class VmmMachineFactory implements GuestMachine.Factory {
 
   private static BlockBackend open(MachineDisks opener, DiskOption disk) throws CommandException {
     try {
-      return opener.open(disk);
+      BlockBackend backend = opener.open(disk);
+      long size = backend.sizeBytes();
+      if (size == 0 || size % SECTOR_BYTES != 0) {
+        backend.close();
+        throw notStarted(
+            "--disk %s cannot be used: it has %d bytes, and a disk needs a multiple of %d."
+                .formatted(disk.location(), size, SECTOR_BYTES));
+      }
+      return backend;
     } catch (IOException e) {
       throw notStarted("--disk " + disk.location() + " cannot be used: " + e.getMessage() + ".");
     }

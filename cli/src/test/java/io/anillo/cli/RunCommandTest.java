@@ -192,6 +192,17 @@ class RunCommandTest {
   }
 
   @Test
+  void anUnknownCommandIsNamed() {
+    java.io.StringWriter errors = new java.io.StringWriter();
+    int status =
+        Anillo.commandLine(ScriptedMachine::new)
+            .setErr(new java.io.PrintWriter(errors))
+            .execute("boot");
+    assertThat(status).isEqualTo(2);
+    assertThat(errors.toString()).startsWith("anillo: there is no command 'boot'");
+  }
+
+  @Test
   void unusableFilesAndSizesAreOneSentenceAndStatus4() throws Exception {
     Map<List<String>, String> cases =
         Map.of(

@@ -12,18 +12,28 @@ import org.jspecify.annotations.Nullable;
  * kept, and is part of what a failure says.
  */
 final class GuestConsole implements CharBackend {
-  private static final Duration PATIENCE = Duration.ofSeconds(240);
+  private static final Duration USUAL_PATIENCE = Duration.ofMinutes(5);
   private static final int SHOWN_CHARACTERS = 3000;
 
   // The prompt of the default guest's shell; behind it busybox asks where the cursor is.
   private static final Pattern PROMPT =
       Pattern.compile("(?:^|[\\r\\n])[^\\r\\n]*[#$] (?:\u001b\\[6n)?$");
 
+  private final Duration patience;
   private final StringBuilder printed = new StringBuilder();
   private int seen;
   private int commands;
   private boolean ended;
   private @Nullable Receiver guest;
+
+  GuestConsole() {
+    this(USUAL_PATIENCE);
+  }
+
+  /** A person who waits so long for each thing. */
+  GuestConsole(Duration patience) {
+    this.patience = patience;
+  }
 
   @Override
   public synchronized void start(Receiver receiver) {
@@ -55,7 +65,7 @@ final class GuestConsole implements CharBackend {
    * @return what it printed before the text
    */
   synchronized String expect(String text) throws InterruptedException {
-    long end = System.nanoTime() + PATIENCE.toNanos();
+    long end = System.nanoTime() + patience.toNanos();
     int from = seen;
     while (true) {
       int at = printed.indexOf(text, from);
@@ -73,7 +83,7 @@ final class GuestConsole implements CharBackend {
     long rest = (end - System.nanoTime()) / 1_000_000;
     if (rest <= 0 || ended) {
       throw new AssertionError(
-          (ended ? "the machine ended" : "nothing for " + PATIENCE.toSeconds() + " s")
+          (ended ? "the machine ended" : "nothing for " + patience.toSeconds() + " s")
               + " while '"
               + what
               + "' was waited for; the guest printed at last:\n"
@@ -83,7 +93,7 @@ final class GuestConsole implements CharBackend {
   }
 
   private synchronized void expectPrompt() throws InterruptedException {
-    long end = System.nanoTime() + PATIENCE.toNanos();
+    long end = System.nanoTime() + patience.toNanos();
     while (true) {
       Matcher matcher = PROMPT.matcher(printed.substring(seen));
       if (matcher.find()) {

@@ -76,7 +76,7 @@ final class LinuxLoader {
           "this kernel needs "
               + mebibytes(occupiedEnd)
               + " MiB of memory, and the machine has "
-              + map.usableBytes() / (1 << 20)
+              + mebibytes(map.usableBytes())
               + " MiB");
     }
     image.copyTo(memory, LOAD_ADDRESS, payload, payloadBytes);

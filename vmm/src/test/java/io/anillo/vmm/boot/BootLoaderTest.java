@@ -177,7 +177,7 @@ class BootLoaderTest {
             "the kernel image is truncated: its header promises 5120 bytes, and it has 3000");
     assertThatThrownBy(() -> load(SyntheticImages.linux(true).putInt(0x260, 0x10000000)))
         .isInstanceOf(BootException.class)
-        .hasMessageContaining("needs 273 MiB of memory, and the machine has 63 MiB");
+        .hasMessageContaining("needs 273 MiB of memory, and the machine has 64 MiB");
     assertThatThrownBy(() -> load(SyntheticImages.pvh().putLong(0x58, 0xA0000)))
         .isInstanceOf(BootException.class)
         .hasMessageContaining("0xa0000");

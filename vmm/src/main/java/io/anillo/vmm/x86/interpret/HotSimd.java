@@ -81,6 +81,7 @@ final class HotSimd {
         if ((linear & alignment) != 0) {
           throw cpu.generalProtection(0);
         }
+        cpu.requireAlignment(linear, 16);
         long low = cpu.load64(linear);
         cpu.sourceHigh = cpu.load64(linear + 8);
         return low;
@@ -153,6 +154,7 @@ final class HotSimd {
       if ((linear & alignment) != 0) {
         throw cpu.generalProtection(0);
       }
+      cpu.requireAlignment(linear, 16);
       if ((linear & 4095) > 4080) {
         cpu.probeWrite(linear, 16);
       }

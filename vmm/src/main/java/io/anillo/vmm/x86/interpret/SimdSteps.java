@@ -118,6 +118,7 @@ final class SimdSteps {
       long low;
       long high = 0;
       if (bytes == 16) {
+        cpu.requireAlignment(linear, 16);
         low = cpu.load64(linear);
         high = cpu.load64(linear + 8);
       } else {
@@ -221,6 +222,7 @@ final class SimdSteps {
       cpu.simd.checkAvailable(operation, form);
       long linear = linear(cpu, address, bytes, true);
       if (bytes == 16) {
+        cpu.requireAlignment(linear, 16);
         if ((linear & 4095) > 4080) {
           cpu.probeWrite(linear, 16);
         }
@@ -254,6 +256,8 @@ final class SimdSteps {
       cpu.simd.checkAvailable(operation, form);
       long offset = cpu.general[CpuState.RDI] & mask;
       long linear = cpu.stringAddress(segment, offset, fromMmx ? 8 : 16, true, code64);
+      // As AMD's processors do: eight bytes for both sizes.
+      cpu.requireAlignment(linear, 8);
       cpu.simd.maskedStore(linear, to, low(cpu), high(cpu), form);
     }
   }

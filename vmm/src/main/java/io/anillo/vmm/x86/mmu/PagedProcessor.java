@@ -412,6 +412,18 @@ public abstract class PagedProcessor extends Processor {
     }
   }
 
+  /**
+   * Raises #AC(0) where alignment is checked and an access that is made in parts is not aligned as
+   * a whole, before any part of it.
+   *
+   * @param alignment in bytes, a power of two
+   */
+  public final void requireAlignment(long linear, int alignment) {
+    if (dataMode == CHECKED) {
+      checkAlignment(linear, alignment);
+    }
+  }
+
   /** Ten bytes are to be aligned to eight; areas have no alignment as a whole. */
   private static int alignment(int size) {
     return size == 10 ? 8 : Integer.bitCount(size) == 1 ? size : 1;

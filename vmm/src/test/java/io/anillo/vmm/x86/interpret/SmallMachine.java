@@ -23,7 +23,7 @@ final class SmallMachine implements AutoCloseable {
   private static final int CODE_32 = 0x08, DATA_32 = 0x10, CODE_64 = 0x18, CODE_16 = 0x20;
   private static final int DATA_16 = 0x28, USER_CODE_32 = 0x33, USER_DATA = 0x3B;
   private static final int USER_CODE_64 = 0x43, TSS_SELECTOR = 0x50;
-  private static final int HANDLER_BYTES = 4;
+  static final int HANDLER_BYTES = 4;
 
   final GuestMemory memory = new GuestMemory(1 << 22);
   final InterpretedCpu cpu;
