@@ -129,6 +129,8 @@ final class VmmGuestMachine implements GuestMachine {
     numbers.put("translationMillis", metrics.nanos() / 1_000_000);
     numbers.put("instructionsTranslated", translated);
     numbers.put("instructionsPerEntry", entries == 0 ? 0 : translated / entries);
+    numbers.put("promotions", metrics.promotions());
+    numbers.put("refusals", metrics.refusals());
     numbers.put("codePagesInvalidated", machine.codeCache().invalidations());
     translator.failure().ifPresent(failure -> numbers.put("failure", failure.toString()));
     return numbers;

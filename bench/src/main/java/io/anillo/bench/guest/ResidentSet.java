@@ -23,8 +23,11 @@ final class ResidentSet {
     try {
       maps = Files.readAllLines(process.resolve("smaps"));
       status = Files.readAllLines(process.resolve("status"));
-    } catch (java.nio.file.NoSuchFileException e) {
-      return;
+    } catch (IOException e) {
+      if (isGone()) {
+        return;
+      }
+      throw e;
     }
     long highest =
         status.stream()
@@ -43,6 +46,11 @@ final class ResidentSet {
       }
     }
     kibibytes = Math.max(0, highest - guest);
+  }
+
+  private boolean isGone() {
+    long id = Long.parseLong(String.valueOf(process.getFileName()));
+    return ProcessHandle.of(id).map(handle -> !handle.isAlive()).orElse(true);
   }
 
   private static long number(String line) {

@@ -57,12 +57,12 @@ public final class Machine implements AutoCloseable {
     this.config = config;
     this.memory = memory;
     this.executor = executor;
-    this.codeCache = new CodeCache(memory);
+    this.codeCache = new CodeCache(memory, config.cpus());
     this.earlierInstructions = new long[config.cpus()];
     this.translator =
         switch (config.engine()) {
           case INTERPRET -> null;
-          case TRANSLATE -> Translator.background(memory);
+          case TRANSLATE -> Translator.background(memory, codeCache, config.cpus());
         };
     CpuModel model = CpuModel.anilloV2(config.cpus());
     List<LongSupplier> tscOffsets = new ArrayList<>();

@@ -6,7 +6,7 @@ import java.util.Arrays;
  * A run of decoded instructions in one page, ended by a transfer of control, the page's end, or a
  * length limit.
  */
-final class Block implements HotCode.Site {
+final class Block {
   /** Stands in every step of a block whose code was overwritten. */
   private static final Step STOP =
       new Step() {
@@ -97,23 +97,29 @@ final class Block implements HotCode.Site {
     current = false;
     CompiledCode code = compiled;
     if (code != null) {
-      code.valid = false;
-      compiled = null;
+      code.invalidate();
     }
     Arrays.fill(steps, STOP);
   }
 
-  @Override
-  public void install(CompiledCode code) {
+  /** Under the lock of the {@link CodeCache}. */
+  void install(CompiledCode code) {
+    CompiledCode old = compiled;
+    if (old != null) {
+      old.valid = false;
+    }
     compiled = code;
-    if (!current) {
-      code.valid = false;
+  }
+
+  void uninstall(CompiledCode code) {
+    if (compiled == code) {
       compiled = null;
+      heat = 0;
     }
   }
 
-  @Override
-  public boolean current() {
+  /** Whether the code is still what it was. */
+  boolean current() {
     return current;
   }
 

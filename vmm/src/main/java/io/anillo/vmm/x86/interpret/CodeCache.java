@@ -2,6 +2,7 @@ package io.anillo.vmm.x86.interpret;
 
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.mmu.CodeTracker;
+import io.anillo.vmm.x86.mmu.TlbArray;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -17,13 +18,25 @@ public final class CodeCache implements CodeTracker {
   private final GuestMemory memory;
   private final @Nullable CodePage[] pages;
   private final List<InterpretedCpu> processors = new ArrayList<>();
+  private final TlbArray translations;
   private int instructions;
   private long invalidations;
 
+  /** For a machine with one processor. */
   public CodeCache(GuestMemory memory) {
+    this(memory, 1);
+  }
+
+  public CodeCache(GuestMemory memory, int processors) {
     this.memory = memory;
+    this.translations = new TlbArray(processors);
     this.pages = new @Nullable CodePage[(int) (memory.rangeBytes() >>> GuestMemory.PAGE_SHIFT)];
     memory.setWriteListener(this::writtenByDevice);
+  }
+
+  /** The TLBs of the machine's processors: what code made for the machine looks addresses up in. */
+  public TlbArray translations() {
+    return translations;
   }
 
   void register(InterpretedCpu processor) {
@@ -92,6 +105,52 @@ public final class CodeCache implements CodeTracker {
     }
   }
 
+  /** A snapshot of pages that are watched, or are nothing and then cannot be installed. */
+  HotCode.Snapshot snapshot(Block block, List<Long> physicalPages) {
+    int count = physicalPages.size();
+    @Nullable CodePage[] taken = new @Nullable CodePage[count];
+    int[] writes = new int[count];
+    synchronized (this) {
+      for (int i = 0; i < count; i++) {
+        CodePage page = page(physicalPages.get(i));
+        taken[i] = page;
+        writes[i] = page == null ? 0 : page.writes;
+      }
+    }
+    return (code, chunks) -> install(block, code, taken, writes, chunks);
+  }
+
+  private synchronized boolean install(
+      Block block, CompiledCode code, @Nullable CodePage[] taken, int[] writes, long[] chunks) {
+    if (!block.current()) {
+      return false;
+    }
+    for (int i = 0; i < taken.length; i++) {
+      CodePage page = taken[i];
+      if (page == null
+          || page.writes != writes[i]
+          || (memory.attributes(page.physical) & GuestMemory.CODE) == 0) {
+        return false;
+      }
+    }
+    for (int i = 0; i < taken.length; i++) {
+      CodePage page = taken[i];
+      if (page != null) {
+        page.depend(code, chunks[i]);
+      }
+    }
+    code.enteredFrom(block);
+    block.install(code);
+    return true;
+  }
+
+  /** How often the block at a guest-physical address has run as steps; 0 where there is none. */
+  int heat(long physical, int key) {
+    CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];
+    Block block = page == null ? null : page.find((int) physical & 4095, key);
+    return block == null ? 0 : Math.max(block.heat, 1);
+  }
+
   @Override
   public void written(long physical, int sizeBytes) {
     CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];
@@ -133,6 +192,10 @@ public final class CodeCache implements CodeTracker {
     memory.removeAttribute(page.physical, GuestMemory.CODE);
     instructions -= page.clear();
     invalidations++;
+    // Whoever runs code of the page leaves it soon. The only one has left, in order to write.
+    if (!single()) {
+      processors.forEach(InterpretedCpu::leaveCompiledCode);
+    }
   }
 
   /** Drops everything. */

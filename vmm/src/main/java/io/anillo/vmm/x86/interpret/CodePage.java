@@ -1,5 +1,7 @@
 package io.anillo.vmm.x86.interpret;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +26,9 @@ final class CodePage {
 
   /** A bit for each 64 bytes of the page that hold decoded code. */
   volatile long chunks;
+
+  /** Compiled code that was made of this page, among others. */
+  private final List<CompiledCode> dependents = new ArrayList<>();
 
   CodePage(long physical) {
     this.physical = physical;
@@ -69,6 +74,13 @@ final class CodePage {
     chunks |= (-1L >>> 63 - (last - first)) << first;
   }
 
+  /** Remembers code that was made of some of the page's chunks of 64 bytes. */
+  void depend(CompiledCode code, long madeOf) {
+    dependents.removeIf(each -> !each.valid);
+    dependents.add(code);
+    chunks |= madeOf;
+  }
+
   /** Returns false when it took the place of a block for the same address. */
   private static boolean place(@Nullable Block[] table, Block block) {
     int mask = table.length - 1;
@@ -103,6 +115,9 @@ final class CodePage {
         each.invalidate();
       }
     }
+    // Uninstalling changes blocks, not this list.
+    dependents.forEach(CompiledCode::invalidate);
+    dependents.clear();
     return dropped;
   }
 }

@@ -1,9 +1,12 @@
 package io.anillo.vmm.x86.interpret;
 
+import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.CodeSize;
 import io.anillo.vmm.x86.decode.Instruction;
+import io.anillo.vmm.x86.execute.GuestFault;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Guest code compiled to something faster than steps. Runs from one entry, leaves at an instruction
@@ -16,13 +19,23 @@ public abstract class CompiledCode {
   /** {@link #run} left before an instruction that is to be interpreted. */
   public static final int INTERPRET = 1;
 
-  private Step[] fallbacks = {};
+  /** The most instructions between two looks at the budget. */
+  public static final int LONGEST_PATH = 2048;
 
-  /** The most instructions between two looks at {@link InterpretedCpu#mustLeave}. */
-  private int longestPath;
+  private static final Step[] NONE = {};
+
+  private Step[] fallbacks = NONE;
 
   /** Cleared when the guest code it was made of has changed. */
   public volatile boolean valid = true;
+
+  private @Nullable Block entry;
+
+  /** Guest instructions it ran, counted by whoever runs it. */
+  private long retired;
+
+  /** When {@link #retired} passes this, {@link HotCode#veryHot} is called. */
+  private long promotionAt = Long.MAX_VALUE;
 
   /** Executes guest code. {@code CpuState.rip} is at the entry. */
   public abstract int run(InterpretedCpu cpu);
@@ -32,13 +45,79 @@ public abstract class CompiledCode {
     fallbacks[index].run(cpu);
   }
 
-  public final int longestPath() {
-    return longestPath;
+  /**
+   * Executes the last instruction of a region through its step, which may transfer control or
+   * change the mode. All state is in {@code CpuState}, {@code rip} is at the instruction.
+   *
+   * @param length of the instruction in bytes
+   */
+  public final void last(InterpretedCpu cpu, int index, int length) {
+    CpuState state = cpu.state;
+    long rip = state.rip;
+    state.rip = rip + length;
+    try {
+      fallbacks[index].run(cpu);
+    } catch (GuestFault fault) {
+      state.rip = rip;
+      throw fault;
+    }
+    state.instructions++;
   }
 
-  public final void complete(Fallbacks steps, int newLongestPath) {
+  /**
+   * Gives the code its steps, before it runs.
+   *
+   * @param instructions how many it has
+   * @throws IllegalArgumentException when those are more than {@link #LONGEST_PATH}
+   */
+  public final void complete(Fallbacks steps, int instructions) {
+    if (instructions > LONGEST_PATH) {
+      throw new IllegalArgumentException(instructions + " instructions are too many");
+    }
     fallbacks = steps.steps.toArray(Step[]::new);
-    longestPath = newLongestPath;
+  }
+
+  /** Guest instructions it ran so far. */
+  public final long retired() {
+    return retired;
+  }
+
+  /** Asks for one call of {@link HotCode#veryHot} when so many instructions ran. */
+  public final void promoteAt(long instructions) {
+    promotionAt = instructions;
+  }
+
+  /** Counts one run; returns whether promotion is due. */
+  final boolean count(long instructions) {
+    retired += instructions;
+    if (retired < promotionAt) {
+      return false;
+    }
+    promotionAt = Long.MAX_VALUE;
+    return true;
+  }
+
+  /** Becomes what runs instead of a block. Under the lock of the {@link CodeCache}. */
+  final void enteredFrom(Block block) {
+    entry = block;
+  }
+
+  /** The guest code was overwritten, or the code is to go. Under the lock of the cache. */
+  final void invalidate() {
+    valid = false;
+    Block block = entry;
+    if (block != null) {
+      block.uninstall(this);
+    }
+  }
+
+  /**
+   * Whether an instruction of 64-bit code cannot be inside a region, since it may transfer control
+   * or change the mode; apart from the near transfers.
+   */
+  public static boolean endsRegion(Instruction instruction) {
+    Step step = StepCompiler.compile(new Operands(instruction, CodeSize.CODE_64, 0, 8));
+    return step instanceof Step.Last;
   }
 
   /** Collects the instructions of a region that are executed by their steps. */
@@ -49,14 +128,10 @@ public abstract class CompiledCode {
      * Adds an instruction of 64-bit code.
      *
      * @param offset bytes from what {@code BLOCK_RIP} will hold to the instruction
-     * @return its index, or -1 if it may transfer control or change the mode, and so ends a region
+     * @return its index
      */
     public int add(Instruction instruction, int offset) {
-      Step step = StepCompiler.compile(new Operands(instruction, CodeSize.CODE_64, offset, 8));
-      if (step instanceof Step.Last) {
-        return -1;
-      }
-      steps.add(step);
+      steps.add(StepCompiler.compile(new Operands(instruction, CodeSize.CODE_64, offset, 8)));
       return steps.size() - 1;
     }
   }

@@ -1,23 +1,48 @@
 package io.anillo.vmm.x86.interpret;
 
-/** Told when a block of 64-bit code has run often enough to be worth compiling. */
-@FunctionalInterface
+import java.util.List;
+
+/** Told when code has run often enough to be worth compiling. Calls return at once. */
 public interface HotCode {
 
   /**
-   * Asks for the code at a place to be compiled; returns at once. The result, if any, is handed to
-   * {@code site}.
-   *
-   * @param physical guest-physical address of the block
+   * Asks for the 64-bit code at a place to be compiled. The result, if any, is handed to {@code
+   * site}.
    */
-  void request(Site site, long physical);
+  void request(Site site, CodeHints hints);
+
+  /** Compiled code has run for so long that more effort is worth it. */
+  void veryHot(CompiledCode code);
 
   /** Where compiled code is to be installed. */
   interface Site {
-    /** Installs compiled code; from any thread. */
-    void install(CompiledCode code);
-
     /** Whether the block's code is still what it was. */
     boolean current();
+
+    /** How often the block has run as steps. */
+    int heat();
+
+    /** Lets the block be offered again when it has run as often as it had to. */
+    void rearm();
+
+    /**
+     * Begins to watch the pages that code will be made of. To be called before their bytes are
+     * read.
+     *
+     * @param physicalPages guest-physical addresses
+     * @return what tells whether they have changed
+     */
+    Snapshot snapshot(List<Long> physicalPages);
+  }
+
+  /** Pages as they were at one time. */
+  interface Snapshot {
+    /**
+     * Installs code made of the pages, if none has changed since.
+     *
+     * @param chunks for each page, a bit for each 64 bytes that the code was made of
+     * @return whether the code was installed
+     */
+    boolean install(CompiledCode code, long[] chunks);
   }
 }

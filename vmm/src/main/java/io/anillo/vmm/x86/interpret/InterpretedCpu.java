@@ -74,15 +74,20 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   final int[] cpuidAnswer = new int[4];
 
-  /** Set from other threads too; read at every block boundary. */
-  private volatile int attention;
+  /**
+   * Why to leave the fast loop; not zero when something waits to be looked at between two
+   * instructions. Set from other threads too; read at every block boundary, and by translated code.
+   */
+  public volatile int attention;
 
   private volatile @Nullable Thread waiter;
   private @Nullable HotCode hotCode;
   private int hotThreshold = Integer.MAX_VALUE;
+  private boolean compileAll;
   private long compiledLimit;
   private long compiledInstructions;
   private long compiledEntries;
+  private long interpretedBetween;
   private int startupVector;
   private int key;
 
@@ -112,7 +117,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       CpuModel model,
       LongSupplier timeStamp,
       EntropySource entropy) {
-    super(memory, bus);
+    super(index, memory, bus, codeCache.translations());
     this.index = index;
     this.codeCache = codeCache;
     this.model = model;
@@ -174,7 +179,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     flushTlb(true);
     debugRegistersChanged();
     modeChanged();
-    lookForInterrupts();
+    raise(CHECK);
   }
 
   @Override
@@ -279,7 +284,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
         offer(block);
         code = block.compiled;
       }
-      if (code != null && state.instructions + 2L * code.longestPath() < end) {
+      if (code != null && state.instructions + CompiledCode.LONGEST_PATH < end) {
         runCompiled(code, end);
       } else {
         runBlock(block);
@@ -290,32 +295,100 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   private void offer(Block block) {
     HotCode compiler = hotCode;
     if (compiler != null && block.key == 2 && block.crossingBytes.length == 0) {
-      compiler.request(block, block.physical);
+      compiler.request(new BlockSite(codeCache, block), new FetchHints(state.rip, block.physical));
     }
   }
 
-  private void runCompiled(CompiledCode code, long end) {
-    compiledLimit = end - code.longestPath();
-    long before = state.instructions;
-    int outcome;
+  /** What this processor has fetched lately. Read by other threads, without a lock. */
+  private final class FetchHints implements CodeHints {
+    private final long linear;
+    private final long physical;
+    private final long user = fetchUser ? 2 : 0;
+
+    FetchHints(long linear, long physical) {
+      this.linear = linear;
+      this.physical = physical;
+    }
+
+    @Override
+    public long linear() {
+      return linear;
+    }
+
+    @Override
+    public long physical() {
+      return physical;
+    }
+
+    @Override
+    public long physicalPage(long linearPage) {
+      int slot = (int) (linearPage >>> 12) & FETCH_ENTRIES - 1;
+      CodePage page = fetchPages[slot];
+      return page != null && fetchTags[slot] == (linearPage | user) ? page.physical : -1;
+    }
+
+    @Override
+    public int heat(long place) {
+      int heat = codeCache.heat(place, 2);
+      return compileAll ? Math.max(heat, 1) : heat;
+    }
+  }
+
+  /**
+   * Runs compiled code, and what it leads to, as long as that is compiled too and nothing waits.
+   *
+   * @param end not nearer than {@link CompiledCode#LONGEST_PATH} instructions
+   */
+  private void runCompiled(CompiledCode first, long end) {
+    CompiledCode code = first;
+    CpuState s = state;
+    compiledLimit = end - CompiledCode.LONGEST_PATH;
+    long start = s.instructions;
+    long before = start;
+    long entries = 0;
     try {
-      outcome = code.run(this);
+      while (true) {
+        entries++;
+        int outcome = code.run(this);
+        long now = s.instructions;
+        if (code.count(now - before)) {
+          promote(code);
+        }
+        before = now;
+        if (attention != 0) {
+          break;
+        }
+        if (outcome == CompiledCode.INTERPRET) {
+          runBlock(nextBlock(key | SINGLE));
+          before = s.instructions;
+          interpretedBetween++;
+          if (attention != 0 || (key & 3) != 2) {
+            break;
+          }
+        }
+        Block block = directory.find(s.rip);
+        if (block == null || s.instructions > compiledLimit) {
+          break;
+        }
+        code = block.compiled;
+        if (code == null) {
+          break;
+        }
+      }
     } catch (GuestFault fault) {
-      compiledInstructions += state.instructions - before;
       if (canonicalFault && fault.vector == GuestFault.GENERAL_PROTECTION) {
         asStackFault(fault);
       }
       deliver(fault);
-      return;
     }
-    compiledEntries++;
-    compiledInstructions += state.instructions - before;
-    if (outcome == CompiledCode.INTERPRET && attention == 0) {
-      try {
-        runBlock(nextBlock(key | SINGLE));
-      } catch (GuestFault fault) {
-        deliver(fault);
-      }
+    compiledEntries += entries;
+    compiledInstructions += s.instructions - start;
+  }
+
+  private void promote(CompiledCode code) {
+    HotCode compiler = hotCode;
+    if (compiler != null) {
+      compiler.veryHot(code);
     }
   }
 
@@ -580,11 +653,26 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     lookForInterrupts();
   }
 
-  /** Something changed that may let an interrupt in. */
+  /** Something changed that may let an interrupt in, if there is one. */
   void lookForInterrupts() {
-    if ((attention & CHECK) == 0) {
+    if ((attention & CHECK) == 0 && somethingWaits()) {
       raise(CHECK);
     }
+  }
+
+  private boolean somethingWaits() {
+    CpuState s = state;
+    return s.interruptShadow
+        || s.stackShadow
+        || s.halted
+        || s.nmiPending
+        || s.pendingDebug != 0
+        || interruptWaits();
+  }
+
+  /** Code was overwritten that may be running in its compiled form; by any thread. */
+  void leaveCompiledCode() {
+    raise(CHECK);
   }
 
   /**
@@ -595,13 +683,18 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     singleStepCancelled = true;
   }
 
-  /**
-   * Whether compiled code has to leave: something waits, or the instruction budget runs out.
-   *
-   * @param count instructions retired that are not in the state's count yet
-   */
-  public boolean mustLeave(int count) {
-    return attention != 0 || state.instructions + count > compiledLimit;
+  /** How many instructions compiled code may run before it looks for a way out. */
+  public int compiledBudget() {
+    return (int) Math.min(compiledLimit - state.instructions, Integer.MAX_VALUE >> 1);
+  }
+
+  /** Whether code at a linear page is fetched from a guest-physical page, as far as known. */
+  public boolean fetchesFrom(long linearPage, long physicalPage) {
+    int slot = (int) (linearPage >>> 12) & FETCH_ENTRIES - 1;
+    CodePage page = fetchPages[slot];
+    return page != null
+        && fetchTags[slot] == (linearPage | (fetchUser ? 2 : 0))
+        && page.physical == physicalPage;
   }
 
   /** Whether SSE instructions can run without #UD or #NM. */
@@ -618,16 +711,18 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   /**
    * Lets hot code be compiled. Before the first instruction.
    *
-   * @param threshold runs after which a block is offered, 1 or more
+   * @param threshold runs after which a block is offered; 0 for before the first, with all that can
+   *     be reached from it, run or not
    */
   public void setHotCode(HotCode compiler, int threshold) {
     this.hotCode = compiler;
-    this.hotThreshold = threshold;
+    this.hotThreshold = Math.max(threshold, 1);
+    this.compileAll = threshold == 0;
   }
 
   /** Instructions that ran as compiled code, and how often it was entered. */
   public long compiledInstructions() {
-    return compiledInstructions;
+    return compiledInstructions - interpretedBetween;
   }
 
   public long compiledEntries() {

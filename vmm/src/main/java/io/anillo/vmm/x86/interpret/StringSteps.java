@@ -1,6 +1,7 @@
 package io.anillo.vmm.x86.interpret;
 
 import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.execute.Alu;
 import io.anillo.vmm.x86.execute.system.PortPermission;
 
@@ -73,21 +74,23 @@ final class StringSteps {
         return;
       }
       int elements = (int) Math.min(count < 0 ? Long.MAX_VALUE : count, pieceElements(cpu));
-      if (piece(cpu, elements)) {
-        count -= elements;
-        cpu.setGeneral(CpuState.RCX, addressBytes, count);
-      } else {
+      int left = elements;
+      while (left > 0) {
+        // Tried twice: the first element, done the general way, brings its pages into the TLB.
+        if (left >= elements - 1 && piece(cpu, left)) {
+          break;
+        }
         // A fault in the middle leaves the flags of the last whole iteration, as on AMD's
         // processors.
-        for (int i = 0; i < elements; i++) {
-          boolean more = element(cpu);
-          count--;
-          cpu.setGeneral(CpuState.RCX, addressBytes, count);
-          if (!more) {
-            return;
-          }
+        boolean more = element(cpu);
+        left--;
+        cpu.setGeneral(CpuState.RCX, addressBytes, count - (elements - left));
+        if (!more) {
+          return;
         }
       }
+      count -= elements;
+      cpu.setGeneral(CpuState.RCX, addressBytes, count);
       if (count != 0) {
         again(cpu);
       }
@@ -171,14 +174,27 @@ final class StringSteps {
         if (fromOffset < 0 || toOffset < 0) {
           return false;
         }
-        // An overlapping copy upwards repeats a pattern; only element by element does that.
         if (toOffset > fromOffset && toOffset < fromOffset + bytes) {
-          return false;
+          // An overlapping copy upwards repeats a pattern; only element by element does that.
+          copyElements(cpu.memory, fromOffset, toOffset, count);
+        } else {
+          cpu.memory.copy(fromOffset, toOffset, bytes);
         }
-        cpu.memory.copy(fromOffset, toOffset, bytes);
         cpu.general[CpuState.RSI] += bytes;
         cpu.general[CpuState.RDI] += bytes;
         return true;
+      }
+
+      private void copyElements(GuestMemory memory, long from, long to, int count) {
+        for (int i = 0; i < count; i++) {
+          long at = (long) i * size;
+          switch (size) {
+            case 8 -> memory.putLong(to + at, memory.getLong(from + at));
+            case 4 -> memory.putInt(to + at, memory.getInt(from + at));
+            case 2 -> memory.putShort(to + at, memory.getShort(from + at));
+            default -> memory.putByte(to + at, memory.getByte(from + at));
+          }
+        }
       }
     };
   }
@@ -199,17 +215,29 @@ final class StringSteps {
         }
         long value = Alu.zeroExtend(cpu.general[CpuState.RAX], size);
         long pattern = (value & 0xFF) * 0x0101_0101_0101_0101L;
-        if (Alu.zeroExtend(pattern, size) != value) {
-          return false;
-        }
         int bytes = count * size;
         long toOffset = cpu.directOffset(destination(cpu, true), bytes, true);
         if (toOffset < 0) {
           return false;
         }
-        cpu.memory.fill(toOffset, bytes, (byte) value);
+        if (Alu.zeroExtend(pattern, size) == value) {
+          cpu.memory.fill(toOffset, bytes, (byte) value);
+        } else {
+          storeElements(cpu.memory, toOffset, count, value);
+        }
         cpu.general[CpuState.RDI] += bytes;
         return true;
+      }
+
+      private void storeElements(GuestMemory memory, long to, int count, long value) {
+        for (int i = 0; i < count; i++) {
+          long at = to + (long) i * size;
+          switch (size) {
+            case 8 -> memory.putLong(at, value);
+            case 4 -> memory.putInt(at, (int) value);
+            default -> memory.putShort(at, (short) value);
+          }
+        }
       }
     };
   }

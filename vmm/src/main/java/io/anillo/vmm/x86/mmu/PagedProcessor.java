@@ -20,15 +20,16 @@ public abstract class PagedProcessor extends Processor {
   /** DR7 bits that enable breakpoints, and R/W fields other than instruction execution. */
   private static final long DR7_ENABLED = 0xFF;
 
-  private final Tlb[] tlbs = {new Tlb(), new Tlb(), new Tlb(), new Tlb()};
+  private final Tlb[] tlbs;
+  private final long[] entries;
   private final PageTableWalker walker;
   private CodeTracker codeTracker = (physical, size) -> {};
 
-  /** Entries for accesses at the current privilege; see {@link Tlb}. */
-  private long[] tlb = tlbs[SUPERVISOR].entries;
+  /** Where the TLB for accesses at the current privilege begins; see {@link Tlb}. */
+  private int base;
 
-  /** Entries for system accesses. */
-  private long[] systemTlb = tlbs[SUPERVISOR].entries;
+  /** Where that for system accesses begins. */
+  private int systemBase;
 
   private int dataMode = SUPERVISOR;
   private boolean dataBreakpoints;
@@ -43,8 +44,21 @@ public abstract class PagedProcessor extends Processor {
    */
   protected boolean canonicalFault;
 
-  protected PagedProcessor(GuestMemory memory, Bus bus) {
+  /**
+   * @param index which processor of the machine it is
+   */
+  protected PagedProcessor(int index, GuestMemory memory, Bus bus, TlbArray array) {
     super(memory, bus);
+    this.tlbs =
+        new Tlb[] {
+          array.tlb(index, SUPERVISOR_SMAP),
+          array.tlb(index, SUPERVISOR),
+          array.tlb(index, USER),
+          array.tlb(index, CHECKED)
+        };
+    this.entries = array.entries();
+    this.base = tlbs[SUPERVISOR].base;
+    this.systemBase = base;
     this.walker = new PageTableWalker(state, memory, this::pageTableWritten);
   }
 
@@ -55,8 +69,7 @@ public abstract class PagedProcessor extends Processor {
   // ---- loads at the current privilege
 
   public final byte load8(long linear) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | base;
     if (entries[at] == (linear & -4096L)) {
       return memory.getByte(linear + entries[at + 2]);
     }
@@ -64,8 +77,7 @@ public abstract class PagedProcessor extends Processor {
   }
 
   public final short load16(long linear) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | base;
     if (entries[at] == (linear + 1 & -4096L)) {
       return memory.getShort(linear + entries[at + 2]);
     }
@@ -73,8 +85,7 @@ public abstract class PagedProcessor extends Processor {
   }
 
   public final int load32(long linear) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | base;
     if (entries[at] == (linear + 3 & -4096L)) {
       return memory.getInt(linear + entries[at + 2]);
     }
@@ -82,8 +93,7 @@ public abstract class PagedProcessor extends Processor {
   }
 
   public final long load64(long linear) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | base;
     if (entries[at] == (linear + 7 & -4096L)) {
       return memory.getLong(linear + entries[at + 2]);
     }
@@ -93,8 +103,7 @@ public abstract class PagedProcessor extends Processor {
   // ---- stores at the current privilege
 
   public final void store8(long linear, byte value) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | base;
     if (entries[at + 1] == (linear & -4096L)) {
       memory.putByte(linear + entries[at + 2], value);
       return;
@@ -103,8 +112,7 @@ public abstract class PagedProcessor extends Processor {
   }
 
   public final void store16(long linear, short value) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | base;
     if (entries[at + 1] == (linear + 1 & -4096L)) {
       memory.putShort(linear + entries[at + 2], value);
       return;
@@ -113,8 +121,7 @@ public abstract class PagedProcessor extends Processor {
   }
 
   public final void store32(long linear, int value) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | base;
     if (entries[at + 1] == (linear + 3 & -4096L)) {
       memory.putInt(linear + entries[at + 2], value);
       return;
@@ -123,8 +130,7 @@ public abstract class PagedProcessor extends Processor {
   }
 
   public final void store64(long linear, long value) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | base;
     if (entries[at + 1] == (linear + 7 & -4096L)) {
       memory.putLong(linear + entries[at + 2], value);
       return;
@@ -156,8 +162,7 @@ public abstract class PagedProcessor extends Processor {
 
   /** Loads what will be stored to the same place: faults as a store would. */
   public final long loadForUpdate(long linear, int sizeBytes) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | base;
     if (entries[at + 1] != (linear + sizeBytes - 1 & -4096L)) {
       probe(linear, sizeBytes, dataMode);
     }
@@ -173,8 +178,7 @@ public abstract class PagedProcessor extends Processor {
 
   @Override
   public final long loadSystem(long linear, int sizeBytes) {
-    long[] entries = systemTlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | systemBase;
     if (entries[at] == (linear + sizeBytes - 1 & -4096L)) {
       long offset = linear + entries[at + 2];
       switch (sizeBytes) {
@@ -215,8 +219,7 @@ public abstract class PagedProcessor extends Processor {
    * @return the offset, or -1 when the fast path cannot be used
    */
   public final long directOffset(long linear, int length, boolean write) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
+    int at = Tlb.index(linear) | base;
     if (entries[write ? at + 1 : at] == (linear + length - 1 & -4096L)) {
       return linear + entries[at + 2];
     }
@@ -225,45 +228,9 @@ public abstract class PagedProcessor extends Processor {
 
   // ---- for translated code
 
-  /**
-   * Where an access lies in guest memory.
-   *
-   * @param last size of the access in bytes, less one
-   * @return the offset, or -1 when the access faults, crosses a page, or is one of a device: the
-   *     instruction is then to be interpreted
-   */
-  public final long readOffset(long linear, int last) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
-    if (entries[at] == (linear + last & -4096L)) {
-      return linear + entries[at + 2];
-    }
-    return slowOffset(linear, last, false);
-  }
-
-  /** As {@link #readOffset}, for an access that writes, or reads and writes. */
-  public final long writeOffset(long linear, int last) {
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
-    if (entries[at + 1] == (linear + last & -4096L)) {
-      return linear + entries[at + 2];
-    }
-    return slowOffset(linear, last, true);
-  }
-
-  private long slowOffset(long linear, int last, boolean write) {
-    if (dataMode == CHECKED || pageCrossing(linear, last + 1)) {
-      return -1;
-    }
-    try {
-      translate(linear, write, false, dataMode);
-    } catch (GuestFault fault) {
-      return -1; // found again, and delivered, by the interpreter
-    }
-    long[] entries = tlb;
-    int at = Tlb.index(linear);
-    boolean direct = entries[write ? at + 1 : at] == (linear & -4096L);
-    return direct ? linear + entries[at + 2] : -1;
+  /** Where the TLB of the current privilege and flags begins in the machine's {@link TlbArray}. */
+  public final int tlbBase() {
+    return base;
   }
 
   // ---- atomic accesses
@@ -594,8 +561,8 @@ public abstract class PagedProcessor extends Processor {
       mode = CHECKED;
     }
     dataMode = mode;
-    tlb = tlbs[mode].entries;
-    systemTlb = tlbs[systemMode()].entries;
+    base = tlbs[mode].base;
+    systemBase = tlbs[systemMode()].base;
   }
 
   /** DR7 was written. */

@@ -3,8 +3,8 @@ package io.anillo.vmm.x86.mmu;
 import java.util.Arrays;
 
 /**
- * Translations of one kind of access (user, supervisor, supervisor under SMAP): direct-mapped, in
- * one array so that a lookup touches one cache line.
+ * Translations of one kind of access (user, supervisor, supervisor under SMAP): direct-mapped, a
+ * part of the machine's {@link TlbArray}, so that a lookup touches one cache line.
  *
  * <p>An entry is four longs: the page's linear address if it may be read (else {@link #INVALID}),
  * the same if it may be written without anyone being told, what to add to a linear address to get
@@ -23,9 +23,15 @@ final class Tlb {
   /** Equals no page address. */
   static final long INVALID = 1;
 
+  /** How much of the array one TLB takes. */
+  static final int LONGS = ENTRIES * STRIDE;
+
   private static final int LIST_LIMIT = 256;
 
-  final long[] entries = new long[ENTRIES * STRIDE];
+  private final long[] entries;
+
+  /** Where this TLB begins in the array. */
+  final int base;
 
   /**
    * Indexes of entries filled with non-global translations since the last flush of such; -1 counts
@@ -35,7 +41,9 @@ final class Tlb {
 
   private int nonGlobalCount;
 
-  Tlb() {
+  Tlb(long[] entries, int base) {
+    this.entries = entries;
+    this.base = base;
     flushAll();
   }
 
@@ -44,7 +52,7 @@ final class Tlb {
   }
 
   void insert(long page, boolean readable, boolean writable, long addend, boolean global) {
-    int at = index(page);
+    int at = base | index(page);
     entries[at] = readable ? page : INVALID;
     entries[at + 1] = writable ? page : INVALID;
     entries[at + 2] = addend;
@@ -57,13 +65,13 @@ final class Tlb {
   }
 
   void flushPage(long page) {
-    int at = index(page);
+    int at = base | index(page);
     entries[at] = INVALID;
     entries[at + 1] = INVALID;
   }
 
   void flushAll() {
-    Arrays.fill(entries, INVALID);
+    Arrays.fill(entries, base, base + LONGS, INVALID);
     nonGlobalCount = 0;
   }
 
@@ -84,7 +92,7 @@ final class Tlb {
    * Takes away the right to write a page of guest memory unnoticed, under whatever linear address.
    */
   void removeWrite(long physicalPage) {
-    for (int at = 0; at < entries.length; at += STRIDE) {
+    for (int at = base; at < base + LONGS; at += STRIDE) {
       long tag = entries[at + 1];
       if (tag != INVALID && tag + entries[at + 2] == physicalPage) {
         entries[at + 1] = INVALID;

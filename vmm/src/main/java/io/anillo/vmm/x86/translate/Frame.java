@@ -13,147 +13,184 @@ import java.util.List;
 /**
  * The generated method of one region while it is written: its JVM locals, and the ways out of it.
  *
- * <p>General registers live in locals from entry to exit; the two flag numbers too. An instruction
+ * <p>General registers, XMM registers and flags live in locals from entry to exit. An instruction
  * that cannot be finished (a fault, a device, a page crossing) leaves through a side exit before it
  * has changed anything, and the interpreter does it.
  */
 final class Frame {
   final CodeBuilder code;
   final CompiledCode.Fallbacks fallbacks;
+  final FlagEmitter flags;
+  final MemoryEmitter memory;
 
   final int cpu = 1;
-  final int memory;
-  final int general;
-  final int state;
+
+  /**
+   * Temporaries. The first two are the operands of what sets the flags, and left alone by
+   * everything else; the last two hold pairs of SSE values.
+   */
+  final int[] longs = new int[6];
+
+  final int[] ints = new int[6];
+
+  /** Linear address of the page of the entry. */
   final int ripBase;
-  final int count;
-  final int flagResult;
-  final int flagCarries;
-  final int exitRip;
-  final int outcome;
-  final int offset;
 
-  /** The XMM registers and the floating-point control; assigned only in regions that use SSE. */
-  final int xmm;
+  /** Packed: where to go on, instructions to take off the budget, the outcome. */
+  private final int exitInfo;
 
-  final int control;
+  /** Instructions that may still run before the region has to be left; goes below zero. */
+  final int budget;
 
-  /** Temporaries: three longs and three ints, free to every instruction. */
-  final int[] longs = new int[4];
+  /** What the processor's count of instructions will be when the budget is 0. */
+  private final int countAtEnd;
 
-  final int[] ints = new int[4];
+  /** A bit for each page whose translation was found as it was when the region was made. */
+  private final int checkedPages;
 
-  private final int[] registers = new int[16];
-  private final int usedRegisters;
+  /** Bases of FS and GS. */
+  private final int fsBase;
+
+  private final int gsBase;
+
+  private final RegionMachine machine;
+  private final RegionUse use;
+  final RegisterLocals registers;
+
+  /** Whether SSE arithmetic is Java's: rounding to nearest, inexact results already noted. */
+  private final int plainArithmetic;
+
   private final Label tail;
   private final List<Exit> exits = new ArrayList<>();
 
-  /** What the flags were last set by, while that is still known. */
-  Fusion fusion = Fusion.NONE;
-
-  /** Page offset of the instruction being written. */
+  /** Offset of the instruction being written from {@link #ripBase}. */
   int current;
 
-  /** Instructions of the block before the one being written. */
+  /** Instructions of the block that are done but not taken off the budget. */
   int done;
 
-  private record Exit(Label label, int pageOffset, int done, int outcome) {}
+  /** A bit for each XMM register whose low half is known to hold no denormal number. */
+  private int settled;
 
-  Frame(CodeBuilder code, CompiledCode.Fallbacks fallbacks, int usedRegisters) {
+  private record Exit(
+      Label label,
+      int delta,
+      int done,
+      int outcome,
+      long changed,
+      FlagEmitter.Knowledge knowledge) {
+    boolean does(Exit other) {
+      return info() == other.info()
+          && changed == other.changed
+          && knowledge.equals(other.knowledge);
+    }
+
+    long info() {
+      return (long) delta << 32 | (long) done << 8 | outcome;
+    }
+  }
+
+  Frame(CodeBuilder code, CompiledCode.Fallbacks fallbacks, RegionUse use, RegionMachine machine) {
     this.code = code;
     this.fallbacks = fallbacks;
-    this.usedRegisters = usedRegisters;
-    memory = code.allocateLocal(TypeKind.REFERENCE);
-    general = code.allocateLocal(TypeKind.REFERENCE);
-    state = code.allocateLocal(TypeKind.REFERENCE);
-    xmm = code.allocateLocal(TypeKind.REFERENCE);
-    control = code.allocateLocal(TypeKind.REFERENCE);
-    count = code.allocateLocal(TypeKind.INT);
-    outcome = code.allocateLocal(TypeKind.INT);
+    this.use = use;
+    this.machine = machine;
     ripBase = code.allocateLocal(TypeKind.LONG);
-    flagResult = code.allocateLocal(TypeKind.LONG);
-    flagCarries = code.allocateLocal(TypeKind.LONG);
-    exitRip = code.allocateLocal(TypeKind.LONG);
-    offset = code.allocateLocal(TypeKind.LONG);
+    budget = code.allocateLocal(TypeKind.INT);
+    memory = new MemoryEmitter(this, machine);
+    flags = new FlagEmitter(code);
     for (int i = 0; i < longs.length; i++) {
       longs[i] = code.allocateLocal(TypeKind.LONG);
       ints[i] = code.allocateLocal(TypeKind.INT);
     }
-    for (int i = 0; i < 16; i++) {
-      if ((usedRegisters >> i & 1) != 0) {
-        registers[i] = code.allocateLocal(TypeKind.LONG);
-      }
-    }
+    countAtEnd = code.allocateLocal(TypeKind.LONG);
+    exitInfo = code.allocateLocal(TypeKind.LONG);
+    checkedPages = code.allocateLocal(TypeKind.INT);
+    fsBase = code.allocateLocal(TypeKind.LONG);
+    gsBase = code.allocateLocal(TypeKind.LONG);
+    plainArithmetic = code.allocateLocal(TypeKind.INT);
+    registers = new RegisterLocals(code, cpu, flags);
+    flags.whenWritten(registers::flagsWritten);
     tail = code.newLabel();
   }
 
   // ---- entry and exit
 
-  void enter() {
-    code.aload(cpu).getfield(Names.CPU, "memory", Names.MEMORY).astore(memory);
-    code.aload(cpu).getfield(Names.CPU, "general", Names.LONG_ARRAY).astore(general);
-    code.aload(cpu).getfield(Names.CPU, "state", Names.STATE).astore(state);
-    code.iconst_0().istore(count);
-    code.aload(state)
-        .getfield(Names.STATE, "rip", Names.J)
-        .loadConstant(-4096L)
-        .land()
-        .lstore(ripBase);
-    code.aload(general).loadConstant(CpuState.BLOCK_RIP).lload(ripBase).lastore();
-    reload();
-  }
-
-  /** Brings the XMM registers into reach; leaves when the guest may not use them now. */
-  void enterSse(int entry) {
-    current = entry;
-    done = 0;
-    code.aload(cpu).invokevirtual(Names.CPU, "sseAvailable", Names.type(Names.Z));
-    code.ifeq(sideExit());
-    code.aload(state).getfield(Names.STATE, "xmm", Names.LONG_ARRAY).astore(xmm);
-    code.aload(cpu).invokevirtual(Names.CPU, "sseControl", Names.type(Names.CONTROL));
-    code.astore(control);
-  }
-
-  private void reload() {
-    for (int i = 0; i < 16; i++) {
-      if ((usedRegisters >> i & 1) != 0) {
-        code.aload(general).loadConstant(i).laload().lstore(registers[i]);
-      }
+  /**
+   * Writes the entry.
+   *
+   * @param entry page offset of the first instruction
+   */
+  void enter(int entry) {
+    registers.enter(use.xmm());
+    registers.pushState();
+    code.getfield(Names.STATE, "rip", Names.J).loadConstant(-4096L).land().lstore(ripBase);
+    code.aload(cpu).invokevirtual(Names.CPU, "compiledBudget", Names.type(Names.I)).istore(budget);
+    registers.pushState();
+    code.getfield(Names.STATE, "instructions", Names.J).iload(budget).i2l().ladd();
+    code.lstore(countAtEnd);
+    if (use.severalPages()) {
+      code.iconst_0().istore(checkedPages);
     }
-    code.aload(state).getfield(Names.STATE, "flagResult", Names.J).lstore(flagResult);
-    code.aload(state).getfield(Names.STATE, "flagCarries", Names.J).lstore(flagCarries);
+    memory.reload();
+    reloadBases();
+    if (use.xmm()) {
+      current = entry;
+      done = 0;
+      code.aload(cpu).invokevirtual(Names.CPU, "sseAvailable", Names.type(Names.Z));
+      code.ifeq(sideExit());
+      reloadControl();
+    }
   }
 
-  private void spill() {
-    for (int i = 0; i < 16; i++) {
-      if ((usedRegisters >> i & 1) != 0) {
-        code.aload(general).loadConstant(i).lload(registers[i]).lastore();
-      }
+  private void reloadControl() {
+    pushControl();
+    code.invokevirtual(Names.CONTROL, "plainAndInexact", Names.type(Names.Z));
+    code.istore(plainArithmetic);
+  }
+
+  private void reloadBases() {
+    if (use.segment(CpuState.FS)) {
+      reloadBase(CpuState.FS, fsBase);
     }
-    code.aload(state).lload(flagResult).putfield(Names.STATE, "flagResult", Names.J);
-    code.aload(state).lload(flagCarries).putfield(Names.STATE, "flagCarries", Names.J);
+    if (use.segment(CpuState.GS)) {
+      reloadBase(CpuState.GS, gsBase);
+    }
+  }
+
+  private void reloadBase(int segment, int local) {
+    registers.pushState();
+    code.getfield(Names.STATE, "segmentBase", Names.LONG_ARRAY).loadConstant(segment).laload();
+    code.lstore(local);
   }
 
   /** Writes the exits and the common way out. */
   void leave() {
     for (Exit exit : exits) {
       code.labelBinding(exit.label);
-      pushRip(exit.pageOffset);
-      code.lstore(exitRip);
-      code.iinc(count, exit.done);
-      code.loadConstant(exit.outcome).istore(outcome);
+      flags.know(exit.knowledge);
+      registers.storeAll(exit.changed);
+      code.loadConstant(exit.info()).lstore(exitInfo);
       code.goto_(tail);
     }
     code.labelBinding(tail);
-    spill();
-    code.aload(state).lload(exitRip).putfield(Names.STATE, "rip", Names.J);
-    addCount();
-    code.iload(outcome).ireturn();
+    registers.pushState();
+    code.lload(ripBase).lload(exitInfo).bipush(32).lshr().ladd();
+    code.putfield(Names.STATE, "rip", Names.J);
+    registers.pushState();
+    code.lload(countAtEnd).iload(budget).i2l().lsub();
+    code.lload(exitInfo).l2i().bipush(8).ishr().i2l().ladd();
+    code.putfield(Names.STATE, "instructions", Names.J);
+    code.lload(exitInfo).l2i().iconst_1().iand().ireturn();
   }
 
-  private void addCount() {
-    code.aload(state).dup().getfield(Names.STATE, "instructions", Names.J);
-    code.iload(count).i2l().ladd().putfield(Names.STATE, "instructions", Names.J);
+  private void storeCount(int retired) {
+    registers.pushState();
+    code.lload(countAtEnd).iload(budget).i2l().lsub();
+    if (retired != 0) {
+      code.loadConstant((long) retired).ladd();
+    }
+    code.putfield(Names.STATE, "instructions", Names.J);
   }
 
   /** A label that leads out before the current instruction, which the interpreter will do. */
@@ -161,49 +198,99 @@ final class Frame {
     return exitTo(current, done, CompiledCode.INTERPRET);
   }
 
-  /**
-   * A label that leads out to a place in the page, {@code retired} instructions of the block being
-   * done.
-   */
-  Label exitTo(int pageOffset, int retired, int how) {
-    Label label = code.newLabel();
-    exits.add(new Exit(label, pageOffset, retired, how));
-    return label;
+  /** A label that leads out to a place, {@code retired} instructions of the block being done. */
+  Label exitTo(int delta, int retired, int how) {
+    Exit exit =
+        new Exit(code.newLabel(), delta, retired, how, registers.changed(), flags.knowledge());
+    if (!exits.isEmpty() && exits.getLast().does(exit)) {
+      return exits.getLast().label;
+    }
+    exits.add(exit);
+    return exit.label;
   }
 
-  /** Leaves to the address in {@link #exitRip}, the block's instructions all done. */
-  void leaveToExitRip(int retired) {
-    code.iinc(count, retired);
-    code.loadConstant(CompiledCode.CONTINUE).istore(outcome);
-    code.goto_(tail);
+  /** Leaves to the address in a local; the block's instructions are off the budget. */
+  void leaveTo(int local) {
+    registers.storeAll(registers.changed());
+    registers.pushState();
+    code.lload(local).putfield(Names.STATE, "rip", Names.J);
+    storeCount(0);
+    code.loadConstant(CompiledCode.CONTINUE).ireturn();
   }
 
-  /** Leaves to the current instruction and lets the interpreter do it. */
-  void leaveToInterpreter() {
-    code.goto_(sideExit());
-  }
-
-  /** Does an instruction through its step, with everything in the state around it. */
-  void fallback(int index) {
-    spill();
-    code.iinc(count, done);
-    addCount();
-    code.loadConstant(-done).istore(count);
-    code.aload(state);
-    pushRip(current);
-    code.putfield(Names.STATE, "rip", Names.J);
+  /** Does an instruction through its step. */
+  void fallback(int index, Instruction instruction) {
+    registers.store(RegisterMask.EVERYTHING);
+    prepareStep();
     code.aload(0).aload(cpu).loadConstant(index);
     code.invokevirtual(Names.CODE, "fallback", Names.type(Names.V, Names.CPU, Names.I));
-    reload();
-    fusion = Fusion.NONE;
+    registers.forget();
+    flags.know(FlagEmitter.Knowledge.NOTHING);
+    forgetSettled();
+    memory.reload();
+    reloadBases();
+    if (use.xmm()) {
+      reloadControl();
+    }
   }
 
-  // ---- addresses and memory
+  /** The place and the count, as a step that faults or asks for the time wants them. */
+  private void prepareStep() {
+    storeCount(done);
+    registers.pushState();
+    pushRip(current);
+    code.putfield(Names.STATE, "rip", Names.J);
+    registers.putGeneral(CpuState.BLOCK_RIP, ripBase);
+  }
 
-  void pushRip(int pageOffset) {
+  /** Ends the block with an instruction that is done through its step, and leaves. */
+  void leaveThrough(int index, int length) {
+    registers.storeAll(registers.changed());
+    prepareStep();
+    code.aload(0).aload(cpu).loadConstant(index).loadConstant(length);
+    code.invokevirtual(Names.CODE, "last", Names.type(Names.V, Names.CPU, Names.I, Names.I));
+    code.loadConstant(CompiledCode.CONTINUE).ireturn();
+  }
+
+  /**
+   * Goes to {@code target} if the translation of a page is what it was when the region was made,
+   * else out.
+   *
+   * @param page number of the page in the region; the entry's is 0
+   * @param pageDelta linear address of the page, relative to the entry's
+   * @param physical guest-physical address that it is to have
+   * @param delta where to go on
+   */
+  void checkPage(int page, int pageDelta, long physical, int delta) {
+    Label known = code.newLabel();
+    code.iload(checkedPages).loadConstant(1 << page).iand().ifne(known);
+    code.aload(cpu);
+    pushRip(pageDelta);
+    code.loadConstant(physical);
+    code.invokevirtual(Names.CPU, "fetchesFrom", Names.type(Names.Z, Names.J, Names.J));
+    code.ifeq(exitTo(delta, 0, CompiledCode.CONTINUE));
+    code.iload(checkedPages).loadConstant(1 << page).ior().istore(checkedPages);
+    code.labelBinding(known);
+  }
+
+  /** On the way back to code that ran already: leaves where something waits. */
+  void checkInterrupts(int delta) {
+    Label out = exitTo(delta, 0, CompiledCode.CONTINUE);
+    code.iload(budget).iflt(out);
+    code.aload(cpu).getfield(Names.CPU, "attention", Names.I).ifne(out);
+  }
+
+  /** Whether no other processor sees the order of memory accesses. */
+  boolean alone() {
+    return !machine.ordered();
+  }
+
+  // ---- addresses
+
+  void pushRip(int delta) {
     code.lload(ripBase);
-    if (pageOffset != 0) {
-      code.loadConstant((long) pageOffset).ladd();
+    if (delta != 0) {
+      code.loadConstant((long) delta).ladd();
     }
   }
 
@@ -211,8 +298,7 @@ final class Frame {
   void pushAddress(Instruction instruction) {
     pushEffectiveAddress(instruction);
     if (instruction.segment() >= CpuState.FS) {
-      code.aload(state).getfield(Names.STATE, "segmentBase", Names.LONG_ARRAY);
-      code.loadConstant(instruction.segment()).laload().ladd();
+      code.lload(instruction.segment() == CpuState.FS ? fsBase : gsBase).ladd();
     }
   }
 
@@ -224,11 +310,11 @@ final class Frame {
       displacement += current + instruction.length();
       pushed = true;
     } else if (instruction.base() < 16) {
-      code.lload(registers[instruction.base()]);
+      code.lload(local(instruction.base()));
       pushed = true;
     }
     if (instruction.index() < 16) {
-      code.lload(registers[instruction.index()]);
+      code.lload(local(instruction.index()));
       if (instruction.scaleShift() != 0) {
         code.loadConstant(instruction.scaleShift()).lshl();
       }
@@ -248,75 +334,21 @@ final class Frame {
     }
   }
 
-  /** Takes a linear address from the stack and leaves its offset in {@link #offset}, or exits. */
-  void locate(int sizeBytes, boolean write) {
-    code.aload(cpu).dup_x2().pop();
-    code.loadConstant(sizeBytes - 1);
-    code.invokevirtual(
-        Names.CPU, write ? "writeOffset" : "readOffset", Names.type(Names.J, Names.J, Names.I));
-    code.dup2().lstore(offset).lconst_0().lcmp().iflt(sideExit());
-  }
+  // ---- general registers
 
-  /**
-   * Pushes what lies at {@link #offset}: a long for 8 bytes, else an int, zero-extended below 4
-   * bytes.
-   */
-  void pushMemory(int sizeBytes) {
-    code.aload(memory).lload(offset);
-    switch (sizeBytes) {
-      case 8 -> code.invokevirtual(Names.MEMORY, "getLong", Names.type(Names.J, Names.J));
-      case 4 -> code.invokevirtual(Names.MEMORY, "getInt", Names.type(Names.I, Names.J));
-      case 2 -> {
-        code.invokevirtual(
-            Names.MEMORY,
-            "getShort",
-            Names.type(java.lang.constant.ConstantDescs.CD_short, Names.J));
-        code.loadConstant(0xFFFF).iand();
-      }
-      default -> {
-        code.invokevirtual(
-            Names.MEMORY, "getByte", Names.type(java.lang.constant.ConstantDescs.CD_byte, Names.J));
-        code.loadConstant(0xFF).iand();
-      }
-    }
-  }
-
-  /** Stores a local at {@link #offset}: a long local for 8 bytes, else an int local. */
-  void storeMemory(int sizeBytes, int local) {
-    code.aload(memory).lload(offset);
-    switch (sizeBytes) {
-      case 8 ->
-          code.lload(local)
-              .invokevirtual(Names.MEMORY, "putLong", Names.type(Names.V, Names.J, Names.J));
-      case 4 ->
-          code.iload(local)
-              .invokevirtual(Names.MEMORY, "putInt", Names.type(Names.V, Names.J, Names.I));
-      case 2 ->
-          code.iload(local)
-              .i2s()
-              .invokevirtual(
-                  Names.MEMORY,
-                  "putShort",
-                  Names.type(Names.V, Names.J, java.lang.constant.ConstantDescs.CD_short));
-      default ->
-          code.iload(local)
-              .i2b()
-              .invokevirtual(
-                  Names.MEMORY,
-                  "putByte",
-                  Names.type(Names.V, Names.J, java.lang.constant.ConstantDescs.CD_byte));
-    }
-  }
-
-  // ---- registers
-
+  /** The local of a register, to be read. */
   int local(int register) {
-    return registers[register];
+    return registers.general(register);
+  }
+
+  /** The local of a register, to be written as a whole. */
+  int written(int register) {
+    return registers.written(register);
   }
 
   /** Pushes a general register: a long for 8 bytes, else an int, zero-extended below 4 bytes. */
   void pushRegister(Operand operand) {
-    code.lload(registers[operand.register()]);
+    code.lload(local(operand.register()));
     switch (operand.sizeBytes()) {
       case 8 -> {}
       case 4 -> code.l2i();
@@ -333,7 +365,10 @@ final class Frame {
 
   /** Writes a general register from a long local (8 bytes) or an int local. */
   void storeRegister(Operand operand, int local) {
-    int register = registers[operand.register()];
+    if (operand.sizeBytes() < 4) {
+      local(operand.register()); // the rest of it stays
+    }
+    int register = written(operand.register());
     switch (operand.sizeBytes()) {
       case 8 -> code.lload(local).lstore(register);
       case 4 -> code.iload(local).i2l().loadConstant(0xFFFF_FFFFL).land().lstore(register);
@@ -352,5 +387,45 @@ final class Frame {
       code.bipush(shift).lshl();
     }
     code.lor().lstore(register);
+  }
+
+  // ---- XMM registers
+
+  void pushXmm(int register, boolean high) {
+    code.lload(xmmLocal(register, high));
+  }
+
+  /** Takes a long from the stack. */
+  void popXmm(int register, boolean high) {
+    code.lstore(registers.writtenXmm(register, high));
+    if (!high) {
+      settled &= ~(1 << register);
+    }
+  }
+
+  int xmmLocal(int register, boolean high) {
+    return registers.xmm(register, high);
+  }
+
+  /** A block begins, or everything was loaded anew: nothing is known of XMM registers. */
+  void forgetSettled() {
+    settled = 0;
+  }
+
+  void settle(int register) {
+    settled |= 1 << register;
+  }
+
+  boolean isSettled(int register) {
+    return (settled >> register & 1) != 0;
+  }
+
+  /** Pushes what floating-point functions read and raise. */
+  void pushControl() {
+    code.aload(cpu).invokevirtual(Names.CPU, "sseControl", Names.type(Names.CONTROL));
+  }
+
+  int plainArithmetic() {
+    return plainArithmetic;
   }
 }

@@ -3,6 +3,8 @@ package io.anillo.vmm.x86.translate;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.Instruction;
 import io.anillo.vmm.x86.decode.Operand;
+import io.anillo.vmm.x86.decode.Operation;
+import io.anillo.vmm.x86.execute.LazyFlags;
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
 
@@ -16,7 +18,7 @@ final class IntegerEmitter {
    * @return false, with nothing written, when this emitter does not know it
    */
   static boolean emit(Frame frame, Instruction instruction) {
-    if (instruction.locked()) {
+    if (instruction.locked() && !frame.alone()) {
       return false;
     }
     switch (instruction.operation()) {
@@ -38,8 +40,6 @@ final class IntegerEmitter {
         return byteSwap(frame, instruction);
       }
       case NOP -> {}
-      case IMUL2 -> multiply(frame, instruction, instruction.operand(0), instruction.operand(1));
-      case IMUL3 -> multiply(frame, instruction, instruction.operand(1), instruction.operand(2));
       case CMOVO,
           CMOVNO,
           CMOVB,
@@ -108,8 +108,8 @@ final class IntegerEmitter {
       }
       case MEMORY -> {
         frame.pushAddress(instruction);
-        frame.locate(size, false);
-        frame.pushMemory(size);
+        frame.memory.locate(size, false);
+        frame.memory.push(size);
       }
       default -> frame.pushRegister(operand);
     }
@@ -125,31 +125,31 @@ final class IntegerEmitter {
   }
 
   /** As {@link #fetch} for an operand that will be written: memory is located for writing. */
-  private static void fetchForUpdate(Frame frame, Instruction instruction, Operand operand, int n) {
+  static void fetchForUpdate(Frame frame, Instruction instruction, Operand operand, int n) {
     if (!operand.isMemory()) {
       fetch(frame, instruction, operand, n);
       return;
     }
     frame.pushAddress(instruction);
-    frame.locate(operand.sizeBytes(), true);
-    frame.pushMemory(operand.sizeBytes());
+    frame.memory.locate(operand.sizeBytes(), true);
+    frame.memory.push(operand.sizeBytes());
     store(frame, operand.sizeBytes(), n);
   }
 
-  private static void writeBack(Frame frame, Operand operand, int local) {
+  static void writeBack(Frame frame, Operand operand, int local) {
     if (operand.isMemory()) {
-      frame.storeMemory(operand.sizeBytes(), local);
+      frame.memory.store(operand.sizeBytes(), local);
     } else {
       frame.storeRegister(operand, local);
     }
   }
 
-  private static int temporary(Frame frame, int size, int n) {
+  static int temporary(Frame frame, int size, int n) {
     return size == 8 ? frame.longs[n] : frame.ints[n];
   }
 
-  /** The result in a temporary becomes {@code flagResult}, sign-extended. */
-  static void setFlagResult(Frame frame, int size, int n) {
+  /** Pushes a temporary, sign-extended to 64 bits. */
+  static void pushSigned(Frame frame, int size, int n) {
     CodeBuilder code = frame.code;
     switch (size) {
       case 8 -> code.lload(frame.longs[n]);
@@ -157,12 +157,63 @@ final class IntegerEmitter {
       case 2 -> code.iload(frame.ints[n]).i2s().i2l();
       default -> code.iload(frame.ints[n]).i2b().i2l();
     }
-    code.lstore(frame.flagResult);
   }
 
-  /**
-   * Pushes the carries of an addition or subtraction of temporaries 0 and 1 with its result in 2.
-   */
+  /** Temporaries 0 and 1 become what the flags are made of. */
+  static void keepOperands(Frame frame, int size) {
+    pushSigned(frame, size, 0);
+    frame.code.lstore(frame.flags.a);
+    pushSigned(frame, size, 1);
+    frame.code.lstore(frame.flags.b);
+  }
+
+  // ---- arithmetic
+
+  private static void binary(Frame frame, Instruction instruction) {
+    Operand to = instruction.operand(0);
+    int size = to.sizeBytes();
+    boolean writes = instruction.operation() != Operation.CMP;
+    fetch(frame, instruction, instruction.operand(1), 1);
+    if (writes) {
+      fetchForUpdate(frame, instruction, to, 0);
+    } else {
+      fetch(frame, instruction, to, 0);
+    }
+    compute(frame, instruction, size);
+    if (writes) {
+      writeBack(frame, to, temporary(frame, size, 2));
+    }
+    setFlags(frame, instruction.operation(), size);
+  }
+
+  /** The flags of temporaries 0 and 1 and the result in 2. */
+  private static void setFlags(Frame frame, Operation operation, int size) {
+    CodeBuilder code = frame.code;
+    switch (operation) {
+      case ADD -> {
+        keepOperands(frame, size);
+        frame.flags.set(LazyFlags.ADD, size);
+      }
+      case SUB, CMP -> {
+        keepOperands(frame, size);
+        frame.flags.setSubtraction(size, temporary(frame, size, 0), temporary(frame, size, 1));
+      }
+      case ADC, SBB -> {
+        pushCarries(frame, size, operation == Operation.SBB);
+        code.lstore(frame.flags.b);
+        pushSigned(frame, size, 2);
+        code.lstore(frame.flags.a);
+        frame.flags.setRaw();
+      }
+      default -> {
+        pushSigned(frame, size, 2);
+        code.lstore(frame.flags.a);
+        frame.flags.setLogic(size);
+      }
+    }
+  }
+
+  /** Pushes the carries of an addition or subtraction of temporaries 0 and 1 with result 2. */
   private static void pushCarries(Frame frame, int size, boolean subtraction) {
     CodeBuilder code = frame.code;
     String name = subtraction ? "subtractCarries" : "addCarries";
@@ -183,48 +234,6 @@ final class IntegerEmitter {
     }
   }
 
-  // ---- arithmetic
-
-  private static void binary(Frame frame, Instruction instruction) {
-    Operand to = instruction.operand(0);
-    int size = to.sizeBytes();
-    boolean writes = instruction.operation() != io.anillo.vmm.x86.decode.Operation.CMP;
-    fetch(frame, instruction, instruction.operand(1), 1);
-    if (writes) {
-      fetchForUpdate(frame, instruction, to, 0);
-    } else {
-      fetch(frame, instruction, to, 0);
-    }
-    compute(frame, instruction, size);
-    if (writes) {
-      writeBack(frame, to, temporary(frame, size, 2));
-    }
-    setFlagResult(frame, size, 2);
-    switch (instruction.operation()) {
-      case ADD, ADC -> {
-        pushCarries(frame, size, false);
-        frame.code.lstore(frame.flagCarries);
-        frame.fusion = Fusion.NONE;
-      }
-      case SUB, CMP -> {
-        pushCarries(frame, size, true);
-        frame.code.lstore(frame.flagCarries);
-        frame.fusion =
-            new Fusion(
-                Fusion.Kind.COMPARISON, size, temporary(frame, size, 0), temporary(frame, size, 1));
-      }
-      case SBB -> {
-        pushCarries(frame, size, true);
-        frame.code.lstore(frame.flagCarries);
-        frame.fusion = Fusion.NONE;
-      }
-      default -> {
-        frame.code.lconst_0().lstore(frame.flagCarries);
-        frame.fusion = Fusion.logic(size);
-      }
-    }
-  }
-
   private static void compute(Frame frame, Instruction instruction, int size) {
     CodeBuilder code = frame.code;
     if (size == 8) {
@@ -234,11 +243,13 @@ final class IntegerEmitter {
         case OR -> code.lor();
         case ADC -> {
           code.ladd();
-          code.lload(frame.flagCarries).bipush(63).lushr().ladd();
+          frame.flags.pushCarry();
+          code.bipush(63).lushr().ladd();
         }
         case SBB -> {
           code.lsub();
-          code.lload(frame.flagCarries).bipush(63).lushr().lsub();
+          frame.flags.pushCarry();
+          code.bipush(63).lushr().lsub();
         }
         case AND, TEST -> code.land();
         case SUB, CMP -> code.lsub();
@@ -253,11 +264,13 @@ final class IntegerEmitter {
       case OR -> code.ior();
       case ADC -> {
         code.iadd();
-        code.lload(frame.flagCarries).bipush(63).lushr().l2i().iadd();
+        frame.flags.pushCarry();
+        code.bipush(63).lushr().l2i().iadd();
       }
       case SBB -> {
         code.isub();
-        code.lload(frame.flagCarries).bipush(63).lushr().l2i().isub();
+        frame.flags.pushCarry();
+        code.bipush(63).lushr().l2i().isub();
       }
       case AND, TEST -> code.iand();
       case SUB, CMP -> code.isub();
@@ -271,19 +284,16 @@ final class IntegerEmitter {
     fetch(frame, instruction, instruction.operand(1), 1);
     fetch(frame, instruction, instruction.operand(0), 0);
     compute(frame, instruction, size);
-    setFlagResult(frame, size, 2);
-    frame.code.lconst_0().lstore(frame.flagCarries);
-    frame.fusion = Fusion.logic(size);
+    setFlags(frame, instruction.operation(), size);
   }
 
   private static void count(Frame frame, Instruction instruction) {
     CodeBuilder code = frame.code;
     Operand to = instruction.operand(0);
     int size = to.sizeBytes();
-    boolean up = instruction.operation() == io.anillo.vmm.x86.decode.Operation.INC;
+    boolean up = instruction.operation() == Operation.INC;
     fetchForUpdate(frame, instruction, to, 0);
     if (size == 8) {
-      code.lconst_1().lstore(frame.longs[1]);
       code.lload(frame.longs[0]).lconst_1();
       if (up) {
         code.ladd();
@@ -292,7 +302,6 @@ final class IntegerEmitter {
       }
       code.lstore(frame.longs[2]);
     } else {
-      code.iconst_1().istore(frame.ints[1]);
       code.iload(frame.ints[0]).iconst_1();
       if (up) {
         code.iadd();
@@ -302,12 +311,12 @@ final class IntegerEmitter {
       code.istore(frame.ints[2]);
     }
     writeBack(frame, to, temporary(frame, size, 2));
-    setFlagResult(frame, size, 2);
-    pushCarries(frame, size, !up);
-    code.lload(frame.flagCarries);
-    code.invokestatic(Names.ALU, "keepCarry", Names.type(Names.J, Names.J, Names.J));
-    code.lstore(frame.flagCarries);
-    frame.fusion = Fusion.NONE;
+    // CF stays what it was.
+    frame.flags.pushCarry();
+    code.lstore(frame.flags.b);
+    pushSigned(frame, size, 2);
+    code.lstore(frame.flags.a);
+    frame.flags.set(up ? LazyFlags.INC : LazyFlags.DEC, size);
   }
 
   private static void negate(Frame frame, Instruction instruction) {
@@ -323,45 +332,21 @@ final class IntegerEmitter {
       code.iload(frame.ints[1]).ineg().istore(frame.ints[2]);
     }
     writeBack(frame, to, temporary(frame, size, 2));
-    setFlagResult(frame, size, 2);
-    pushCarries(frame, size, true);
-    code.lstore(frame.flagCarries);
-    frame.fusion = Fusion.NONE;
+    setFlags(frame, Operation.SUB, size);
   }
 
+  /** NOT: leaves the flags alone, and so the temporaries that they may be made of. */
   private static void complement(Frame frame, Instruction instruction) {
     CodeBuilder code = frame.code;
     Operand to = instruction.operand(0);
     int size = to.sizeBytes();
-    fetchForUpdate(frame, instruction, to, 0);
+    fetchForUpdate(frame, instruction, to, 2);
     if (size == 8) {
-      code.lload(frame.longs[0]).loadConstant(-1L).lxor().lstore(frame.longs[2]);
+      code.lload(frame.longs[2]).loadConstant(-1L).lxor().lstore(frame.longs[2]);
     } else {
-      code.iload(frame.ints[0]).iconst_m1().ixor().istore(frame.ints[2]);
+      code.iload(frame.ints[2]).iconst_m1().ixor().istore(frame.ints[2]);
     }
     writeBack(frame, to, temporary(frame, size, 2));
-  }
-
-  private static void multiply(
-      Frame frame, Instruction instruction, Operand first, Operand second) {
-    CodeBuilder code = frame.code;
-    int size = instruction.operand(0).sizeBytes();
-    fetch(frame, instruction, second, 1);
-    fetch(frame, instruction, first, 0);
-    if (size == 8) {
-      code.lload(frame.longs[0]).lload(frame.longs[1]).lmul().lstore(frame.longs[2]);
-      code.lload(frame.longs[0]).lload(frame.longs[1]);
-      code.invokestatic(Names.ALU, "multiplyCarries64", Names.type(Names.J, Names.J, Names.J));
-    } else {
-      code.iload(frame.ints[0]).iload(frame.ints[1]).imul().istore(frame.ints[2]);
-      code.iload(frame.ints[0]).iload(frame.ints[1]).loadConstant(size);
-      code.invokestatic(
-          Names.ALU, "multiplyCarries", Names.type(Names.J, Names.I, Names.I, Names.I));
-    }
-    code.lstore(frame.flagCarries);
-    frame.storeRegister(instruction.operand(0), temporary(frame, size, 2));
-    setFlagResult(frame, size, 2);
-    frame.fusion = Fusion.NONE;
   }
 
   // ---- moves
@@ -372,13 +357,13 @@ final class IntegerEmitter {
     int size = to.sizeBytes();
     if (to.isMemory()) {
       frame.pushAddress(instruction);
-      frame.locate(size, true);
+      frame.memory.locate(size, true);
       if (size == 8 && from.isGeneral()) {
-        frame.storeMemory(8, frame.local(from.register()));
+        frame.memory.store(8, frame.local(from.register()));
         return;
       }
       fetch(frame, instruction, from, 3);
-      frame.storeMemory(size, temporary(frame, size, 3));
+      frame.memory.store(size, temporary(frame, size, 3));
       return;
     }
     fetch(frame, instruction, from, 3);
@@ -414,7 +399,7 @@ final class IntegerEmitter {
     Operand to = instruction.operand(0);
     frame.pushEffectiveAddress(instruction);
     if (to.sizeBytes() == 8) {
-      frame.code.lstore(frame.local(to.register()));
+      frame.code.lstore(frame.written(to.register()));
       return;
     }
     frame.code.l2i().istore(frame.ints[3]);
@@ -425,7 +410,7 @@ final class IntegerEmitter {
     Operand first = instruction.operand(0);
     Operand second = instruction.operand(1);
     if (first.isMemory()) {
-      return false;
+      return exchangeMemory(frame, instruction);
     }
     if (instruction.opcode() == 0x90
         && first.register() == CpuState.RAX
@@ -440,12 +425,26 @@ final class IntegerEmitter {
     return true;
   }
 
+  /** XCHG with memory, which is atomic: plain where the processor is alone. */
+  private static boolean exchangeMemory(Frame frame, Instruction instruction) {
+    if (!frame.alone()) {
+      return false;
+    }
+    Operand register = instruction.operand(1);
+    int size = register.sizeBytes();
+    fetchForUpdate(frame, instruction, instruction.operand(0), 2);
+    fetch(frame, instruction, register, 3);
+    frame.memory.store(size, temporary(frame, size, 3));
+    frame.storeRegister(register, temporary(frame, size, 2));
+    return true;
+  }
+
   private static void extendAccumulator(Frame frame, Instruction instruction) {
     CodeBuilder code = frame.code;
     int size = instruction.operandBytes();
     code.lload(frame.local(CpuState.RAX)).l2i();
     switch (size) {
-      case 8 -> code.i2l().lstore(frame.local(CpuState.RAX));
+      case 8 -> code.i2l().lstore(frame.written(CpuState.RAX));
       case 4 -> code.i2s().istore(frame.ints[3]);
       default -> code.i2b().istore(frame.ints[3]);
     }
@@ -459,7 +458,7 @@ final class IntegerEmitter {
     int size = instruction.operandBytes();
     code.lload(frame.local(CpuState.RAX));
     if (size == 8) {
-      code.bipush(63).lshr().lstore(frame.local(CpuState.RDX));
+      code.bipush(63).lshr().lstore(frame.written(CpuState.RDX));
       return;
     }
     code.l2i();
@@ -473,7 +472,7 @@ final class IntegerEmitter {
   private static boolean byteSwap(Frame frame, Instruction instruction) {
     CodeBuilder code = frame.code;
     Operand operand = instruction.operand(0);
-    int local = frame.local(operand.register());
+    int local = frame.written(operand.register());
     if (operand.sizeBytes() == 8) {
       code.lload(local);
       code.invokestatic(Names.LONG, "reverseBytes", Names.type(Names.J, Names.J)).lstore(local);
@@ -513,7 +512,7 @@ final class IntegerEmitter {
     Operand to = instruction.operand(0);
     if (to.isMemory()) {
       frame.pushAddress(instruction);
-      frame.locate(1, true);
+      frame.memory.locate(1, true);
     }
     Label holds = code.newLabel();
     Label end = code.newLabel();
@@ -541,9 +540,9 @@ final class IntegerEmitter {
       fetch(frame, instruction, operand, 3);
     }
     code.lload(pointer).loadConstant(8L).lsub();
-    frame.locate(8, true);
-    frame.storeMemory(8, frame.longs[3]);
-    code.lload(pointer).loadConstant(8L).lsub().lstore(pointer);
+    frame.memory.locate(8, true);
+    frame.memory.store(8, frame.longs[3]);
+    code.lload(pointer).loadConstant(8L).lsub().lstore(frame.written(CpuState.RSP));
     return true;
   }
 
@@ -555,11 +554,11 @@ final class IntegerEmitter {
     CodeBuilder code = frame.code;
     int pointer = frame.local(CpuState.RSP);
     code.lload(pointer);
-    frame.locate(8, false);
-    frame.pushMemory(8);
+    frame.memory.locate(8, false);
+    frame.memory.push(8);
     code.lstore(frame.longs[3]);
-    code.lload(pointer).loadConstant(8L).ladd().lstore(pointer);
-    code.lload(frame.longs[3]).lstore(frame.local(operand.register()));
+    code.lload(pointer).loadConstant(8L).ladd().lstore(frame.written(CpuState.RSP));
+    code.lload(frame.longs[3]).lstore(frame.written(operand.register()));
     return true;
   }
 
@@ -568,11 +567,11 @@ final class IntegerEmitter {
       return false;
     }
     CodeBuilder code = frame.code;
-    int base = frame.local(CpuState.RBP);
+    int base = frame.written(CpuState.RBP);
     code.lload(base);
-    frame.locate(8, false);
-    frame.pushMemory(8);
-    code.lload(base).loadConstant(8L).ladd().lstore(frame.local(CpuState.RSP));
+    frame.memory.locate(8, false);
+    frame.memory.push(8);
+    code.lload(base).loadConstant(8L).ladd().lstore(frame.written(CpuState.RSP));
     code.lstore(base);
     return true;
   }

@@ -6,29 +6,55 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** A basic block of a region: instructions of one page, entered only at the first. */
+/**
+ * A basic block of a region: instructions of one page, entered only at the first. Places are given
+ * as deltas: linear addresses relative to the page of the region's entry.
+ */
 final class RegionBlock {
-  /** Page offset of the first instruction. */
+  final Activation activation;
+
+  /** Where the first instruction is. */
   final int start;
 
   final List<Instruction> instructions = new ArrayList<>();
-  final List<Integer> offsets = new ArrayList<>();
+  final List<Integer> deltas = new ArrayList<>();
+
+  /** How many edges of the region lead here. */
+  int predecessors;
+
+  /** Position in the generated code. */
+  int index;
+
+  /** What is in locals, and what of it may have changed, where the block begins. */
+  long loadedBefore;
+
+  long changedBefore;
 
   /** Where the generated code of the block begins; set by the compiler. */
   @Nullable Label label;
 
-  RegionBlock(int start) {
+  /** What the edges written so far know of the flags, and how many those are. */
+  FlagEmitter.@Nullable Knowledge knowledge;
+
+  int writtenEdges;
+
+  RegionBlock(Activation activation, int start) {
+    this.activation = activation;
     this.start = start;
   }
 
-  void add(int offset, Instruction instruction) {
-    offsets.add(offset);
+  void add(int delta, Instruction instruction) {
+    deltas.add(delta);
     instructions.add(instruction);
   }
 
-  /** Page offset behind the last instruction. */
+  /** Behind the last instruction. */
   int end() {
     int last = instructions.size() - 1;
-    return last < 0 ? start : offsets.get(last) + instructions.get(last).length();
+    return last < 0 ? start : deltas.get(last) + instructions.get(last).length();
+  }
+
+  Label label() {
+    return java.util.Objects.requireNonNull(label);
   }
 }

@@ -5,99 +5,226 @@ import io.anillo.vmm.x86.decode.CodeSize;
 import io.anillo.vmm.x86.decode.DecodeException;
 import io.anillo.vmm.x86.decode.Decoder;
 import io.anillo.vmm.x86.decode.Instruction;
-import io.anillo.vmm.x86.decode.Operation;
-import java.util.ArrayDeque;
+import io.anillo.vmm.x86.interpret.CodeHints;
+import io.anillo.vmm.x86.interpret.CompiledCode;
 import java.util.ArrayList;
-import java.util.Deque;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.PriorityQueue;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds the code reachable from an entry without leaving its page, as basic blocks in order of
- * address.
+ * Finds the code that belongs to an entry: what can be reached by jumps and calls with known
+ * targets, the hottest first, as far as the processor has run it already and a limit allows.
  */
 final class RegionBuilder {
+  /** {@link Frame#checkPage} has a bit for each page. */
+  private static final int PAGES = 12;
+
+  /** Calls of calls that are followed. */
+  private static final int DEPTH = 6;
+
+  /** How often a function may call itself inside a region. */
+  private static final int RECURSION = 3;
+
+  /** Code that ran less often than the entry by more than this factor stays out. */
+  private static final long RELATIVE_HEAT = Integer.getInteger("anillo.relative", 8);
+
+  /** Pages further away are not looked at, so that deltas stay small. */
+  private static final int REACH = 1 << 28;
+
   private final GuestMemory memory;
   private final Decoder decoder = new Decoder();
-  private final byte[] page = new byte[GuestMemory.PAGE_BYTES];
+  private final CodeHints hints;
+  private final long entryPage;
+  private final int entry;
+  private final int limit;
+  private final int entryHeat;
+  private final Map<Integer, RegionPage> pages = new LinkedHashMap<>();
+  private final Map<Activation, Code> code = new LinkedHashMap<>();
+  private final PriorityQueue<Lead> leads = new PriorityQueue<>();
+  private int instructions;
+  private int found;
 
-  RegionBuilder(GuestMemory memory) {
+  /** The instructions of one activation. */
+  private static final class Code {
+    final TreeMap<Integer, Instruction> instructions = new TreeMap<>();
+    final TreeSet<Integer> starts = new TreeSet<>();
+  }
+
+  /** Code to look at; earlier ones of the same heat first. */
+  private record Lead(Activation activation, int delta, int heat, int order)
+      implements Comparable<Lead> {
+    @Override
+    public int compareTo(Lead other) {
+      int byHeat = Integer.compare(other.heat, heat);
+      return byHeat != 0 ? byHeat : Integer.compare(order, other.order);
+    }
+  }
+
+  private RegionBuilder(GuestMemory memory, CodeHints hints, int limit) {
     this.memory = memory;
+    this.hints = hints;
+    this.limit = limit;
+    this.entryHeat = hints.heat(hints.physical());
+    this.entryPage = hints.linear() & -4096L;
+    this.entry = (int) hints.linear() & 4095;
+    addPage(0, hints.physical() & -4096L);
   }
 
   /**
-   * Builds the blocks of a region.
+   * Builds a region.
    *
-   * @param physical guest-physical address of the entry
-   * @param instructionLimit about how many instructions to take
-   * @return the blocks, the entry's among them; empty when the first instruction cannot be decoded
+   * @param hints where it begins, and what the processor knows
+   * @param limit about how many instructions to take
+   * @return null when the first instruction cannot be decoded
    */
-  List<RegionBlock> build(long physical, int instructionLimit) {
-    memory.read(physical & -4096L, page, 0, page.length);
-    int entry = (int) physical & 4095;
-    TreeMap<Integer, Instruction> found = new TreeMap<>();
-    TreeSet<Integer> leaders = new TreeSet<>();
-    Deque<Integer> work = new ArrayDeque<>();
-    leaders.add(entry);
-    work.add(entry);
-    while (!work.isEmpty() && found.size() < instructionLimit) {
-      int at = work.poll();
-      while (!found.containsKey(at)) {
-        Instruction instruction = decode(at);
-        if (instruction == null) {
-          break;
-        }
-        found.put(at, instruction);
-        int next = at + instruction.length();
-        if (Branches.isDirect(instruction.operation())) {
-          int target = next + (int) instruction.immediate();
-          if (target >= 0 && target < page.length) {
-            leaders.add(target);
-            work.add(target);
-          }
-        }
-        if (Branches.isConditional(instruction.operation())) {
-          leaders.add(next);
-        } else if (Branches.endsBlock(instruction.operation())) {
-          break;
-        }
-        if (next >= page.length || found.size() >= instructionLimit + 32) {
-          break;
-        }
-        at = next;
+  static @Nullable Region build(GuestMemory memory, CodeHints hints, int limit) {
+    RegionBuilder builder = new RegionBuilder(memory, hints, limit);
+    Activation root = Activation.root(builder.entry);
+    builder.leads.add(new Lead(root, builder.entry, Integer.MAX_VALUE, 0));
+    while (builder.instructions < limit) {
+      Lead lead = builder.leads.poll();
+      if (lead == null) {
+        break;
       }
+      builder.follow(lead);
     }
-    return blocks(found, leaders);
+    List<RegionBlock> blocks = builder.blocks();
+    boolean begun =
+        blocks.stream()
+            .anyMatch(block -> block.activation.equals(root) && block.start == builder.entry);
+    return begun ? new Region(blocks, List.copyOf(builder.pages.values()), builder.entry) : null;
   }
 
-  private @Nullable Instruction decode(int offset) {
+  private void follow(Lead lead) {
+    Code own = code.computeIfAbsent(lead.activation, key -> new Code());
+    own.starts.add(lead.delta);
+    int at = lead.delta;
+    while (!own.instructions.containsKey(at)) {
+      Instruction instruction = decode(at);
+      if (instruction == null) {
+        return;
+      }
+      own.instructions.put(at, instruction);
+      instructions++;
+      int next = at + instruction.length();
+      boolean goesOn = transfer(lead.activation, own, instruction, next);
+      if (!goesOn || instructions >= limit + 32 || (next & -4096) != (lead.delta & -4096)) {
+        // Whatever is behind begins a block of its own, if it is in the region at all.
+        return;
+      }
+      at = next;
+    }
+  }
+
+  /** Looks at where an instruction leads; returns whether the next one belongs to the block. */
+  private boolean transfer(Activation here, Code own, Instruction instruction, int next) {
+    if (Branches.isDirect(instruction.operation())) {
+      lead(here, next + (int) instruction.immediate());
+      if (Branches.isConditional(instruction.operation())) {
+        lead(here, next);
+      }
+      return false;
+    }
+    switch (instruction.operation()) {
+      case CALL -> {
+        int target = next + (int) instruction.immediate();
+        if (here.depth() < DEPTH && here.active(target) < RECURSION) {
+          Activation called = new Activation(here, next, target, here.depth() + 1);
+          if (lead(called, target)) {
+            lead(here, next);
+          }
+        }
+        return false;
+      }
+      case RET, JMP_INDIRECT, CALL_INDIRECT -> {
+        return false;
+      }
+      default -> {
+        if (CompiledCode.endsRegion(instruction)) {
+          return false;
+        }
+        if ((next & -4096) != (next - 1 & -4096)) {
+          lead(here, next);
+        }
+        return true;
+      }
+    }
+  }
+
+  /** Takes note of code to look at, if it is known and was run. */
+  private boolean lead(Activation activation, int delta) {
+    RegionPage page = page(delta & -4096);
+    if (page == null) {
+      return false;
+    }
+    int heat = hints.heat(page.physical() | delta & 4095);
+    if (heat * RELATIVE_HEAT < entryHeat || heat == 0) {
+      return false;
+    }
+    Code own = code.get(activation);
+    if (own != null && own.starts.contains(delta)) {
+      return true;
+    }
+    // Deeper calls are worth less: their code is in the region once for each call.
+    leads.add(new Lead(activation, delta, heat >> activation.depth(), ++found));
+    return true;
+  }
+
+  private @Nullable RegionPage page(int delta) {
+    RegionPage page = pages.get(delta);
+    if (page != null || pages.size() == PAGES || delta > REACH || delta < -REACH) {
+      return page;
+    }
+    long physical = hints.physicalPage(entryPage + delta);
+    return physical < 0 ? null : addPage(delta, physical);
+  }
+
+  private RegionPage addPage(int delta, long physical) {
+    byte[] bytes = new byte[GuestMemory.PAGE_BYTES];
+    memory.read(physical, bytes, 0, bytes.length);
+    RegionPage page = new RegionPage(pages.size(), delta, physical, bytes);
+    pages.put(delta, page);
+    return page;
+  }
+
+  private @Nullable Instruction decode(int delta) {
+    RegionPage page = pages.get(delta & -4096);
+    if (page == null) {
+      return null;
+    }
     try {
-      return decoder.decode(page, offset, page.length, CodeSize.CODE_64);
+      return decoder.decode(page.bytes(), delta & 4095, page.bytes().length, CodeSize.CODE_64);
     } catch (DecodeException e) {
       return null; // the region ends before it, and the interpreter meets it
     }
   }
 
-  private static List<RegionBlock> blocks(
-      TreeMap<Integer, Instruction> found, TreeSet<Integer> leaders) {
+  private List<RegionBlock> blocks() {
     List<RegionBlock> blocks = new ArrayList<>();
-    RegionBlock current = null;
-    int expected = -1;
-    for (var each : found.entrySet()) {
-      int offset = each.getKey();
-      Operation operation = each.getValue().operation();
-      if (current == null || leaders.contains(offset) || offset != expected) {
-        current = new RegionBlock(offset);
-        blocks.add(current);
+    code.forEach((activation, own) -> {
+      RegionBlock current = null;
+      int expected = 0;
+      for (var each : own.instructions.entrySet()) {
+        int delta = each.getKey();
+        Instruction instruction = each.getValue();
+        if (current == null || own.starts.contains(delta) || delta != expected) {
+          current = new RegionBlock(activation, delta);
+          blocks.add(current);
+        }
+        current.add(delta, instruction);
+        expected = delta + instruction.length();
+        if (Branches.isConditional(instruction.operation())
+            || Branches.endsBlock(instruction.operation())
+            || (expected & -4096) != (delta & -4096)) {
+          current = null;
+        }
       }
-      current.add(offset, each.getValue());
-      expected = offset + each.getValue().length();
-      if (Branches.isConditional(operation) || Branches.endsBlock(operation)) {
-        current = null;
-      }
-    }
+    });
     return blocks;
   }
 }

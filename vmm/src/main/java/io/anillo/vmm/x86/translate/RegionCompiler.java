@@ -2,58 +2,48 @@ package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.Instruction;
-import io.anillo.vmm.x86.decode.Operation;
 import io.anillo.vmm.x86.interpret.CompiledCode;
+import java.lang.classfile.Attributes;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
-import java.lang.constant.ClassDesc;
+import java.lang.classfile.MethodModel;
+import java.lang.classfile.attribute.CodeAttribute;
 import java.lang.constant.ConstantDescs;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
+import java.lang.constant.DynamicConstantDesc;
+import org.jspecify.annotations.Nullable;
 
 /** Writes the class of a region: one method, blocks joined by jumps, everything else an exit. */
 final class RegionCompiler {
-  private static final ClassDesc REGION =
-      ClassDesc.of(RegionCompiler.class.getPackageName(), "Region");
-
-  private final List<RegionBlock> blocks;
-  private final RegionBlock entry;
+  private final Region region;
+  private final RegionMachine machine;
   private final CompiledCode.Fallbacks fallbacks = new CompiledCode.Fallbacks();
-  private final Map<Integer, RegionBlock> byStart = new HashMap<>();
-  private int longestPath;
 
-  RegionCompiler(List<RegionBlock> blocks, int entryOffset) {
-    this.blocks = blocks;
-    for (RegionBlock block : blocks) {
-      byStart.put(block.start, block);
-      longestPath += block.instructions.size();
-    }
-    RegionBlock first = byStart.get(entryOffset);
-    if (first == null) {
-      throw new IllegalArgumentException("no block of the region begins at its entry");
-    }
-    this.entry = first;
+  RegionCompiler(Region region, RegionMachine machine) {
+    this.region = region;
+    this.machine = machine;
   }
 
   CompiledCode.Fallbacks fallbacks() {
     return fallbacks;
   }
 
-  /** No path between two looks at {@code mustLeave} is longer than all instructions together. */
-  int longestPath() {
-    return longestPath;
-  }
-
-  /** Writes the class file. */
+  /** Writes the class file. Its class data is to be a {@link RegionMachine}. */
   byte[] compile() {
     return ClassFile.of()
         .build(
-            REGION,
+            Names.REGION,
             builder -> {
               builder.withSuperclass(Names.CODE);
               builder.withFlags(ClassFile.ACC_PUBLIC | ClassFile.ACC_FINAL);
+              builder.withField("UNSAFE", Names.UNSAFE, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
+              builder.withField(
+                  "TLB", Names.LONG_ARRAY, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
+              builder.withMethodBody(
+                  ConstantDescs.CLASS_INIT_NAME,
+                  ConstantDescs.MTD_void,
+                  ClassFile.ACC_STATIC,
+                  RegionCompiler::writeInitializer);
               builder.withMethodBody(
                   ConstantDescs.INIT_NAME,
                   ConstantDescs.MTD_void,
@@ -68,24 +58,51 @@ final class RegionCompiler {
             });
   }
 
+  private static void writeInitializer(CodeBuilder code) {
+    code.loadConstant(
+        DynamicConstantDesc.ofNamed(
+            ConstantDescs.ofConstantBootstrap(
+                Names.METHOD_HANDLES, "classData", ConstantDescs.CD_Object),
+            ConstantDescs.DEFAULT_NAME,
+            ConstantDescs.CD_Object));
+    code.checkcast(Names.REGION_MACHINE);
+    code.invokevirtual(Names.REGION_MACHINE, "tlb", Names.type(Names.TLB_ARRAY));
+    code.invokevirtual(Names.TLB_ARRAY, "entries", Names.type(Names.LONG_ARRAY));
+    code.putstatic(Names.REGION, "TLB", Names.LONG_ARRAY);
+    code.invokestatic(Names.UNSAFE, "getUnsafe", Names.type(Names.UNSAFE));
+    code.putstatic(Names.REGION, "UNSAFE", Names.UNSAFE).return_();
+  }
+
+  /** Length of the longest method of a class file. */
+  static int methodBytes(byte[] classFile) {
+    int longest = 0;
+    for (MethodModel method : ClassFile.of().parse(classFile).methods()) {
+      longest =
+          Math.max(
+              longest,
+              method.findAttribute(Attributes.code()).map(CodeAttribute::codeLength).orElse(0));
+    }
+    return longest;
+  }
+
   private void writeRun(CodeBuilder code) {
-    int used = 0;
-    for (RegionBlock block : blocks) {
+    for (RegionBlock block : region.blocks) {
       block.label = code.newLabel();
-      for (Instruction instruction : block.instructions) {
-        used |= RegisterUse.of(instruction);
+      block.predecessors = 0;
+    }
+    region.entry.predecessors++;
+    for (RegionBlock block : region.blocks) {
+      for (RegionBlock next : new Successors(region, block).all()) {
+        next.predecessors++;
       }
     }
-    Frame frame = new Frame(code, fallbacks, used);
+    RegisterFlow.plan(region);
+    Frame frame = new Frame(code, fallbacks, RegionUse.of(region), machine);
     writeWarmUp(frame);
-    frame.enter();
-    if (usesSse()) {
-      frame.enterSse(entry.start);
-    }
-    code.goto_(label(entry));
-    for (int i = 0; i < blocks.size(); i++) {
-      RegionBlock next = i + 1 < blocks.size() ? blocks.get(i + 1) : null;
-      writeBlock(frame, blocks.get(i), next);
+    frame.enter(region.entry.start);
+    arrive(frame, region.entry);
+    for (RegionBlock block : region.blocks) {
+      writeBlock(frame, block);
     }
     frame.leave();
   }
@@ -102,148 +119,172 @@ final class RegionCompiler {
     code.labelBinding(real);
   }
 
-  private boolean usesSse() {
-    for (RegionBlock block : blocks) {
-      for (Instruction instruction : block.instructions) {
-        if (SimdEmitter.knows(instruction)) {
-          return true;
-        }
-      }
-    }
-    return false;
+  /** Goes to a block of the region. */
+  private static void arrive(Frame frame, RegionBlock block) {
+    frame.registers.store(~block.changedBefore);
+    frame.registers.require(block.loadedBefore);
+    FlagEmitter.Knowledge here = frame.flags.knowledge();
+    FlagEmitter.Knowledge others = block.knowledge;
+    block.knowledge = others == null ? here : others.meet(here);
+    block.writtenEdges++;
+    frame.code.goto_(block.label());
   }
 
-  private static Label label(RegionBlock block) {
-    return java.util.Objects.requireNonNull(block.label);
-  }
-
-  private void writeBlock(
-      Frame frame, RegionBlock block, @org.jspecify.annotations.Nullable RegionBlock next) {
+  private void writeBlock(Frame frame, RegionBlock block) {
     CodeBuilder code = frame.code;
-    code.labelBinding(label(block));
-    frame.fusion = Fusion.NONE;
+    code.labelBinding(block.label());
+    FlagEmitter.Knowledge knowledge = block.knowledge;
+    frame.flags.know(
+        knowledge != null && block.writtenEdges == block.predecessors
+            ? knowledge
+            : FlagEmitter.Knowledge.NOTHING);
+    frame.forgetSettled();
+    frame.registers.begin(block.loadedBefore, block.changedBefore);
     int count = block.instructions.size();
     for (int i = 0; i < count; i++) {
       Instruction instruction = block.instructions.get(i);
-      frame.current = block.offsets.get(i);
+      frame.current = block.deltas.get(i);
       frame.done = i;
-      Operation operation = instruction.operation();
-      int behind = frame.current + instruction.length();
-      if (Branches.isConditional(operation)) {
-        Label taken = code.newLabel();
-        ConditionEmitter.jumpIf(frame, instruction.opcode() & 15, taken);
-        edge(frame, block, behind, count);
-        code.labelBinding(taken);
-        edge(frame, block, behind + (int) instruction.immediate(), count);
+      frame.registers.require(RegisterMask.needed(instruction));
+      if (Branches.isConditional(instruction.operation())
+          || Branches.endsBlock(instruction.operation())) {
+        writeTransfer(frame, block, instruction, count);
         return;
       }
-      switch (operation) {
-        case JMP -> {
-          edge(frame, block, behind + (int) instruction.immediate(), count);
-          return;
-        }
-        case CALL -> {
-          pushReturn(frame, behind);
-          frame.pushRip(behind + (int) instruction.immediate());
-          code.lstore(frame.exitRip);
-          frame.leaveToExitRip(count);
-          return;
-        }
-        case CALL_INDIRECT -> {
-          IntegerEmitter.fetch(frame, instruction, instruction.operand(0), 2);
-          checkCanonical(frame, frame.longs[2]);
-          pushReturn(frame, behind);
-          code.lload(frame.longs[2]).lstore(frame.exitRip);
-          frame.leaveToExitRip(count);
-          return;
-        }
-        case JMP_INDIRECT -> {
-          IntegerEmitter.fetch(frame, instruction, instruction.operand(0), 2);
-          checkCanonical(frame, frame.longs[2]);
-          code.lload(frame.longs[2]).lstore(frame.exitRip);
-          frame.leaveToExitRip(count);
-          return;
-        }
-        case RET -> {
-          ret(frame, instruction, count);
-          return;
-        }
-        default -> {
-          if (!writeInstruction(frame, instruction)) {
-            frame.leaveToInterpreter();
-            return;
-          }
-        }
+      if (!writeInstruction(frame, instruction)) {
+        frame.leaveThrough(fallbacks.add(instruction, frame.current), instruction.length());
+        return;
       }
     }
-    int behind = block.end();
-    if (next != null && next.start == behind) {
-      code.iinc(frame.count, count);
-      return; // falls through
+    frame.code.iinc(frame.budget, -count);
+    edge(frame, block, block.activation, block.end());
+  }
+
+  private void writeTransfer(Frame frame, RegionBlock block, Instruction instruction, int count) {
+    CodeBuilder code = frame.code;
+    int next = frame.current + instruction.length();
+    int target = next + (int) instruction.immediate();
+    switch (instruction.operation()) {
+      case JMP -> {
+        code.iinc(frame.budget, -count);
+        edge(frame, block, block.activation, target);
+      }
+      case CALL -> {
+        pushReturn(frame, next);
+        code.iinc(frame.budget, -count);
+        Activation called =
+            new Activation(block.activation, next, target, block.activation.depth() + 1);
+        edge(frame, block, called, target);
+      }
+      case CALL_INDIRECT -> {
+        IntegerEmitter.fetch(frame, instruction, instruction.operand(0), 2);
+        checkCanonical(frame, frame.longs[2]);
+        pushReturn(frame, next);
+        code.iinc(frame.budget, -count);
+        frame.leaveTo(frame.longs[2]);
+      }
+      case JMP_INDIRECT -> {
+        IntegerEmitter.fetch(frame, instruction, instruction.operand(0), 2);
+        checkCanonical(frame, frame.longs[2]);
+        code.iinc(frame.budget, -count);
+        frame.leaveTo(frame.longs[2]);
+      }
+      case RET -> ret(frame, block, instruction, count);
+      default -> {
+        code.iinc(frame.budget, -count);
+        frame.done = 0;
+        Label taken = code.newLabel();
+        ConditionEmitter.jumpIf(frame, instruction.opcode() & 15, taken);
+        edge(frame, block, block.activation, next);
+        code.labelBinding(taken);
+        edge(frame, block, block.activation, target);
+      }
     }
-    edge(frame, block, behind, count);
   }
 
   private boolean writeInstruction(Frame frame, Instruction instruction) {
     if (IntegerEmitter.emit(frame, instruction)
         || ShiftEmitter.emit(frame, instruction)
+        || BitEmitter.emit(frame, instruction)
+        || MultiplyEmitter.emit(frame, instruction)
+        || AtomicEmitter.emit(frame, instruction)
         || SimdEmitter.emit(frame, instruction)) {
       return true;
     }
-    int index = fallbacks.add(instruction, frame.current);
-    if (index < 0) {
+    if (CompiledCode.endsRegion(instruction)) {
       return false;
     }
-    frame.fallback(index);
-    if (instruction.operandCount() > 0 && instruction.operand(0).isMemory()) {
-      // It may have overwritten this region.
-      int behind = frame.current + instruction.length();
-      frame.code.aload(0).getfield(Names.CODE, "valid", Names.Z);
-      frame.code.ifeq(frame.exitTo(behind, frame.done + 1, CompiledCode.CONTINUE));
-    }
+    frame.fallback(fallbacks.add(instruction, frame.current), instruction);
+    // It, or what other processors did meanwhile, may have overwritten this region.
+    int next = frame.current + instruction.length();
+    frame.code.aload(0).getfield(Names.CODE, "valid", Names.Z);
+    frame.code.ifeq(frame.exitTo(next, frame.done + 1, CompiledCode.CONTINUE));
     return true;
   }
 
-  /** Goes on at a page offset: inside the region by a jump, else by leaving. */
-  private void edge(Frame frame, RegionBlock from, int target, int retired) {
-    CodeBuilder code = frame.code;
-    RegionBlock to = byStart.get(target);
-    if (to == null) {
-      code.goto_(frame.exitTo(target, retired, CompiledCode.CONTINUE));
-      return;
-    }
-    code.iinc(frame.count, retired);
-    if (target <= from.start) {
-      code.aload(frame.cpu).iload(frame.count);
-      code.invokevirtual(Names.CPU, "mustLeave", Names.type(Names.Z, Names.I));
-      code.ifne(frame.exitTo(target, 0, CompiledCode.CONTINUE));
-    }
-    code.goto_(label(to));
+  /** Goes on at a place: inside the region by a jump, else by leaving. */
+  private void edge(Frame frame, RegionBlock from, @Nullable Activation activation, int target) {
+    // What the edge loads and stores is so on this way alone.
+    long loaded = frame.registers.loaded();
+    long changed = frame.registers.changed();
+    FlagEmitter.Knowledge knowledge = frame.flags.knowledge();
+    writeEdge(frame, from, activation, target);
+    frame.registers.begin(loaded, changed);
+    frame.flags.know(knowledge);
   }
 
-  private static void pushReturn(Frame frame, int behind) {
+  private void writeEdge(
+      Frame frame, RegionBlock from, @Nullable Activation activation, int target) {
+    RegionBlock to = region.at(activation, target);
+    if (to == null) {
+      frame.code.goto_(frame.exitTo(target, 0, CompiledCode.CONTINUE));
+      return;
+    }
+    RegionPage page = region.pageOf(target);
+    if (page.number() != 0 && page != region.pageOf(from.start)) {
+      frame.checkPage(page.number(), page.delta(), page.physical(), target);
+    }
+    if (to.index <= from.index) {
+      frame.checkInterrupts(target);
+    }
+    arrive(frame, to);
+  }
+
+  private static void pushReturn(Frame frame, int next) {
     CodeBuilder code = frame.code;
     int pointer = frame.local(CpuState.RSP);
     code.lload(pointer).loadConstant(8L).lsub();
-    frame.locate(8, true);
-    frame.pushRip(behind);
+    frame.memory.locate(8, true);
+    frame.pushRip(next);
     code.lstore(frame.longs[3]);
-    frame.storeMemory(8, frame.longs[3]);
-    code.lload(pointer).loadConstant(8L).lsub().lstore(pointer);
+    frame.memory.store(8, frame.longs[3]);
+    code.lload(pointer).loadConstant(8L).lsub().lstore(frame.written(CpuState.RSP));
   }
 
-  private static void ret(Frame frame, Instruction instruction, int retired) {
+  private void ret(Frame frame, RegionBlock block, Instruction instruction, int count) {
     CodeBuilder code = frame.code;
     int pointer = frame.local(CpuState.RSP);
-    long released = 8 + (instruction.operandCount() > 0 ? instruction.immediate() : 0);
+    long released = 8 + (instruction.operandCount() > 0 ? instruction.immediate() & 0xFFFF : 0);
     code.lload(pointer);
-    frame.locate(8, false);
-    frame.pushMemory(8);
+    frame.memory.locate(8, false);
+    frame.memory.push(8);
     code.lstore(frame.longs[2]);
+    Activation caller = block.activation.caller();
+    int place = block.activation.returnDelta();
+    if (caller != null && region.at(caller, place) != null) {
+      Label elsewhere = code.newLabel();
+      code.lload(frame.longs[2]);
+      frame.pushRip(place);
+      code.lcmp().ifne(elsewhere);
+      code.lload(pointer).loadConstant(released).ladd().lstore(frame.written(CpuState.RSP));
+      code.iinc(frame.budget, -count);
+      edge(frame, block, caller, place);
+      code.labelBinding(elsewhere);
+    }
     checkCanonical(frame, frame.longs[2]);
-    code.lload(pointer).loadConstant(released).ladd().lstore(pointer);
-    code.lload(frame.longs[2]).lstore(frame.exitRip);
-    frame.leaveToExitRip(retired);
+    code.lload(pointer).loadConstant(released).ladd().lstore(frame.written(CpuState.RSP));
+    code.iinc(frame.budget, -count);
+    frame.leaveTo(frame.longs[2]);
   }
 
   /** Exits to the interpreter, which raises #GP, when a target is not canonical. */

@@ -22,23 +22,12 @@ final class ScalarEmitter {
 
   static boolean emit(Frame frame, Instruction instruction) {
     switch (instruction.operation()) {
-      case ADDSD -> doubles(frame, instruction, "add");
-      case SUBSD -> doubles(frame, instruction, "subtract");
-      case MULSD -> doubles(frame, instruction, "multiply");
-      case DIVSD -> doubles(frame, instruction, "divide");
       case MINSD -> doubles(frame, instruction, "minimum");
       case MAXSD -> doubles(frame, instruction, "maximum");
-      case SQRTSD -> squareRoot(frame, instruction);
-      case ADDPD -> packedDoubles(frame, instruction, "add");
-      case SUBPD -> packedDoubles(frame, instruction, "subtract");
-      case MULPD -> packedDoubles(frame, instruction, "multiply");
-      case DIVPD -> packedDoubles(frame, instruction, "divide");
       case ADDSS -> singles(frame, instruction, "add");
       case SUBSS -> singles(frame, instruction, "subtract");
       case MULSS -> singles(frame, instruction, "multiply");
       case DIVSS -> singles(frame, instruction, "divide");
-      case UCOMISD -> compare(frame, instruction, "compareUnordered");
-      case COMISD -> compare(frame, instruction, "compareOrdered");
       case CVTSI2SD -> fromInteger(frame, instruction);
       case CVTTSD2SI -> truncate(frame, instruction);
       default -> {
@@ -48,13 +37,17 @@ final class ScalarEmitter {
     return true;
   }
 
-  /** Brings a source of 8 bytes (or 4, zero-extended) into longs[3]. */
-  private static void fetch(Frame frame, Instruction instruction, int size) {
+  /**
+   * Brings a source of 8 bytes (or 4, sign-extended) into longs[3].
+   *
+   * @return whether it is known not to be denormal, for one of 8 bytes
+   */
+  static boolean fetch(Frame frame, Instruction instruction, int size) {
     Operand from = instruction.operand(1);
     if (from.isMemory()) {
       frame.pushAddress(instruction);
-      frame.locate(size, false);
-      frame.pushMemory(size);
+      frame.memory.locate(size, false);
+      frame.memory.push(size);
       if (size == 4) {
         frame.code.i2l();
       }
@@ -62,11 +55,13 @@ final class ScalarEmitter {
       SimdEmitter.pushLow(frame, from.register());
     }
     frame.code.lstore(frame.longs[3]);
+    return !from.isMemory() && frame.isSettled(from.register());
   }
 
   /** Leaves if the function before found an exception. */
-  private static void checkExceptions(Frame frame) {
-    frame.code.aload(frame.control).getfield(Names.CONTROL, "exceptions", Names.I);
+  static void checkExceptions(Frame frame) {
+    frame.pushControl();
+    frame.code.getfield(Names.CONTROL, "exceptions", Names.I);
     frame.code.ifne(frame.sideExit());
   }
 
@@ -75,44 +70,12 @@ final class ScalarEmitter {
     int to = instruction.operand(0).register();
     fetch(frame, instruction, 8);
     SimdEmitter.pushLow(frame, to);
-    code.lload(frame.longs[3]).aload(frame.control);
+    code.lload(frame.longs[3]);
+    frame.pushControl();
     code.invokestatic(DOUBLE, name, Names.type(Names.J, Names.J, Names.J, Names.CONTROL));
     code.lstore(frame.longs[2]);
     checkExceptions(frame);
     SimdEmitter.storeLow(frame, to, frame.longs[2]);
-  }
-
-  private static void squareRoot(Frame frame, Instruction instruction) {
-    CodeBuilder code = frame.code;
-    fetch(frame, instruction, 8);
-    code.lload(frame.longs[3]).aload(frame.control);
-    code.invokestatic(DOUBLE, "squareRoot", Names.type(Names.J, Names.J, Names.CONTROL));
-    code.lstore(frame.longs[2]);
-    checkExceptions(frame);
-    SimdEmitter.storeLow(frame, instruction.operand(0).register(), frame.longs[2]);
-  }
-
-  private static void packedDoubles(Frame frame, Instruction instruction, String name) {
-    CodeBuilder code = frame.code;
-    int to = instruction.operand(0).register();
-    Operand from = instruction.operand(1);
-    if (from.isMemory()) {
-      SimdEmitter.fetch16(frame, instruction, true, frame.longs[2], frame.longs[3]);
-    } else {
-      SimdEmitter.pushLow(frame, from.register());
-      code.lstore(frame.longs[2]);
-      SimdEmitter.pushHigh(frame, from.register());
-      code.lstore(frame.longs[3]);
-    }
-    for (int half = 0; half < 2; half++) {
-      code.aload(frame.xmm).loadConstant(to * 2 + half).laload();
-      code.lload(frame.longs[2 + half]).aload(frame.control);
-      code.invokestatic(DOUBLE, name, Names.type(Names.J, Names.J, Names.J, Names.CONTROL));
-      code.lstore(frame.longs[2 + half]);
-    }
-    checkExceptions(frame);
-    SimdEmitter.storeLow(frame, to, frame.longs[2]);
-    SimdEmitter.storeHigh(frame, to, frame.longs[3]);
   }
 
   private static void singles(Frame frame, Instruction instruction, String name) {
@@ -120,7 +83,8 @@ final class ScalarEmitter {
     int to = instruction.operand(0).register();
     fetch(frame, instruction, 4);
     SimdEmitter.pushLow(frame, to);
-    code.l2i().lload(frame.longs[3]).l2i().aload(frame.control);
+    code.l2i().lload(frame.longs[3]).l2i();
+    frame.pushControl();
     code.invokestatic(SINGLE, name, Names.type(Names.I, Names.I, Names.I, Names.CONTROL));
     code.istore(frame.ints[3]);
     checkExceptions(frame);
@@ -129,23 +93,6 @@ final class ScalarEmitter {
     code.iload(frame.ints[3]).i2l().loadConstant(0xFFFF_FFFFL).land().lor();
     code.lstore(frame.longs[3]);
     SimdEmitter.storeLow(frame, to, frame.longs[3]);
-  }
-
-  private static void compare(Frame frame, Instruction instruction, String name) {
-    CodeBuilder code = frame.code;
-    fetch(frame, instruction, 8);
-    SimdEmitter.pushLow(frame, instruction.operand(0).register());
-    code.lload(frame.longs[3]).aload(frame.control);
-    code.invokestatic(DOUBLE, name, Names.type(Names.I, Names.J, Names.J, Names.CONTROL));
-    code.istore(frame.ints[3]);
-    checkExceptions(frame);
-    code.iload(frame.ints[3]);
-    code.invokestatic(Names.ALU, "comparisonResult", Names.type(Names.J, Names.I));
-    code.lstore(frame.flagResult);
-    code.iload(frame.ints[3]);
-    code.invokestatic(Names.ALU, "comparisonCarries", Names.type(Names.J, Names.I));
-    code.lstore(frame.flagCarries);
-    frame.fusion = Fusion.NONE;
   }
 
   private static void fromInteger(Frame frame, Instruction instruction) {
@@ -157,7 +104,7 @@ final class ScalarEmitter {
     } else {
       code.iload(frame.ints[3]).i2l();
     }
-    code.aload(frame.control);
+    frame.pushControl();
     code.invokestatic(CONVERSIONS, "integerToDouble", Names.type(Names.J, Names.J, Names.CONTROL));
     code.lstore(frame.longs[2]);
     checkExceptions(frame);
@@ -168,7 +115,8 @@ final class ScalarEmitter {
     CodeBuilder code = frame.code;
     Operand to = instruction.operand(0);
     fetch(frame, instruction, 8);
-    code.lload(frame.longs[3]).loadConstant(to.sizeBytes() * 8).aload(frame.control);
+    code.lload(frame.longs[3]).loadConstant(to.sizeBytes() * 8);
+    frame.pushControl();
     code.invokestatic(
         CONVERSIONS, "truncateDouble", Names.type(Names.J, Names.J, Names.I, Names.CONTROL));
     code.lstore(frame.longs[2]);

@@ -26,38 +26,42 @@ final class SimdEmitter {
     return knows(instruction)
         && (VectorMoveEmitter.emit(frame, instruction)
             || VectorEmitter.emit(frame, instruction)
+            || DoubleEmitter.emit(frame, instruction)
             || ScalarEmitter.emit(frame, instruction));
   }
 
   static void pushLow(Frame frame, int register) {
-    frame.code.aload(frame.xmm).loadConstant(register * 2).laload();
+    frame.pushXmm(register, false);
   }
 
   static void pushHigh(Frame frame, int register) {
-    frame.code.aload(frame.xmm).loadConstant(register * 2 + 1).laload();
+    frame.pushXmm(register, true);
   }
 
   /** Stores a long local as the low half of a register. */
   static void storeLow(Frame frame, int register, int local) {
-    frame.code.aload(frame.xmm).loadConstant(register * 2).lload(local).lastore();
+    frame.code.lload(local);
+    frame.popXmm(register, false);
   }
 
   static void storeHigh(Frame frame, int register, int local) {
-    frame.code.aload(frame.xmm).loadConstant(register * 2 + 1).lload(local).lastore();
+    frame.code.lload(local);
+    frame.popXmm(register, true);
   }
 
   static void clearHigh(Frame frame, int register) {
-    frame.code.aload(frame.xmm).loadConstant(register * 2 + 1).lconst_0().lastore();
+    frame.code.lconst_0();
+    frame.popXmm(register, true);
   }
 
   /** Brings 16 bytes of memory into two long locals; {@code aligned} ones leave if they are not. */
   static void fetch16(Frame frame, Instruction instruction, boolean aligned, int low, int high) {
     CodeBuilder code = frame.code;
     locate16(frame, instruction, aligned, false);
-    frame.pushMemory(8);
+    frame.memory.push(8);
     code.lstore(low);
-    code.aload(frame.memory).lload(frame.offset).loadConstant(8L).ladd();
-    code.invokevirtual(Names.MEMORY, "getLong", Names.type(Names.J, Names.J)).lstore(high);
+    frame.memory.push(8, 8);
+    code.lstore(high);
   }
 
   static void locate16(Frame frame, Instruction instruction, boolean aligned, boolean write) {
@@ -71,6 +75,6 @@ final class SimdEmitter {
       code.pop2().goto_(frame.sideExit());
       code.labelBinding(fine);
     }
-    frame.locate(16, write);
+    frame.memory.locate(16, write);
   }
 }

@@ -1,17 +1,18 @@
 package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.memory.GuestMemory;
+import io.anillo.vmm.x86.interpret.CodeCache;
+import io.anillo.vmm.x86.interpret.CodeHints;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import io.anillo.vmm.x86.interpret.HotCode;
-import java.lang.classfile.Attributes;
-import java.lang.classfile.ClassFile;
-import java.lang.classfile.MethodModel;
-import java.lang.classfile.attribute.CodeAttribute;
-import java.lang.invoke.MethodHandle;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.MethodType;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.WeakHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -21,19 +22,48 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Translator implements HotCode, AutoCloseable {
   /** Runs after which a block of code is worth compiling. */
-  public static final int HOT_RUNS = 3000;
+  public static final int HOT_RUNS = Integer.getInteger("anillo.hot", 2000);
 
-  /** Instructions a region takes at first; halved while its method is too long for HotSpot. */
-  private static final int INSTRUCTIONS = 250;
+  /** Instructions a region takes. */
+  private static final int INSTRUCTIONS = Integer.getInteger("anillo.region", 150);
 
-  /** HotSpot does not compile longer methods. */
+  /** HotSpot does not compile longer methods, unless it is told to. */
   private static final int METHOD_LIMIT = 7900;
 
-  private static final long WARM_UP_PAUSE_MICROS = 500;
+  /** The fast compiler runs out of virtual registers on methods not much longer. */
+  private static final int REQUESTED_METHOD_LIMIT = 14_000;
 
-  private final RegionBuilder builder;
-  private final LinkedBlockingQueue<Request> queue = new LinkedBlockingQueue<>();
-  private final List<WarmUp> warming = new ArrayList<>();
+  /** Guest instructions after which the optimizing compiler is asked. */
+  private static final long VERY_HOT = Long.getLong("anillo.veryhot", 30_000_000);
+
+  /** Guest instructions for which a region is profiled, about. */
+  private static final long PROFILED_INSTRUCTIONS = Long.getLong("anillo.profiled", 200_000);
+
+  private static final long WARM_UP_PAUSE_MICROS = 300;
+
+  /** For so long, code that a region holds is expected to be entered through that region. */
+  private static final long COVERED_NANOS = 100_000_000;
+
+  /** Regions that HotSpot is asked for at a time, so that a hotter one need not wait long. */
+  private static final int PENDING_LIMIT = 3;
+
+  private static final int COVERED_LIMIT = 100_000;
+
+  private final GuestMemory memory;
+  private final RegionMachine machine;
+  private final LinkedBlockingQueue<Work> queue = new LinkedBlockingQueue<>();
+
+  /** Asked for and not looked at yet; most of them never become hot enough. */
+  private final List<Request> waiting = new ArrayList<>();
+
+  private final List<Pending> pending = new ArrayList<>();
+  private final List<Pending> refused = new ArrayList<>();
+
+  /** When blocks became part of a region, by guest-physical address. */
+  private final Map<Long, Long> covered = new HashMap<>();
+
+  private final Map<CompiledCode, Translation> translations = new WeakHashMap<>();
+  private final Set<CompiledCode> profiled = Collections.newSetFromMap(new WeakHashMap<>());
   private final Thread thread;
   private final boolean immediate;
   private volatile boolean closed;
@@ -42,68 +72,108 @@ public final class Translator implements HotCode, AutoCloseable {
   private volatile long bytecodeBytes;
   private volatile long instructions;
   private volatile long nanos;
+  private volatile long promotions;
+  private volatile long refusals;
 
-  private record Request(Site site, long physical) {}
+  private sealed interface Work {}
+
+  private record Request(Site site, CodeHints hints) implements Work {}
+
+  private record Promotion(CompiledCode code) implements Work {}
+
+  private record Made(Translation translation, Snapshot snapshot, long[] chunks, int instructions) {
+    boolean install() {
+      return snapshot.install(translation.code(), chunks);
+    }
+  }
+
+  private record Pending(Made made, Request request, WarmUp warmUp) {}
 
   /**
    * What translation has cost.
    *
    * @param instructions guest instructions in all regions, those in several counted as often
+   * @param promotions regions that the optimizing compiler was asked for
+   * @param refusals regions that HotSpot did not compile; tried again half as large
    */
-  public record Metrics(long regions, long instructions, long bytecodeBytes, long nanos) {}
+  public record Metrics(
+      long regions,
+      long instructions,
+      long bytecodeBytes,
+      long nanos,
+      long promotions,
+      long refusals) {}
 
-  private Translator(GuestMemory memory, boolean immediate) {
-    this.builder = new RegionBuilder(memory);
+  private Translator(GuestMemory memory, CodeCache codeCache, boolean ordered, boolean immediate) {
+    this.memory = memory;
+    this.machine = new RegionMachine(memory, codeCache.translations(), ordered);
     this.immediate = immediate;
     this.thread = Thread.ofPlatform().name("translator").daemon(true).unstarted(this::work);
   }
 
-  /** A translator that compiles on a thread of its own. */
-  public static Translator background(GuestMemory memory) {
-    Translator translator = new Translator(memory, false);
+  /**
+   * A translator that compiles on a thread of its own.
+   *
+   * @param processors how many run the code
+   */
+  public static Translator background(GuestMemory memory, CodeCache codeCache, int processors) {
+    Translator translator = new Translator(memory, codeCache, processors > 1, false);
     translator.thread.start();
     return translator;
   }
 
-  /**
-   * A translator that compiles what it is asked for at once, for tests: with one processor only.
-   */
-  public static Translator immediate(GuestMemory memory) {
-    return new Translator(memory, true);
+  /** A translator that compiles what it is asked for at once, for tests. */
+  public static Translator immediate(GuestMemory memory, CodeCache codeCache, int processors) {
+    return new Translator(memory, codeCache, processors > 1, true);
   }
 
   @Override
-  public void request(Site site, long physical) {
+  public void request(Site site, CodeHints hints) {
     if (!immediate) {
-      queue.add(new Request(site, physical));
+      queue.add(new Request(site, hints));
       return;
     }
-    CompiledCode code = compile(physical);
-    if (code != null) {
-      site.install(code);
+    Made made = make(site, hints, INSTRUCTIONS);
+    if (made != null) {
+      made.install();
     }
+  }
+
+  @Override
+  public void veryHot(CompiledCode code) {
+    queue.add(new Promotion(code));
   }
 
   /** What stopped translation, if anything did: a fault of the monitor. */
-  public java.util.Optional<Throwable> failure() {
-    return java.util.Optional.ofNullable(failure);
+  public Optional<Throwable> failure() {
+    return Optional.ofNullable(failure);
   }
 
   public Metrics metrics() {
-    return new Metrics(regions, instructions, bytecodeBytes, nanos);
+    return new Metrics(regions, instructions, bytecodeBytes, nanos, promotions, refusals);
   }
 
   private void work() {
     try {
       while (!closed) {
-        Request request =
-            warming.isEmpty()
+        Work work =
+            pending.isEmpty() && waiting.isEmpty()
                 ? queue.take()
-                : queue.poll(WARM_UP_PAUSE_MICROS, TimeUnit.MICROSECONDS);
-        if (request != null && request.site.current()) {
-          translate(request);
+                : pending.size() < PENDING_LIMIT && !waiting.isEmpty()
+                    ? queue.poll()
+                    : queue.poll(WARM_UP_PAUSE_MICROS, TimeUnit.MICROSECONDS);
+        while (work != null) {
+          switch (work) {
+            case Request request -> waiting.add(request);
+            case Promotion promotion -> promote(promotion.code);
+          }
+          work = queue.poll();
         }
-        warming.removeIf(WarmUp::advance);
+        pending.removeIf(this::advance);
+        retryRefused();
+        if (pending.size() < PENDING_LIMIT && !waiting.isEmpty()) {
+          translate(hottest());
+        }
       }
     } catch (InterruptedException e) {
       // closed
@@ -115,65 +185,146 @@ public final class Translator implements HotCode, AutoCloseable {
     }
   }
 
+  /** Takes the request whose code has run most since: what runs longest gains most. */
+  private Request hottest() {
+    int best = 0;
+    for (int i = 1; i < waiting.size(); i++) {
+      if (waiting.get(i).site.heat() > waiting.get(best).site.heat()) {
+        best = i;
+      }
+    }
+    Request request = waiting.get(best);
+    waiting.set(best, waiting.getLast());
+    waiting.removeLast();
+    return request;
+  }
+
   private void translate(Request request) {
-    CompiledCode code = compile(request.physical);
-    if (code != null) {
-      warming.add(new WarmUp(code, request.site));
+    if (!request.site.current()) {
+      return;
+    }
+    if (isCovered(request.hints.physical())) {
+      request.site.rearm();
+      return;
+    }
+    make(request, INSTRUCTIONS);
+  }
+
+  private void make(Request request, int most) {
+    Made made = make(request.site, request.hints, most);
+    if (made != null) {
+      pending.add(new Pending(made, request, WarmUp.of(made.translation)));
+    }
+  }
+
+  private boolean isCovered(long physical) {
+    Long since = covered.remove(physical);
+    return since != null && System.nanoTime() - since < COVERED_NANOS;
+  }
+
+  /** Looks after a region that HotSpot was asked for; returns whether it is dealt with. */
+  private boolean advance(Pending each) {
+    Site site = each.request.site;
+    if (!site.current()) {
+      return true;
+    }
+    switch (each.warmUp.advance()) {
+      case GOING_ON -> {
+        return false;
+      }
+      case REFUSED -> refused.add(each);
+      case DONE -> {
+        CompiledCode code = each.made.translation.code();
+        if (HotSpotCompilers.ofThisMachine().isPresent()) {
+          code.promoteAt(VERY_HOT);
+          translations.put(code, each.made.translation);
+        }
+        if (!each.made.install()) {
+          site.rearm();
+        }
+      }
+    }
+    return true;
+  }
+
+  /** What HotSpot did not compile is tried again, half as large. */
+  @SuppressWarnings("NonAtomicVolatileUpdate") // one thread compiles
+  private void retryRefused() {
+    for (Pending each : refused) {
+      refusals++;
+      int half = each.made.instructions / 2;
+      if (half > 0) {
+        make(each.request, half);
+      }
+    }
+    refused.clear();
+  }
+
+  @SuppressWarnings("NonAtomicVolatileUpdate") // one thread compiles
+  private void promote(CompiledCode code) {
+    Translation translation = translations.get(code);
+    Optional<HotSpotCompilers> compilers = HotSpotCompilers.ofThisMachine();
+    if (!code.valid || translation == null || compilers.isEmpty()) {
+      return;
+    }
+    if (profiled.add(code)) {
+      // The optimizing compiler wants to know which ways are taken, or it takes each for likely.
+      compilers.get().request(translation.method(), HotSpotCompilers.PROFILING);
+      code.promoteAt(code.retired() + PROFILED_INSTRUCTIONS);
+    } else if (compilers.get().level(translation.method()) == HotSpotCompilers.PROFILING) {
+      compilers.get().request(translation.method(), HotSpotCompilers.OPTIMIZING);
+      promotions++;
+    } else {
+      code.promoteAt(code.retired() + PROFILED_INSTRUCTIONS);
     }
   }
 
   /**
    * Compiles the region of an entry, now. HotSpot has not seen it yet.
    *
-   * @param physical guest-physical address of the entry
+   * @param most instructions
    * @return null where no instruction can be decoded
    */
   @SuppressWarnings("NonAtomicVolatileUpdate") // one thread compiles
-  private @Nullable CompiledCode compile(long physical) {
+  private @Nullable Made make(Site site, CodeHints hints, int most) {
     long start = System.nanoTime();
-    int entry = (int) physical & 4095;
-    for (int limit = INSTRUCTIONS; limit > 0; limit /= 2) {
-      List<RegionBlock> blocks = builder.build(physical, limit);
-      if (blocks.stream().noneMatch(block -> block.start == entry)) {
+    int longest =
+        HotSpotCompilers.ofThisMachine().isPresent() ? REQUESTED_METHOD_LIMIT : METHOD_LIMIT;
+    for (int limit = most; limit > 0; limit /= 2) {
+      Region region = RegionBuilder.build(memory, hints, limit);
+      if (region == null) {
         return null;
       }
-      RegionCompiler compiler = new RegionCompiler(blocks, entry);
+      Snapshot snapshot = site.snapshot(region.pages.stream().map(RegionPage::physical).toList());
+      if (!region.isCurrent(memory)) {
+        return null;
+      }
+      RegionCompiler compiler = new RegionCompiler(region, machine);
       byte[] bytes = compiler.compile();
-      if (methodBytes(bytes) > METHOD_LIMIT) {
+      if (bytes.length > longest && RegionCompiler.methodBytes(bytes) > longest) {
         continue;
       }
-      CompiledCode code = define(bytes);
-      code.complete(compiler.fallbacks(), compiler.longestPath());
+      Translation translation = Translation.load(bytes, machine);
+      translation.code().complete(compiler.fallbacks(), region.instructions());
+      cover(region);
       regions++;
-      instructions += compiler.longestPath();
+      instructions += region.instructions();
       bytecodeBytes += bytes.length;
       nanos += System.nanoTime() - start;
-      return code;
+      return new Made(translation, snapshot, region.chunks(), region.instructions());
     }
     return null;
   }
 
-  private static int methodBytes(byte[] classFile) {
-    int longest = 0;
-    for (MethodModel method : ClassFile.of().parse(classFile).methods()) {
-      longest =
-          Math.max(
-              longest,
-              method.findAttribute(Attributes.code()).map(CodeAttribute::codeLength).orElse(0));
+  private void cover(Region region) {
+    if (covered.size() > COVERED_LIMIT) {
+      covered.clear();
     }
-    return longest;
-  }
-
-  private static CompiledCode define(byte[] bytes) {
-    try {
-      MethodHandles.Lookup lookup = MethodHandles.lookup().defineHiddenClass(bytes, true);
-      MethodHandle constructor =
-          lookup.findConstructor(lookup.lookupClass(), MethodType.methodType(void.class));
-      return (CompiledCode) constructor.invoke();
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException("generated code is refused", e);
+    long now = System.nanoTime();
+    for (RegionBlock block : region.blocks) {
+      if (block.activation.caller() == null && block != region.entry) {
+        covered.put(region.pageOf(block.start).physical() | block.start & 4095, now);
+      }
     }
   }
 

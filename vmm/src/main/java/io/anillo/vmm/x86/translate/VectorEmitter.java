@@ -69,6 +69,10 @@ final class VectorEmitter {
   static boolean emit(Frame frame, Instruction instruction) {
     Operation operation = instruction.operation();
     Function half = HALVES.get(operation);
+    if (PackedLogic.knows(operation)) {
+      bothHalves(frame, instruction, null);
+      return true;
+    }
     if (half != null) {
       bothHalves(frame, instruction, half);
       return true;
@@ -126,15 +130,14 @@ final class VectorEmitter {
     fetchSource(frame, instruction);
     for (int half = 0; half < 2; half++) {
       CodeBuilder code = frame.code;
-      code.aload(frame.xmm).loadConstant(to * 2 + half);
-      code.aload(frame.xmm).loadConstant(to * 2 + half).laload();
+      frame.pushXmm(to, half == 1);
       if (function != null) {
         code.lload(frame.longs[2 + half]);
         code.invokestatic(function.owner, function.name, Names.type(Names.J, Names.J, Names.J));
       } else {
         combine(frame, instruction.operation(), frame.longs[2 + half]);
       }
-      code.lastore();
+      frame.popXmm(to, half == 1);
     }
   }
 
@@ -146,6 +149,7 @@ final class VectorEmitter {
       case POR, ORPS, ORPD -> code.lload(source).lor();
       case PADDQ -> code.lload(source).ladd();
       case PSUBQ -> code.lload(source).lsub();
+      case PADDB, PADDW, PADDD, PSUBB, PSUBW, PSUBD -> PackedLogic.combine(code, operation, source);
       default -> code.lload(source).lxor();
     }
   }
@@ -156,13 +160,15 @@ final class VectorEmitter {
     }
     int register = instruction.operand(0).register();
     long count = instruction.immediate() & 0xFF;
+    if (PackedLogic.shift(frame, instruction.operation(), register, (int) count)) {
+      return true;
+    }
     for (int half = 0; half < 2; half++) {
       CodeBuilder code = frame.code;
-      code.aload(frame.xmm).loadConstant(register * 2 + half);
-      code.aload(frame.xmm).loadConstant(register * 2 + half).laload();
+      frame.pushXmm(register, half == 1);
       code.loadConstant(count);
       code.invokestatic(function.owner, function.name, Names.type(Names.J, Names.J, Names.J));
-      code.lastore();
+      frame.popXmm(register, half == 1);
     }
     return true;
   }
@@ -217,11 +223,10 @@ final class VectorEmitter {
     int order = (int) instruction.immediate() & 0xFF;
     fetchSource(frame, instruction);
     for (int half = 0; half < 2; half++) {
-      code.aload(frame.xmm).loadConstant(to * 2 + half);
       pushDoubleword(frame, order >> half * 4 & 3);
       pushDoubleword(frame, order >> half * 4 + 2 & 3);
       code.bipush(32).lshl().lor();
-      code.lastore();
+      frame.popXmm(to, half == 1);
     }
   }
 

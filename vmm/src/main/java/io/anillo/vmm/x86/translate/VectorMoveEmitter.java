@@ -44,12 +44,8 @@ final class VectorMoveEmitter {
     int high = frame.longs[3];
     if (to.isMemory()) {
       SimdEmitter.locate16(frame, instruction, aligned, true);
-      SimdEmitter.pushLow(frame, from.register());
-      code.lstore(low);
-      frame.storeMemory(8, low);
-      code.aload(frame.memory).lload(frame.offset).loadConstant(8L).ladd();
-      SimdEmitter.pushHigh(frame, from.register());
-      code.invokevirtual(Names.MEMORY, "putLong", Names.type(Names.V, Names.J, Names.J));
+      frame.memory.store(8, frame.xmmLocal(from.register(), false));
+      frame.memory.store(8, frame.xmmLocal(from.register(), true), 8);
       return;
     }
     if (from.isMemory()) {
@@ -67,8 +63,8 @@ final class VectorMoveEmitter {
   /** Leaves {@code size} bytes of memory, zero-extended, in longs[3]. */
   private static void fetch(Frame frame, Instruction instruction, int size) {
     frame.pushAddress(instruction);
-    frame.locate(size, false);
-    frame.pushMemory(size);
+    frame.memory.locate(size, false);
+    frame.memory.push(size);
     if (size < 8) {
       frame.code.i2l().loadConstant(0xFFFF_FFFFL).land();
     }
@@ -78,12 +74,12 @@ final class VectorMoveEmitter {
   /** Stores the low bytes of longs[3] to the memory operand. */
   private static void store(Frame frame, Instruction instruction, int size) {
     frame.pushAddress(instruction);
-    frame.locate(size, true);
+    frame.memory.locate(size, true);
     if (size == 8) {
-      frame.storeMemory(8, frame.longs[3]);
+      frame.memory.store(8, frame.longs[3]);
     } else {
       frame.code.lload(frame.longs[3]).l2i().istore(frame.ints[3]);
-      frame.storeMemory(size, frame.ints[3]);
+      frame.memory.store(size, frame.ints[3]);
     }
   }
 

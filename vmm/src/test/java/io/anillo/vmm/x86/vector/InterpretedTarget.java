@@ -49,19 +49,20 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
 
   /** With everything translated before it runs, or nothing. */
   InterpretedTarget(boolean translate) {
+    CodeCache codeCache = new CodeCache(memory);
     cpu =
         new InterpretedCpu(
             0,
             memory,
             new EmptyBus(),
-            new CodeCache(memory),
+            codeCache,
             CpuModel.anilloV2(1),
             () -> 0,
             bytes -> Arrays.fill(bytes, (byte) 0x5A));
     cpu.connect(new EmptyBus(), new NoInterrupts());
     state = cpu.state();
     if (translate) {
-      cpu.setHotCode(Translator.immediate(memory), 1);
+      cpu.setHotCode(Translator.immediate(memory, codeCache, 1), 0);
     }
     Arrays.fill(breakpoints, (byte) 0xCC);
     for (int at = 0; at < VectorLayout.CODE_BYTES; at += 4096) {

@@ -47,7 +47,7 @@ public final class SseControl {
    * Whether arithmetic without denormals is Java's, inexact or not: rounding to nearest, and an
    * inexact result changes nothing because the flag is set already.
    */
-  boolean plainAndInexact() {
+  public boolean plainAndInexact() {
     return (state.mxcsr & (ROUNDING | INEXACT_MASK | INEXACT)) == (INEXACT_MASK | INEXACT);
   }
 

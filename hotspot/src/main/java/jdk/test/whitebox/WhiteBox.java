@@ -1,0 +1,36 @@
+package jdk.test.whitebox;
+
+import java.lang.reflect.Executable;
+
+/**
+ * HotSpot's own interface to its compilers, of which it implements the methods itself. It binds
+ * them by this class's name, and only where the class was loaded from the boot class path and the
+ * virtual machine was started with {@code -XX:+UnlockDiagnosticVMOptions -XX:+WhiteBoxAPI}.
+ *
+ * <p>Declared are only the methods that the translator needs. For each of the others HotSpot prints
+ * a warning, which {@code -XX:-DisplayVMOutput} silences.
+ */
+public final class WhiteBox {
+  static {
+    registerNatives();
+  }
+
+  private static native void registerNatives();
+
+  /**
+   * Asks for a method to be compiled in the background.
+   *
+   * @param level 1: the fast compiler without profiling; 4: the optimizing compiler
+   * @param bci -1 for the method from its beginning
+   * @return whether the request was taken
+   */
+  public native boolean enqueueMethodForCompilation0(Executable method, int level, int bci);
+
+  /** The level at which the method is compiled now; 0 where it is not. */
+  public native int getMethodCompilationLevel0(Executable method, boolean isOsr);
+
+  public native boolean isMethodQueuedForCompilation0(Executable method);
+
+  /** Drops the method's compiled code; calls that run it go on in HotSpot's interpreter. */
+  public native int deoptimizeMethod0(Executable method, boolean isOsr);
+}

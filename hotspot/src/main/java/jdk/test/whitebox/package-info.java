@@ -1,0 +1,2 @@
+/** HotSpot's interface to its own compilers, under the name that HotSpot wants. */
+package jdk.test.whitebox;

@@ -1,0 +1,95 @@
+package io.anillo.vmm.x86.translate;
+
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.lang.reflect.Executable;
+import java.lang.reflect.Method;
+import java.util.Optional;
+
+/**
+ * Asks HotSpot's compilers for what they would otherwise do only after many slow runs, through the
+ * interface that it has for its own tests. Present where the virtual machine was started with it,
+ * as {@code ./anillo} does; see {@code docs/decisions/0006-compile-on-request.md}.
+ */
+final class HotSpotCompilers {
+  /** HotSpot's levels: the fast compiler without and with profiling, the optimizing compiler. */
+  static final int FAST = 1, PROFILING = 3, OPTIMIZING = 4;
+
+  private static final String NAME = "jdk.test.whitebox.WhiteBox";
+  private static final Optional<HotSpotCompilers> FOUND = find();
+
+  private final MethodHandle enqueue;
+  private final MethodHandle level;
+  private final MethodHandle queued;
+
+  private HotSpotCompilers(MethodHandle enqueue, MethodHandle level, MethodHandle queued) {
+    this.enqueue = enqueue;
+    this.level = level;
+    this.queued = queued;
+  }
+
+  /** The compilers of this virtual machine, if it lets itself be asked. */
+  static Optional<HotSpotCompilers> ofThisMachine() {
+    return FOUND;
+  }
+
+  private static Optional<HotSpotCompilers> find() {
+    try {
+      Class<?> type = Class.forName(NAME, true, null);
+      Object box = type.getConstructor().newInstance();
+      MethodHandles.Lookup lookup = MethodHandles.publicLookup();
+      HotSpotCompilers found =
+          new HotSpotCompilers(
+              lookup.bind(
+                  box,
+                  "enqueueMethodForCompilation0",
+                  MethodType.methodType(boolean.class, Executable.class, int.class, int.class)),
+              lookup.bind(
+                  box,
+                  "getMethodCompilationLevel0",
+                  MethodType.methodType(int.class, Executable.class, boolean.class)),
+              lookup.bind(
+                  box,
+                  "isMethodQueuedForCompilation0",
+                  MethodType.methodType(boolean.class, Executable.class)));
+      // Where HotSpot did not bind the methods, the first call says so.
+      found.level(HotSpotCompilers.class.getDeclaredMethod("find"));
+      return Optional.of(found);
+    } catch (ReflectiveOperationException | LinkageError e) {
+      return Optional.empty(); // this virtual machine was started without
+    }
+  }
+
+  /** Asks for a method to be compiled in the background; returns whether it will be. */
+  boolean request(Method method, int wanted) {
+    try {
+      return (boolean) enqueue.invokeExact((Executable) method, wanted, -1);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** The level at which a method is compiled, 0 where it is not. */
+  int level(Method method) {
+    try {
+      return (int) level.invokeExact((Executable) method, false);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  boolean isQueued(Method method) {
+    try {
+      return (boolean) queued.invokeExact((Executable) method);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

@@ -1,0 +1,157 @@
+package io.anillo.vmm.x86.translate;
+
+import io.anillo.vmm.memory.GuestMemory;
+import io.anillo.vmm.x86.mmu.TlbArray;
+import java.lang.classfile.CodeBuilder;
+import java.lang.classfile.TypeKind;
+import java.lang.constant.ClassDesc;
+import java.lang.constant.ConstantDescs;
+import jdk.internal.misc.Unsafe;
+
+/**
+ * Accesses to guest memory: the lookup of the TLB inline; what is not in it leaves the region, and
+ * the interpreter does the access and fills the TLB. So there are no calls in a region that come
+ * back, which would make HotSpot keep everything in memory around them.
+ *
+ * <p>With several processors, guest loads are followed by an acquire fence and guest stores
+ * preceded by a release fence: together x86's order of everything but a store and a later load of
+ * another place, which is x86's too.
+ */
+final class MemoryEmitter {
+  /** From elements of the TLB's array to bytes. */
+  private static final int BYTES_SHIFT = 3;
+
+  private final Frame frame;
+  private final CodeBuilder code;
+  private final RegionMachine machine;
+
+  /** Where the processor's TLB begins in the array, in bytes. */
+  private final int base;
+
+  private final int linear;
+  private final int entry;
+
+  /** Where the access that was located last lies in guest memory. */
+  private final int offset;
+
+  MemoryEmitter(Frame frame, RegionMachine machine) {
+    this.frame = frame;
+    this.code = frame.code;
+    this.machine = machine;
+    base = code.allocateLocal(TypeKind.LONG);
+    linear = code.allocateLocal(TypeKind.LONG);
+    entry = code.allocateLocal(TypeKind.LONG);
+    offset = code.allocateLocal(TypeKind.LONG);
+  }
+
+  /** The TLB may be another: at the entry, and behind an instruction that was a step. */
+  void reload() {
+    code.aload(frame.cpu).invokevirtual(Names.CPU, "tlbBase", Names.type(Names.I));
+    code.iconst_3().ishl().i2l().lstore(base);
+  }
+
+  /** Takes a linear address, alone on the stack, and leaves its offset in a local, or exits. */
+  void locate(int sizeBytes, boolean write) {
+    code.lstore(linear);
+    // The entry's place in bytes; masked, so that it is inside the array whatever the address.
+    code.lload(linear).bipush(TlbArray.SHIFT - BYTES_SHIFT).lushr();
+    code.loadConstant((long) TlbArray.ENTRY_MASK << BYTES_SHIFT).land().lload(base).lor();
+    code.loadConstant((long) machine.tlb().mask() << BYTES_SHIFT).land().lstore(entry);
+    pushEntry(write ? 1 : 0);
+    code.lload(linear);
+    if (sizeBytes > 1) {
+      code.loadConstant(sizeBytes - 1L).ladd();
+    }
+    code.loadConstant(-4096L).land().lcmp().ifne(frame.sideExit());
+    pushEntry(2);
+    code.lload(linear).ladd().lstore(offset);
+  }
+
+  private void pushEntry(int index) {
+    code.getstatic(Names.REGION, "UNSAFE", Names.UNSAFE);
+    code.getstatic(Names.REGION, "TLB", Names.LONG_ARRAY);
+    code.lload(entry).loadConstant(Unsafe.ARRAY_LONG_BASE_OFFSET + ((long) index << BYTES_SHIFT));
+    code.ladd();
+    code.invokevirtual(Names.UNSAFE, "getLong", Names.type(Names.J, Names.OBJECT, Names.J));
+  }
+
+  /**
+   * Pushes what {@link Unsafe} wants for the located place: bounded by construction, as in {@link
+   * GuestMemory}, since the offset is masked into the range.
+   */
+  private void pushPlace(int plus) {
+    code.getstatic(Names.REGION, "UNSAFE", Names.UNSAFE).aconst_null();
+    code.lload(offset);
+    if (plus != 0) {
+      code.loadConstant((long) plus).ladd();
+    }
+    code.loadConstant(machine.memory().rangeBytes() - 1).land();
+    code.loadConstant(machine.memory().hostAddress()).ladd();
+  }
+
+  /**
+   * Pushes what lies at the located place: a long for 8 bytes, else an int, zero-extended below 4
+   * bytes.
+   */
+  void push(int sizeBytes) {
+    push(sizeBytes, 0);
+  }
+
+  /** As {@link #push(int)}, some bytes further. */
+  void push(int sizeBytes, int plus) {
+    pushPlace(plus);
+    switch (sizeBytes) {
+      case 8 -> get("getLong", Names.J);
+      case 4 -> get("getInt", Names.I);
+      case 2 -> {
+        get("getShort", ConstantDescs.CD_short);
+        code.loadConstant(0xFFFF).iand();
+      }
+      default -> {
+        get("getByte", ConstantDescs.CD_byte);
+        code.loadConstant(0xFF).iand();
+      }
+    }
+    if (machine.ordered()) {
+      code.invokestatic(Names.VAR_HANDLE, "acquireFence", Names.type(Names.V));
+    }
+  }
+
+  private void get(String name, ClassDesc type) {
+    code.invokevirtual(Names.UNSAFE, name, Names.type(type, Names.OBJECT, Names.J));
+  }
+
+  /** Stores a local at the located place: a long local for 8 bytes, else an int local. */
+  void store(int sizeBytes, int local) {
+    store(sizeBytes, local, 0);
+  }
+
+  /** As {@link #store(int, int)}, some bytes further. */
+  void store(int sizeBytes, int local, int plus) {
+    if (machine.ordered()) {
+      code.invokestatic(Names.VAR_HANDLE, "releaseFence", Names.type(Names.V));
+    }
+    pushPlace(plus);
+    if (sizeBytes == 8) {
+      code.lload(local);
+    } else {
+      code.iload(local);
+    }
+    switch (sizeBytes) {
+      case 8 -> put("putLong", Names.J);
+      case 4 -> put("putInt", Names.I);
+      case 2 -> {
+        code.i2s();
+        put("putShort", ConstantDescs.CD_short);
+      }
+      default -> {
+        code.i2b();
+        put("putByte", ConstantDescs.CD_byte);
+      }
+    }
+  }
+
+  private void put(String name, ClassDesc type) {
+    code.invokevirtual(Names.UNSAFE, name, Names.type(Names.V, Names.OBJECT, Names.J, type));
+  }
+}
