@@ -176,15 +176,15 @@ final class DoubleEmitter {
    */
   private static void checkNormal(CodeBuilder code, int local, Label slow) {
     code.lload(local).iconst_1().lshl();
-    code.loadConstant(Long.MIN_VALUE - (TWICE_LEAST_NORMAL + 1)).ladd();
-    code.loadConstant(Long.MIN_VALUE + TWICE_INFINITY - (TWICE_LEAST_NORMAL + 1));
+    code.loadConstant(Long.MIN_VALUE ^ -(TWICE_LEAST_NORMAL + 1)).ladd();
+    code.loadConstant(Long.MIN_VALUE ^ TWICE_INFINITY - (TWICE_LEAST_NORMAL + 1));
     code.lcmp().ifge(slow);
   }
 
   /** Normal, zero, infinite or NaN. */
   static void checkNotDenormal(CodeBuilder code, int local, Label slow) {
-    code.lload(local).iconst_1().lshl().loadConstant(Long.MIN_VALUE - 1).ladd();
-    code.loadConstant(Long.MIN_VALUE + TWICE_LEAST_NORMAL - 1).lcmp().iflt(slow);
+    code.lload(local).iconst_1().lshl().loadConstant(Long.MAX_VALUE).ladd();
+    code.loadConstant(Long.MIN_VALUE ^ TWICE_LEAST_NORMAL - 1).lcmp().iflt(slow);
   }
 
   private static void refuseDenormal(Frame frame, int local) {
