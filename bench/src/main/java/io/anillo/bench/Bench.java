@@ -4,6 +4,7 @@ import io.anillo.bench.guest.BootCommand;
 import io.anillo.bench.guest.GuestCommand;
 import io.anillo.bench.guest.RateCommand;
 import io.anillo.bench.network.NetworkBench;
+import io.anillo.bench.storage.StorageCommand;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -25,7 +26,8 @@ public final class Bench {
             .addSubcommand(new BootCommand())
             .addSubcommand(new GuestCommand())
             .addSubcommand(new RateCommand())
-            .addSubcommand(new NetworkCommand());
+            .addSubcommand(new NetworkCommand())
+            .addSubcommand(new StorageCommand());
     commandLine.setParameterExceptionHandler((e, given) -> {
       String problem = String.valueOf(e.getMessage()).lines().findFirst().orElse("wrong usage");
       System.err.println("anillo: " + problem);

@@ -29,7 +29,7 @@ import java.util.concurrent.ConcurrentHashMap;
  * socket, named by the pool's UUID, in a folder that only its user may enter.
  *
  * <p>A request is a number of words and those words: the asker's folder, the family ({@code pool},
- * {@code volume}) and its arguments. The answer is a row of parts, each a kind (1 output, 2 errors,
+ * {@code volume}) and its arguments, and behind them what the command reads. The answer is a row of parts, each a kind (1 output, 2 errors,
  * 3 end) and a length in 4 bytes; the end holds the exit status.
  */
 final class PoolControl implements AutoCloseable {
@@ -135,7 +135,7 @@ final class PoolControl implements AutoCloseable {
       PrintStream output = new PrintStream(new Part(out, OUTPUT), true, StandardCharsets.UTF_8);
       int status;
       try {
-        status = handler.run(StorageCommand.OnPool.parse(words, folder, output), pool);
+        status = handler.run(StorageCommand.OnPool.parse(words, folder, in, output), pool);
       } catch (IOException | IllegalArgumentException failure) {
         errors.println("anillo: " + failure.getMessage());
         status = StorageCommand.FAILED;
@@ -180,9 +180,10 @@ final class PoolControl implements AutoCloseable {
   /**
    * Asks the process that has a pool open to carry out a command.
    *
+   * @param withInput whether it reads the standard input, which is then sent behind the words
    * @return its exit status; empty when no process has the pool open
    */
-  static Optional<Integer> ask(UUID pool, String[] words) throws IOException {
+  static Optional<Integer> ask(UUID pool, String[] words, boolean withInput) throws IOException {
     Path path = pathOf(pool);
     if (!Files.exists(path)) {
       return Optional.empty();
@@ -200,7 +201,21 @@ final class PoolControl implements AutoCloseable {
         out.writeUTF(word);
       }
       out.flush();
+      if (withInput) {
+        Thread.ofPlatform().daemon().name("input").start(() -> sendInput(channel, out));
+      } else {
+        channel.shutdownOutput();
+      }
       return Optional.of(show(new DataInputStream(Channels.newInputStream(channel))));
+    }
+  }
+
+  private static void sendInput(SocketChannel channel, OutputStream out) {
+    try {
+      System.in.transferTo(out);
+      channel.shutdownOutput();
+    } catch (IOException ended) {
+      // the command has ended without reading everything, and its answer says why
     }
   }
 

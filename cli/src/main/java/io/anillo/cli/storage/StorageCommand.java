@@ -7,6 +7,7 @@ import io.anillo.storage.image.Images;
 import io.anillo.storage.pool.Pool;
 import io.anillo.storage.pool.PoolStatus;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -131,9 +132,11 @@ abstract class StorageCommand implements Callable<Integer> {
 
     private Path folder = Path.of("");
     private PrintStream output = System.out;
+    private InputStream input = System.in;
 
     /** Reads a command that another process wants to have carried out. */
-    static OnPool parse(String[] words, Path folder, PrintStream output) throws IOException {
+    static OnPool parse(
+        String[] words, Path folder, InputStream input, PrintStream output) throws IOException {
       CommandLine family =
           switch (words[0]) {
             case "pool" -> new CommandLine(new PoolCommand());
@@ -152,11 +155,21 @@ abstract class StorageCommand implements Callable<Integer> {
       }
       command.folder = folder;
       command.output = output;
+      command.input = input;
       return command;
     }
 
     final PrintStream out() {
       return output;
+    }
+
+    final InputStream input() {
+      return input;
+    }
+
+    /** Whether the command reads the standard input. */
+    boolean readsInput() {
+      return false;
     }
 
     /** A path as the person who typed it means it. */
@@ -187,7 +200,7 @@ abstract class StorageCommand implements Callable<Integer> {
     int run() throws IOException {
       Optional<UUID> id = poolOf(disks.getFirst());
       if (id.isPresent()) {
-        Optional<Integer> status = PoolControl.ask(id.get(), words());
+        Optional<Integer> status = PoolControl.ask(id.get(), words(), readsInput());
         if (status.isPresent()) {
           return status.get();
         }

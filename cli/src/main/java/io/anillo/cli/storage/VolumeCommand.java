@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -31,19 +32,14 @@ import picocli.CommandLine.Parameters;
       VolumeCommand.RollBack.class,
       VolumeCommand.Difference.class,
       VolumeCommand.Limit.class,
-      VolumeCommand.Import.class
+      VolumeCommand.Import.class,
+      ReplicationCommands.Send.class,
+      ReplicationCommands.Receive.class
     })
 public final class VolumeCommand extends StorageCommand.Family {
 
-  /** {@code anillo volume create}. */
-  @Command(name = "create", description = "Makes a volume.", mixinStandardHelpOptions = true)
-  static final class Create extends StorageCommand.OnPool {
-    @Parameters(index = "0", paramLabel = "NAME")
-    @Nullable String name;
-
-    @Parameters(index = "1", paramLabel = "SIZE", converter = SizeConverter.class)
-    @Nullable Long bytes;
-
+  /** How a new volume is stored. */
+  static final class Layout {
     @Option(
         names = "--redundancy",
         paramLabel = "HOW",
@@ -59,18 +55,35 @@ public final class VolumeCommand extends StorageCommand.Family {
     @Option(names = "--fail-when-full", description = "Errors instead of waiting for space.")
     boolean failWhenFull;
 
-    @Override
-    int run(Pool pool) throws IOException {
+    VolumeSpecification specification(String name, long bytes, Optional<char[]> secret) {
       VolumeSpecification specification =
-          VolumeSpecification.of(given(name), given(bytes), Redundancy.parse(redundancy));
+          VolumeSpecification.of(name, bytes, Redundancy.parse(redundancy));
       if (compress) {
         specification = specification.withCompression();
       }
-      Optional<char[]> secret = passphrase(resolved(passphraseFile));
       if (secret.isPresent()) {
         specification = specification.withPassphrase(secret.get());
       }
-      pool.createVolume(failWhenFull ? specification.failingWhenFull() : specification);
+      return failWhenFull ? specification.failingWhenFull() : specification;
+    }
+  }
+
+  /** {@code anillo volume create}. */
+  @Command(name = "create", description = "Makes a volume.", mixinStandardHelpOptions = true)
+  static final class Create extends StorageCommand.OnPool {
+    @Parameters(index = "0", paramLabel = "NAME")
+    @Nullable String name;
+
+    @Parameters(index = "1", paramLabel = "SIZE", converter = SizeConverter.class)
+    @Nullable Long bytes;
+
+    @Mixin Layout layout = new Layout();
+
+    @Override
+    int run(Pool pool) throws IOException {
+      pool.createVolume(
+          layout.specification(
+              given(name), given(bytes), passphrase(resolved(layout.passphraseFile))));
       return 0;
     }
   }

@@ -3,6 +3,8 @@ package io.anillo.storage.pool;
 import io.anillo.storage.disk.Disk;
 import io.anillo.storage.pool.PoolEvent.Kind;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,6 +31,7 @@ public final class Pool implements AutoCloseable {
   private final ReentrantLock structure = new ReentrantLock();
   private final Map<String, Throttle> throttles = new ConcurrentHashMap<>();
   private final Map<Integer, Set<ThinVolume>> open = new ConcurrentHashMap<>();
+  private final UnlockedKeys keys = new UnlockedKeys();
   private final @Nullable Thread background;
   private volatile boolean closing;
 
@@ -264,7 +267,7 @@ public final class Pool implements AutoCloseable {
       if (passphrase.isEmpty()) {
         throw new IOException("volume " + volume.name() + " is encrypted: give its passphrase");
       }
-      cipher = Optional.of(VolumeCipher.unlock(volume.key(), passphrase.get()));
+      cipher = Optional.of(keys.unlock(volume.key(), passphrase.get()));
     }
     BlockCodec codec =
         new BlockCodec(volume.blockBytes(), volume.redundancy(), volume.compressed(), cipher);
@@ -285,6 +288,11 @@ public final class Pool implements AutoCloseable {
 
   /** Keeps what the volume holds now under a name. Costs nothing but the commit. */
   public void snapshot(String volumeName, String snapshotName) throws IOException {
+    snapshot(volumeName, snapshotName, System.currentTimeMillis());
+  }
+
+  void snapshot(String volumeName, String snapshotName, long createdMillis)
+      throws IOException {
     PoolNames.requireValid(snapshotName);
     structure.lock();
     try {
@@ -299,16 +307,15 @@ public final class Pool implements AutoCloseable {
       family.lock.writeLock().lock();
       try {
         int newHead = state.nextVersion;
-        long now = System.currentTimeMillis();
         state.pending.add(
             PendingLog.SNAPSHOT,
             out -> {
               out.writeUTF(volumeName);
               out.writeUTF(snapshotName);
               out.writeInt(newHead);
-              out.writeLong(now);
+              out.writeLong(createdMillis);
             });
-        Version head = Snapshots.freeze(state, family, volume, snapshotName, newHead, now);
+        Version head = Snapshots.freeze(state, family, volume, snapshotName, newHead, createdMillis);
         for (ThinVolume handle : handles(volume)) {
           if (!handle.readOnly()) {
             handle.moveTo(head);
@@ -532,21 +539,52 @@ public final class Pool implements AutoCloseable {
     Version to = state.requireSnapshot(volume, toSnapshot);
     Version from =
         fromSnapshot.isPresent() ? state.requireSnapshot(volume, fromSnapshot.get()) : null;
-    int blockBytes = volume.blockBytes();
-    List<long[]> found = new ArrayList<>();
-    family.lock.writeLock().lock();
-    try {
-      family.difference(
-          from, to, (block, location, check) -> found.add(new long[] {block, location}));
-    } finally {
-      family.lock.writeLock().unlock();
-    }
-    for (long[] block : found) {
-      long offset = block[0] * blockBytes;
-      if (offset < to.sizeBytes) {
-        change.range(offset, Math.min(blockBytes, to.sizeBytes - offset), block[1] != 0);
+    DifferenceRuns runs = new DifferenceRuns(volume.blockBytes(), to.sizeBytes, change);
+    long size = Math.max(to.sizeBytes, from == null ? 0 : from.sizeBytes);
+    long blocks = (size + volume.blockBytes() - 1) / volume.blockBytes();
+    // piece by piece, so that a large volume neither fills memory nor holds up its writers
+    for (long first = 0; first < blocks; first += VolumeFamily.DIFFERENCE_BLOCKS) {
+      List<long[]> found = new ArrayList<>();
+      family.lock.writeLock().lock();
+      try {
+        family.difference(
+            from, to, first, (block, location, check) -> found.add(new long[] {block, location}));
+      } finally {
+        family.lock.writeLock().unlock();
+      }
+      for (long[] block : found) {
+        runs.add(block[0], block[1] != 0);
       }
     }
+    runs.end();
+  }
+
+  /**
+   * Writes a snapshot as a stream for another pool.
+   *
+   * @param fromSnapshot an earlier one that the receiver has; only what changed since is sent
+   */
+  public void send(
+      String volumeName,
+      Optional<String> fromSnapshot,
+      String toSnapshot,
+      Optional<char[]> passphrase,
+      OutputStream target)
+      throws IOException {
+    new Replication(this, state).send(volumeName, fromSnapshot, toSnapshot, passphrase, target);
+  }
+
+  /**
+   * Takes a stream that {@link #send} wrote. A whole one makes the volume, an increment goes on
+   * from the snapshot it builds on; when it has been checked, the sent snapshot is there. What
+   * fails leaves nothing behind.
+   *
+   * @param specification how a new volume is made; its name is the volume's, its size is not used
+   * @param rollBack whether changes made here since that snapshot may be lost
+   */
+  public void receive(InputStream source, VolumeSpecification specification, boolean rollBack)
+      throws IOException {
+    new Replication(this, state).receive(source, specification, rollBack);
   }
 
   /** Checks every copy of every block and puts right what is wrong; writers go on meanwhile. */

@@ -340,6 +340,15 @@ final class VolumeFamily {
     difference(from, to, Math.max(to.height, from == null ? 0 : from.height) - 1, 0, found);
   }
 
+  /** Blocks that one call of the following looks at. */
+  static final long DIFFERENCE_BLOCKS = 1L << (2 * FAN_OUT_BITS);
+
+  /** The same for a part: so many blocks from one that is a multiple of their number. */
+  void difference(@Nullable Version from, Version to, long firstBlock, Difference found)
+      throws IOException {
+    difference(from, to, 1, firstBlock, found);
+  }
+
   private void difference(
       @Nullable Version from, Version to, int level, long first, Difference found)
       throws IOException {

@@ -48,6 +48,11 @@ public record VolumeSpecification(
         false);
   }
 
+  VolumeSpecification withSize(long bytes) {
+    return new VolumeSpecification(
+        name, bytes, redundancy, blockBytes, compressed, passphrase, limits, failWhenFull);
+  }
+
   /** With zstd compression, in blocks of at least 64 KiB. */
   public VolumeSpecification withCompression() {
     int granule = redundancy.granule() * BlockPointer.UNIT_BYTES;

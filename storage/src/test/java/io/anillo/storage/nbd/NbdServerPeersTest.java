@@ -161,6 +161,7 @@ class NbdServerPeersTest {
             "--iodepth=16",
             "--verify=crc32c",
             "--verify_fatal=1",
+            "--verify_state_save=0",
             "--fsync=64",
             "--io_size=12m",
             "--size=16m");

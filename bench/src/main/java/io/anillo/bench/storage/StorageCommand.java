@@ -1,0 +1,182 @@
+package io.anillo.bench.storage;
+
+import io.anillo.bench.BenchException;
+import io.anillo.bench.Statistics;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code ./anillo bench storage}: all servers in one run, their turns interleaved, medians. */
+@Command(
+    name = "storage",
+    description = "NBD servers, qcow2, thin volumes and snapshots next to QEMU and nbdkit.",
+    mixinStandardHelpOptions = true)
+public final class StorageCommand implements Callable<Integer> {
+  private static final long DISK_BYTES = 1L << 30;
+
+  @Option(names = "--rounds", description = "Turns of each server (default 5).")
+  int rounds = 5;
+
+  @Option(names = "--seconds", description = "Length of a turn (default 2).")
+  int seconds = 2;
+
+  @Option(names = "--folder", description = "Where disks are made (default: a temporary folder).")
+  Path parent = Path.of(System.getProperty("java.io.tmpdir"));
+
+  @Option(names = "--only", description = "raw, qcow2, thin or snapshot (default: all).")
+  String only = "";
+
+  @Override
+  public Integer call() throws Exception {
+    for (String program : List.of("fio", "qemu-nbd", "nbdkit", "qemu-img")) {
+      boolean found =
+          Stream.of(System.getenv("PATH").split(":"))
+              .anyMatch(folder -> Files.isExecutable(Path.of(folder, program)));
+      if (!found) {
+        throw new BenchException(program + " is not installed (tools/install-test-peers)");
+      }
+    }
+    Path folder = Files.createTempDirectory(parent, "anillo-bench-storage");
+    try {
+      measure(folder);
+    } finally {
+      delete(folder);
+    }
+    return 0;
+  }
+
+  private boolean wanted(String part) {
+    return only.isEmpty() || only.equals(part);
+  }
+
+  private void measure(Path folder) throws Exception {
+    Path raw = folder.resolve("disk.raw");
+    if (!only.equals("snapshot")) {
+      fill(raw);
+    }
+    if (wanted("raw")) {
+      System.out.println("NBD server on a raw file, ratio to the better peer (bar 0.9, aim 1.1):");
+      try (NbdContender ours =
+              NbdContender.anillo(folder, "anillo raw", "disk.raw", false, "raw", List.of(raw));
+          NbdContender nbdkit = nbdkitAlone(folder, raw)) {
+        // QEMU and our server lock the file, so QEMU serves a copy of the same contents
+        Path copy = Files.copy(raw, folder.resolve("copy.raw"));
+        try (NbdContender qemu = NbdContender.qemu(folder, copy, "raw")) {
+          compare(ours, List.of(qemu, nbdkit));
+        }
+        Files.delete(copy);
+      }
+    }
+    if (wanted("qcow2")) {
+      Path one = folder.resolve("one.qcow2");
+      run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw.toString(), one.toString());
+      Path two = Files.copy(one, folder.resolve("two.qcow2"));
+      System.out.println("qcow2, ratio to qemu-nbd on the same image (bar 0.9):");
+      try (NbdContender ours =
+              NbdContender.anillo(
+                  folder, "anillo qcow2", "one.qcow2", false, "qcow2", List.of(one));
+          NbdContender qemu = NbdContender.qemu(folder, two, "qcow2")) {
+        compare(ours, List.of(qemu));
+      }
+      Files.delete(one);
+      Files.delete(two);
+    }
+    if (wanted("thin")) {
+      thin(folder, raw);
+    }
+    if (wanted("snapshot")) {
+      System.out.println("Snapshot and clone of a volume of 100 GiB, durable (bar 10 ms):");
+      SnapshotCost.Result result = SnapshotCost.measure(folder);
+      print("snapshot", result.snapshot());
+      print("clone", result.copy());
+      print("4 KiB to a file, synced", result.synced());
+    }
+  }
+
+  private static NbdContender nbdkitAlone(Path folder, Path raw) throws Exception {
+    return NbdContender.nbdkit(folder, raw);
+  }
+
+  private void thin(Path folder, Path raw) throws Exception {
+    Path disk = folder.resolve("pool-disk");
+    PoolOnDisk.make(disk, DISK_BYTES, raw);
+    System.out.println("Thin volume, ratio to a raw file on our server (bar 0.8):");
+    try (NbdContender ours =
+            NbdContender.anillo(folder, "anillo thin", "volume", true, "", List.of(disk));
+        NbdContender plain =
+            NbdContender.anillo(folder, "anillo raw file", "disk.raw", false, "raw", List.of(raw))) {
+      compare(ours, List.of(plain));
+    }
+    Files.delete(disk);
+  }
+
+  private void compare(NbdContender ours, List<NbdContender> peers)
+      throws IOException, InterruptedException, BenchException {
+    List<NbdContender> all = new ArrayList<>(peers);
+    all.add(ours);
+    for (FioRun fio : FioRun.ALL) {
+      Map<String, List<Double>> figures = new LinkedHashMap<>();
+      for (NbdContender contender : all) {
+        // not counted: code is compiled, caches are filled
+        fio.measure(contender.socket, contender.export, DISK_BYTES, Math.max(2, seconds));
+        figures.put(contender.name, new ArrayList<>());
+      }
+      for (int round = 0; round < rounds; round++) {
+        for (NbdContender contender : all) {
+          figures
+              .get(contender.name)
+              .add(fio.measure(contender.socket, contender.export, DISK_BYTES, seconds));
+        }
+      }
+      double best = 0;
+      StringBuilder line = new StringBuilder("  %-28s".formatted(fio.name()));
+      for (NbdContender contender : all) {
+        double median = Statistics.median(figures.get(contender.name));
+        line.append("  %s %s".formatted(contender.name, fio.show(median)));
+        if (contender != ours) {
+          best = Math.max(best, median);
+        }
+      }
+      double ratio = Statistics.median(figures.get(ours.name)) / best;
+      System.out.println(line + "  ratio %.2f".formatted(ratio));
+    }
+  }
+
+  private static void print(String what, SnapshotCost.Cost cost) {
+    System.out.printf("  %-28s  median %.2f ms, worst %.2f ms%n", what, cost.median(), cost.worst());
+  }
+
+  private static void fill(Path raw) throws IOException, InterruptedException, BenchException {
+    run(
+        "dd",
+        "if=/dev/urandom",
+        "of=" + raw,
+        "bs=1M",
+        "count=" + (DISK_BYTES >> 20),
+        "status=none");
+  }
+
+  private static void run(String... command) throws IOException, InterruptedException, BenchException {
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String output = new String(process.getInputStream().readAllBytes());
+    if (process.waitFor() != 0) {
+      throw new BenchException(String.join(" ", command) + " failed: " + output.strip());
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    }
+  }
+}
