@@ -18,6 +18,12 @@ final class PoolPicture {
     StringBuilder text = new StringBuilder();
     text.append(
         "pool %s, slabs of %s%n".formatted(status.name(), StorageCommand.size(status.slabBytes())));
+    text.append(
+        "volumes may come to take %s of %s%s%n"
+            .formatted(
+                StorageCommand.size(status.promisedBytes()),
+                StorageCommand.size(status.capacityBytes()),
+                status.promisedBytes() > status.capacityBytes() ? ": overcommitted" : ""));
     text.append("%ndisks%n".formatted());
     for (PoolStatus.DiskStatus disk : status.disks()) {
       text.append(

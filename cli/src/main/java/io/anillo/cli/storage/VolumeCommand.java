@@ -55,7 +55,8 @@ public final class VolumeCommand extends StorageCommand.Family {
     @Option(names = "--fail-when-full", description = "Errors instead of waiting for space.")
     boolean failWhenFull;
 
-    VolumeSpecification specification(String name, long bytes, Optional<char[]> secret) {
+    VolumeSpecification specification(String name, long bytes, Optional<char[]> secret)
+        throws IOException {
       VolumeSpecification specification =
           VolumeSpecification.of(name, bytes, Redundancy.parse(redundancy));
       if (compress) {

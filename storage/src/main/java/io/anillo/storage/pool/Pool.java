@@ -13,6 +13,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -33,9 +35,16 @@ public final class Pool implements AutoCloseable {
   private final Map<Integer, Set<ThinVolume>> open = new ConcurrentHashMap<>();
   private final UnlockedKeys keys = new UnlockedKeys();
   private final @Nullable Thread background;
+  private final Duration scrubInterval;
+  private final CountDownLatch closed = new CountDownLatch(1);
   private volatile boolean closing;
 
+  /** When the background scrubs next; of its thread alone. */
+  private long scrubAt;
+
   private Pool(PoolOpener.Opened opened, PoolOptions options) {
+    this.scrubInterval = options.scrubInterval();
+    this.scrubAt = System.nanoTime() + (opened.wantsScrub() ? 0 : scrubInterval.toNanos());
     this.state = opened.state();
     this.committer = opened.committer();
     this.maintenance = new PoolMaintenance(state, committer, structure);
@@ -73,16 +82,26 @@ public final class Pool implements AutoCloseable {
   private void tend() {
     while (!closing) {
       try {
-        Thread.sleep(1000);
+        // an interrupt would close the files of disks that are being read
+        if (closed.await(1, TimeUnit.SECONDS)) {
+          return;
+        }
         if (state.takeSpareWanted()) {
           maintenance.rebuildOntoSpares();
         }
         if (state.pending.size() > 0) {
           commit();
         }
+        if (System.nanoTime() - scrubAt >= 0) {
+          maintenance.scrub(true, () -> closing);
+          scrubAt = System.nanoTime() + scrubInterval.toNanos();
+        }
       } catch (InterruptedException ended) {
         return;
       } catch (IOException failure) {
+        if (closing) {
+          return;
+        }
         state.listener.event(
             new PoolEvent(Kind.DISK_FAILED, state.name, String.valueOf(failure.getMessage())));
       }
@@ -589,7 +608,7 @@ public final class Pool implements AutoCloseable {
 
   /** Checks every copy of every block and puts right what is wrong; writers go on meanwhile. */
   public PoolMaintenance.ScrubResult scrub() throws IOException {
-    return maintenance.scrub();
+    return maintenance.scrub(false, () -> false);
   }
 
   /** Adds an empty disk. */
@@ -619,7 +638,7 @@ public final class Pool implements AutoCloseable {
   }
 
   public PoolStatus status() throws IOException {
-    return PoolStatus.of(state);
+    return PoolStatus.of(state, maintenance.lastScrubMillis());
   }
 
   /** Commits, writes a checkpoint and closes the disks. */
@@ -630,7 +649,7 @@ public final class Pool implements AutoCloseable {
     }
     closing = true;
     if (background != null) {
-      background.interrupt();
+      closed.countDown();
       try {
         background.join();
       } catch (InterruptedException interrupted) {

@@ -9,7 +9,9 @@ import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,10 +20,14 @@ import org.jspecify.annotations.Nullable;
  * not given out again, so what the walk has seen stays where it was.
  */
 public final class PoolMaintenance {
+  private static final int SPARING_BLOCKS = 64;
+  private static final long MAX_REST_NANOS = 1_000_000_000;
+
   private final PoolState state;
   private final Committer committer;
   private final ReentrantLock structure;
   private final ReentrantLock running = new ReentrantLock();
+  private volatile long lastScrubMillis;
 
   PoolMaintenance(PoolState state, Committer committer, ReentrantLock structure) {
     this.state = state;
@@ -43,7 +49,13 @@ public final class PoolMaintenance {
     void block(long location, long check) throws IOException;
   }
 
-  private void walk(Visit visit) throws IOException {
+  /**
+   * Walks over everything.
+   *
+   * @param holdParts lets nothing be given out again while a part is looked at; whoever needs that
+   *     for the whole walk sees to it himself
+   */
+  private void walk(Visit visit, boolean holdParts) throws IOException {
     for (VolumeFamily family : List.copyOf(state.families.values())) {
       Set<Long> seen = new HashSet<>();
       List<Version> versions;
@@ -54,50 +66,77 @@ public final class PoolMaintenance {
         family.lock.readLock().unlock();
       }
       for (Version version : versions) {
-        walk(family, version, seen, visit);
+        walk(family, version, seen, visit, holdParts);
       }
     }
   }
 
-  private static void walk(VolumeFamily family, Version version, Set<Long> seen, Visit visit)
+  private void walk(
+      VolumeFamily family, Version version, Set<Long> seen, Visit visit, boolean holdParts)
       throws IOException {
     long ranges = 1;
     for (long range = 0; range < ranges; range++) {
-      LongList found = new LongList();
-      family.lock.writeLock().lock();
-      try {
-        ranges = VolumeFamily.ranges(version);
-        family.collect(version, range, seen, found);
-      } finally {
-        family.lock.writeLock().unlock();
+      if (holdParts) {
+        state.allocator.holdReleases(true);
       }
-      for (int i = 0; i < found.size(); i += 2) {
-        visit.block(found.array()[i], found.array()[i + 1]);
+      try {
+        LongList found = new LongList();
+        family.lock.writeLock().lock();
+        try {
+          ranges = VolumeFamily.ranges(version);
+          family.collect(version, range, seen, found);
+        } finally {
+          family.lock.writeLock().unlock();
+        }
+        for (int i = 0; i < found.size(); i += 2) {
+          visit.block(found.array()[i], found.array()[i + 1]);
+        }
+      } finally {
+        if (holdParts) {
+          state.allocator.holdReleases(false);
+        }
       }
     }
   }
 
-  ScrubResult scrub() throws IOException {
+  /** When the last scrub ended, in milliseconds since 1970; 0 if there was none. */
+  long lastScrubMillis() {
+    return lastScrubMillis;
+  }
+
+  /**
+   * Checks everything.
+   *
+   * @param sparing rests half of the time, so that others get at the disks
+   * @param stop whether to give up
+   */
+  ScrubResult scrub(boolean sparing, BooleanSupplier stop) throws IOException {
     running.lock();
     try {
       state.requireWorking();
-      state.allocator.holdReleases(true);
       long[] counts = new long[3];
-      try {
-        walk((location, check) -> {
-          counts[0]++;
-          BlockReader.Recovered recovered = state.reader.recover(location, check);
-          if (recovered == null) {
-            counts[2]++;
-            lost(location);
-          } else if (!recovered.clean()) {
-            counts[1] += state.reader.heal(location, recovered);
-          }
-        });
-        state.flushDisks(state.disks());
-      } finally {
-        state.allocator.holdReleases(false);
-      }
+      long[] began = {System.nanoTime()};
+      walk(
+          (location, check) -> {
+            counts[0]++;
+            BlockReader.Recovered recovered = state.reader.recover(location, check);
+            if (recovered == null) {
+              counts[2]++;
+              lost(location);
+            } else if (!recovered.clean()) {
+              counts[1] += state.reader.heal(location, recovered);
+            }
+            if (sparing && counts[0] % SPARING_BLOCKS == 0) {
+              if (stop.getAsBoolean()) {
+                throw new IOException("the pool is being closed during a scrub");
+              }
+              LockSupport.parkNanos(Math.min(MAX_REST_NANOS, System.nanoTime() - began[0]));
+              began[0] = System.nanoTime();
+            }
+          },
+          true);
+      state.flushDisks(state.disks());
+      lastScrubMillis = System.currentTimeMillis();
       return new ScrubResult(counts[0], counts[1], counts[2]);
     } finally {
       running.unlock();
@@ -262,7 +301,7 @@ public final class PoolMaintenance {
       state.writers.writeLock().unlock();
       // the catalog goes to both places as well
       committer.checkpoint();
-      walk(this::copyToTargets);
+      walk(this::copyToTargets, false);
       state.flushDisks(state.disks());
       done = true;
     } finally {

@@ -1,29 +1,42 @@
 package io.anillo.storage.pool;
 
+import java.time.Duration;
+
 /**
  * How a pool is run.
  *
  * @param slabBytes size of the pieces that disks are divided into, when a pool is made; 0 chooses
- * @param background whether threads of the pool commit every few seconds and rebuild onto spares
+ * @param background whether threads of the pool commit every second, rebuild onto spares and scrub
  * @param allowMissing opens the pool although disks are missing
+ * @param scrubInterval time from one scrub in the background to the next, counted while the pool is
+ *     open
  */
 public record PoolOptions(
-    long slabBytes, boolean background, boolean allowMissing, PoolListener listener) {
-  public static final PoolOptions DEFAULT = new PoolOptions(0, true, false, event -> {});
+    long slabBytes,
+    boolean background,
+    boolean allowMissing,
+    PoolListener listener,
+    Duration scrubInterval) {
+  public static final PoolOptions DEFAULT =
+      new PoolOptions(0, true, false, event -> {}, Duration.ofDays(7));
 
   public PoolOptions withListener(PoolListener newListener) {
-    return new PoolOptions(slabBytes, background, allowMissing, newListener);
+    return new PoolOptions(slabBytes, background, allowMissing, newListener, scrubInterval);
   }
 
   public PoolOptions withMissing() {
-    return new PoolOptions(slabBytes, background, true, listener);
+    return new PoolOptions(slabBytes, background, true, listener, scrubInterval);
   }
 
   public PoolOptions withSlabBytes(long bytes) {
-    return new PoolOptions(bytes, background, allowMissing, listener);
+    return new PoolOptions(bytes, background, allowMissing, listener, scrubInterval);
   }
 
   public PoolOptions withoutThreads() {
-    return new PoolOptions(slabBytes, false, allowMissing, listener);
+    return new PoolOptions(slabBytes, false, allowMissing, listener, scrubInterval);
+  }
+
+  public PoolOptions withScrubInterval(Duration interval) {
+    return new PoolOptions(slabBytes, background, allowMissing, listener, interval);
   }
 }

@@ -7,9 +7,31 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
 
-/** What a pool looks like: for pictures in the terminal and in the browser. */
+/**
+ * What a pool looks like: for pictures in the terminal and in the browser.
+ *
+ * @param lastScrubMillis when the last scrub since the pool was opened ended, 0 if there was none
+ */
 public record PoolStatus(
-    UUID uuid, String name, long slabBytes, List<DiskStatus> disks, List<VolumeStatus> volumes) {
+    UUID uuid,
+    String name,
+    long slabBytes,
+    long lastScrubMillis,
+    List<DiskStatus> disks,
+    List<VolumeStatus> volumes) {
+
+  /** What the disks that work have, before redundancy. */
+  public long capacityBytes() {
+    return disks.stream()
+        .filter(disk -> disk.state().equals("online"))
+        .mapToLong(DiskStatus::sizeBytes)
+        .sum();
+  }
+
+  /** What the volumes may come to take, with redundancy; more than there is when overcommitted. */
+  public long promisedBytes() {
+    return volumes.stream().mapToLong(VolumeStatus::promisedBytes).sum();
+  }
 
   /**
    * A disk.
@@ -31,6 +53,7 @@ public record PoolStatus(
   /**
    * A volume.
    *
+   * @param promisedBytes what it takes once it is written all over, with redundancy
    * @param storedBytes of its present, before redundancy
    * @param bytesPerDisk where they lie, with redundancy
    */
@@ -38,6 +61,7 @@ public record PoolStatus(
       String name,
       String redundancy,
       long sizeBytes,
+      long promisedBytes,
       long storedBytes,
       boolean compressed,
       boolean encrypted,
@@ -48,7 +72,7 @@ public record PoolStatus(
   /** A snapshot. */
   public record SnapshotStatus(String name, long sizeBytes, long createdMillis) {}
 
-  static PoolStatus of(PoolState state) throws IOException {
+  static PoolStatus of(PoolState state, long lastScrubMillis) throws IOException {
     Map<Integer, int[]> slabs = new TreeMap<>();
     Map<Integer, Long> used = new TreeMap<>();
     List<PoolDisk> poolDisks = state.disks();
@@ -96,7 +120,8 @@ public record PoolStatus(
     for (VolumeRecord record : records) {
       volumes.add(volume(state, record));
     }
-    return new PoolStatus(state.uuid, state.name, state.slabBytes, disks, volumes);
+    return new PoolStatus(
+        state.uuid, state.name, state.slabBytes, lastScrubMillis, disks, volumes);
   }
 
   private static VolumeStatus volume(PoolState state, VolumeRecord record) throws IOException {
@@ -130,6 +155,7 @@ public record PoolStatus(
           record.name(),
           record.redundancy().toString(),
           head.sizeBytes,
+          promised(record.redundancy(), head.sizeBytes),
           stored[0],
           record.compressed(),
           record.key().length > 0,
@@ -139,5 +165,13 @@ public record PoolStatus(
     } finally {
       family.lock.writeLock().unlock();
     }
+  }
+
+  private static long promised(Redundancy redundancy, long bytes) {
+    return switch (redundancy.kind()) {
+      case NONE, STRIPED -> bytes;
+      case MIRROR -> bytes * redundancy.width();
+      case PARITY -> bytes / redundancy.data() * redundancy.width();
+    };
   }
 }

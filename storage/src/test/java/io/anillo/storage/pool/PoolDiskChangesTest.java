@@ -202,7 +202,7 @@ class PoolDiskChangesTest {
   @Test
   void aSpareTakesThePlaceOfAFailedDisk() throws Exception {
     List<PowerCutDisk> disks = disks(2);
-    PoolOptions tended = new PoolOptions(128 << 10, true, false, events::add);
+    PoolOptions tended = PoolOptions.DEFAULT.withSlabBytes(128 << 10).withListener(events::add);
     try (Pool pool = Pool.create("test", List.<Disk>copyOf(disks), tended)) {
       pool.addDisk(disk("spare"), true);
       pool.createVolume(
@@ -221,6 +221,57 @@ class PoolDiskChangesTest {
 
   private boolean finished() {
     return events.stream().anyMatch(event -> event.kind() == PoolEvent.Kind.REBUILD_FINISHED);
+  }
+
+  @Test
+  void rotIsFoundAndHealedInTheBackground() throws Exception {
+    List<PowerCutDisk> disks = disks(2);
+    PoolOptions tended =
+        PoolOptions.DEFAULT
+            .withSlabBytes(128 << 10)
+            .withListener(events::add)
+            .withScrubInterval(Duration.ofSeconds(1));
+    try (Pool pool = Pool.create("test", List.<Disk>copyOf(disks), tended)) {
+      pool.createVolume(
+          VolumeSpecification.of("volume", (long) BLOCKS * BLOCK, Redundancy.mirror(2)));
+      ThinVolume volume = pool.openVolume("volume", Optional.empty());
+      volume.write(0, ByteBuffer.allocate(BLOCKS * BLOCK));
+      volume.flush();
+      disks.get(1).corrupt(DiskLabel.SLABS_OFFSET, 2 << 20, new Random(1));
+      for (int i = 0; i < 300 && pool.status().lastScrubMillis() == 0; i++) {
+        Thread.sleep(50);
+      }
+      assertThat(healed()).isGreaterThan(BLOCKS / 2);
+      assertThat(pool.scrub().healed()).isZero();
+    }
+  }
+
+  @Test
+  void aDiskThatComesBackIsBroughtUpToDate() throws Exception {
+    List<PowerCutDisk> disks = disks(2);
+    try (Pool pool = Pool.create("test", List.<Disk>copyOf(disks), options)) {
+      pool.createVolume(
+          VolumeSpecification.of("volume", (long) BLOCKS * BLOCK, Redundancy.mirror(2)));
+    }
+    try (Pool pool = Pool.open(List.<Disk>of(disks.get(1)), options.withMissing())) {
+      ThinVolume volume = pool.openVolume("volume", Optional.empty());
+      try (Load load = new Load(volume, 10)) {
+        Thread.sleep(100);
+      }
+    }
+    PoolOptions tended = PoolOptions.DEFAULT.withListener(events::add);
+    try (Pool pool = Pool.open(List.<Disk>copyOf(disks), tended)) {
+      for (int i = 0; i < 300 && pool.status().lastScrubMillis() == 0; i++) {
+        Thread.sleep(50);
+      }
+      assertThat(pool.status().lastScrubMillis()).isPositive();
+      assertThat(healed()).isPositive();
+      assertThat(pool.scrub().healed()).isZero();
+    }
+  }
+
+  private long healed() {
+    return events.stream().filter(event -> event.kind() == PoolEvent.Kind.HEALED).count();
   }
 
   @Test

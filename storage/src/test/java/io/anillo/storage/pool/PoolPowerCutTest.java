@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 class PoolPowerCutTest {
   private static final int BLOCKS = 150;
-  private static final int CUTS = Integer.getInteger("anillo.cuts", 60);
+  private static final int CUTS = Integer.getInteger("anillo.cuts", 40);
   private static final PoolOptions OPTIONS =
       PoolOptions.DEFAULT.withSlabBytes(64 << 10).withoutThreads();
 
@@ -40,7 +40,25 @@ class PoolPowerCutTest {
     }
   }
 
+  /** The same while disks are added, replaced and removed, and clones come and go. */
+  @ParameterizedTest
+  @ValueSource(strings = {"none", "mirror:2", "parity:2+1", "mirror:2 zstd secret"})
+  void changesOfDisksMayBeCutAnywhere(String kind) throws IOException {
+    long seed = Long.getLong("anillo.seed", System.nanoTime());
+    System.out.println("seed " + seed);
+    Random random = new Random(seed);
+    for (int i = 0; i < (kind.contains("secret") ? CUTS / 10 : CUTS); i++) {
+      Run run = new Run(kind.split(" ")[0], random, "cut " + i + " of seed " + seed);
+      run.maintenance = true;
+      run.packed = kind.contains("zstd");
+      run.run();
+    }
+  }
+
   private static final class Run {
+    private boolean maintenance;
+    private boolean packed;
+    private int nextDisk = 3;
     private final Random random;
     private final String what;
     private final Redundancy redundancy;
@@ -69,8 +87,12 @@ class PoolPowerCutTest {
         disks.add(new PowerCutDisk("disk" + i, 7 << 20, power));
       }
       try (Pool pool = Pool.create("test", List.<Disk>copyOf(disks), OPTIONS)) {
-        pool.createVolume(
-            VolumeSpecification.of("volume", (long) BLOCKS * blockBytes(), redundancy));
+        VolumeSpecification specification =
+            VolumeSpecification.of("volume", (long) BLOCKS * blockBytes(), redundancy);
+        if (packed) {
+          specification = specification.withCompression().withPassphrase("word".toCharArray());
+        }
+        pool.createVolume(specification);
       }
       int cuts = 1 + random.nextInt(3);
       for (int i = 0; i < cuts; i++) {
@@ -79,8 +101,55 @@ class PoolPowerCutTest {
       }
     }
 
+    private Optional<char[]> passphrase() {
+      return packed ? Optional.of("word".toCharArray()) : Optional.empty();
+    }
+
+    /** What a person would name to open the pool: every disk that says it belongs to it. */
+    private List<Disk> members() throws IOException {
+      List<Disk> members = new ArrayList<>();
+      for (PowerCutDisk disk : disks) {
+        if (Pool.poolOf(disk).isPresent()) {
+          members.add(disk);
+        }
+      }
+      return members;
+    }
+
+    private PowerCutDisk newDisk(Power power) {
+      PowerCutDisk disk = new PowerCutDisk("disk" + nextDisk++, 7 << 20, power);
+      disks.add(disk);
+      return disk;
+    }
+
+    private void changeDisks(Pool pool, Power power) throws IOException {
+      List<PoolStatus.DiskStatus> present = pool.status().disks();
+      String name = present.get(random.nextInt(present.size())).name();
+      switch (random.nextInt(5)) {
+        case 0 -> pool.replaceDisk(name, newDisk(power));
+        case 1 -> {
+          if (present.size() < 5) {
+            pool.addDisk(newDisk(power), false);
+          }
+        }
+        case 2 -> {
+          if (present.size() > 3) {
+            pool.removeDisk(name);
+          }
+        }
+        case 3 -> pool.rebalance();
+        default -> {
+          if (!snapshots.isEmpty()) {
+            String clone = "clone" + value++;
+            pool.cloneVolume("volume", snapshots.keySet().iterator().next(), clone);
+            pool.deleteVolume(clone);
+          }
+        }
+      }
+    }
+
     private int blockBytes() {
-      return redundancy.granule() * 4096;
+      return packed ? 64 << 10 : redundancy.granule() * 4096;
     }
 
     /** Works until the power fails. */
@@ -90,9 +159,12 @@ class PoolPowerCutTest {
         disk.restore(random, power);
       }
       try {
-        Pool pool = Pool.open(List.<Disk>copyOf(disks), OPTIONS);
-        ThinVolume volume = pool.openVolume("volume", Optional.empty());
+        Pool pool = Pool.open(members(), OPTIONS);
+        ThinVolume volume = pool.openVolume("volume", passphrase());
         while (true) {
+          if (maintenance && random.nextInt(20) == 0) {
+            changeDisks(pool, power);
+          }
           step(pool, volume);
         }
       } catch (IOException failure) {
@@ -163,8 +235,17 @@ class PoolPowerCutTest {
     }
 
     private void verify() throws IOException {
-      try (Pool pool = Pool.open(List.<Disk>copyOf(disks), OPTIONS)) {
-        ThinVolume volume = pool.openVolume("volume", Optional.empty());
+      try (Pool pool = Pool.open(members(), OPTIONS)) {
+        List<String> names =
+            pool.status().disks().stream().map(PoolStatus.DiskStatus::name).toList();
+        disks.removeIf(disk -> !names.contains(disk.name()));
+        assertThat(disks).as(what).hasSameSizeAs(names);
+        for (PoolStatus.VolumeStatus status : pool.status().volumes()) {
+          if (status.name().startsWith("clone")) {
+            pool.deleteVolume(status.name());
+          }
+        }
+        ThinVolume volume = pool.openVolume("volume", passphrase());
         for (int b = 0; b < BLOCKS; b++) {
           int found = read(volume, b);
           if (!allowed.get(b).contains(found)) {
@@ -175,7 +256,7 @@ class PoolPowerCutTest {
         }
         settle();
         for (Map.Entry<String, int[]> snapshot : snapshots.entrySet()) {
-          ThinVolume held = pool.openSnapshot("volume", snapshot.getKey(), Optional.empty());
+          ThinVolume held = pool.openSnapshot("volume", snapshot.getKey(), passphrase());
           for (int b = 0; b < BLOCKS; b++) {
             int found = read(held, b);
             if (found != snapshot.getValue()[b]) {

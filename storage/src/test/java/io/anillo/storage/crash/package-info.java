@@ -1,0 +1,4 @@
+@NullMarked
+package io.anillo.storage.crash;
+
+import org.jspecify.annotations.NullMarked;
