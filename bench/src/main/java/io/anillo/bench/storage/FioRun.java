@@ -60,8 +60,11 @@ record FioRun(String mode, int blockBytes, int depth) {
                 "--randrepeat=0",
                 "--norandommap",
                 "--output-format=json"));
-    Process process =
-        new ProcessBuilder(command).directory(socket.getParent().toFile()).start();
+    Path folder = socket.toAbsolutePath().getParent();
+    if (folder == null) {
+      throw new BenchException(socket + " is in no folder");
+    }
+    Process process = new ProcessBuilder(command).directory(folder.toFile()).start();
     String output = new String(process.getInputStream().readAllBytes());
     String errors = new String(process.getErrorStream().readAllBytes());
     if (process.waitFor() != 0) {

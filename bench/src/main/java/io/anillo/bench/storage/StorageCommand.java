@@ -6,9 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
@@ -27,6 +25,9 @@ public final class StorageCommand implements Callable<Integer> {
 
   @Option(names = "--seconds", description = "Length of a turn (default 2).")
   int seconds = 2;
+
+  @Option(names = "--warm-up", description = "Seconds before the first turn (default 6).")
+  int warmUpSeconds = 6;
 
   @Option(names = "--folder", description = "Where disks are made (default: a temporary folder).")
   Path parent = Path.of(System.getProperty("java.io.tmpdir"));
@@ -123,29 +124,30 @@ public final class StorageCommand implements Callable<Integer> {
     List<NbdContender> all = new ArrayList<>(peers);
     all.add(ours);
     for (FioRun fio : FioRun.ALL) {
-      Map<String, List<Double>> figures = new LinkedHashMap<>();
+      List<List<Double>> figures = new ArrayList<>();
       for (NbdContender contender : all) {
         // not counted: code is compiled, caches are filled
-        fio.measure(contender.socket, contender.export, DISK_BYTES, Math.max(2, seconds));
-        figures.put(contender.name, new ArrayList<>());
+        fio.measure(contender.socket, contender.export, DISK_BYTES, warmUpSeconds);
+        figures.add(new ArrayList<>());
       }
       for (int round = 0; round < rounds; round++) {
-        for (NbdContender contender : all) {
+        for (int i = 0; i < all.size(); i++) {
+          NbdContender contender = all.get(i);
           figures
-              .get(contender.name)
+              .get(i)
               .add(fio.measure(contender.socket, contender.export, DISK_BYTES, seconds));
         }
       }
       double best = 0;
       StringBuilder line = new StringBuilder("  %-28s".formatted(fio.name()));
-      for (NbdContender contender : all) {
-        double median = Statistics.median(figures.get(contender.name));
-        line.append("  %s %s".formatted(contender.name, fio.show(median)));
-        if (contender != ours) {
+      for (int i = 0; i < all.size(); i++) {
+        double median = Statistics.median(figures.get(i));
+        line.append("  %s %s".formatted(all.get(i).name, fio.show(median)));
+        if (all.get(i) != ours) {
           best = Math.max(best, median);
         }
       }
-      double ratio = Statistics.median(figures.get(ours.name)) / best;
+      double ratio = Statistics.median(figures.getLast()) / best;
       System.out.println(line + "  ratio %.2f".formatted(ratio));
     }
   }

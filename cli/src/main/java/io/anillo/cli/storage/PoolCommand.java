@@ -1,5 +1,6 @@
 package io.anillo.cli.storage;
 
+import io.anillo.cli.JsonText;
 import io.anillo.storage.disk.Disk;
 import io.anillo.storage.disk.FileDisk;
 import io.anillo.storage.pool.Pool;
@@ -81,9 +82,16 @@ public final class PoolCommand extends StorageCommand.Family {
       description = "Shows the disks and volumes of a pool, and where the data lies.",
       mixinStandardHelpOptions = true)
   static final class Status extends StorageCommand.OnPool {
+    @Option(names = "--json", description = "As the data of the picture, for programs.")
+    boolean json;
+
     @Override
     int run(Pool pool) throws IOException {
       PoolStatus status = pool.status();
+      if (json) {
+        out().print(JsonText.of(RecordTree.of(status)));
+        return 0;
+      }
       out().print(PoolPicture.of(status, 60));
       return 0;
     }

@@ -1,6 +1,7 @@
 package io.anillo.storage.nbd;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.anillo.storage.block.BlockDevice;
 import io.anillo.storage.block.RawImage;
@@ -18,6 +19,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
@@ -188,6 +190,16 @@ class NbdServerPeersTest {
       Path back = folder.resolve("back");
       Peer.succeed("nbdcopy", uri, back);
       assertThat(Files.mismatch(source, back)).isEqualTo(-1);
+      // and with our own client, which wants to see the right certificate
+      try (NbdClient client = NbdClient.connect(NbdAddress.parse(uri), Duration.ZERO)) {
+        ByteBuffer bytes = ByteBuffer.allocate(contents.length);
+        client.read(0, bytes);
+        assertThat(bytes.array()).isEqualTo(contents);
+      }
+      String byNumber = uri.replace("localhost", "127.0.0.1");
+      assertThatThrownBy(() -> NbdClient.connect(NbdAddress.parse(byNumber), Duration.ZERO))
+          .as("the certificate is localhost's")
+          .isInstanceOf(IOException.class);
     }
   }
 

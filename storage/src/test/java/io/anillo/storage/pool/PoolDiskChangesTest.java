@@ -224,6 +224,44 @@ class PoolDiskChangesTest {
   }
 
   @Test
+  void limitsHoldAndMayChangeWhileRequestsWait() throws Exception {
+    try (Pool pool = Pool.create("test", List.<Disk>copyOf(disks(1)), options)) {
+      VolumeLimits slow = new VolumeLimits(0, 1 << 20);
+      pool.createVolume(
+          VolumeSpecification.of("volume", 4 << 20, Redundancy.NONE).withLimits(slow));
+      ThinVolume volume = pool.openVolume("volume", Optional.empty());
+      long start = System.nanoTime();
+      for (int i = 0; i < 8; i++) {
+        volume.write(0, ByteBuffer.allocate(128 << 10));
+      }
+      // 1 MiB at 1 MiB a second, the first request and a tenth of a second free
+      assertThat(Duration.ofNanos(System.nanoTime() - start)).isGreaterThan(Duration.ofMillis(600));
+      Thread writer =
+          Thread.ofPlatform()
+              .start(() -> {
+                try {
+                  for (int i = 0; i < 480; i++) {
+                    volume.write(0, ByteBuffer.allocate(128 << 10));
+                  }
+                } catch (IOException failure) {
+                  throw new java.io.UncheckedIOException(failure);
+                }
+              });
+      Thread.sleep(300);
+      assertThat(writer.isAlive()).as("a minute's worth of writes").isTrue();
+      pool.setLimits("volume", VolumeLimits.NONE);
+      writer.join(Duration.ofSeconds(20));
+      assertThat(writer.isAlive()).isFalse();
+      pool.setLimits("volume", new VolumeLimits(20, 0));
+      start = System.nanoTime();
+      for (int i = 0; i < 20; i++) {
+        volume.read(0, ByteBuffer.allocate(512));
+      }
+      assertThat(Duration.ofNanos(System.nanoTime() - start)).isGreaterThan(Duration.ofMillis(600));
+    }
+  }
+
+  @Test
   void rotIsFoundAndHealedInTheBackground() throws Exception {
     List<PowerCutDisk> disks = disks(2);
     PoolOptions tended =

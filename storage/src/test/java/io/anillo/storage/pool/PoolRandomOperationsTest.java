@@ -24,6 +24,8 @@ class PoolRandomOperationsTest {
   private static final PoolOptions OPTIONS =
       PoolOptions.DEFAULT.withSlabBytes(256 << 10).withoutThreads();
 
+  private static final int ROUNDS = Integer.getInteger("anillo.operations", 300) / 25;
+
   private final Map<String, byte[]> volumes = new HashMap<>();
   private final Map<String, Map<String, byte[]>> snapshots = new HashMap<>();
 
@@ -64,7 +66,7 @@ class PoolRandomOperationsTest {
     pool.createVolume(specification);
     volumes.put("first", new byte[SIZE]);
     snapshots.put("first", new HashMap<>());
-    for (int round = 0; round < 12; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
       String name = pick(random, volumes);
       byte[] model = volumes.getOrDefault(name, new byte[0]);
       ThinVolume volume = pool.openVolume(name, passphrase);

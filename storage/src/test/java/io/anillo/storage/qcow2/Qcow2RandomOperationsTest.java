@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Random operations on images of all layouts, against an array in memory and QEMU's tools. */
 class Qcow2RandomOperationsTest {
-  private static final int OPERATIONS = 250;
+  private static final int OPERATIONS = Integer.getInteger("anillo.operations", 250);
 
   @TempDir Path folder;
 
