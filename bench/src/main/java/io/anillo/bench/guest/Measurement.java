@@ -70,10 +70,10 @@ final class Measurement {
   }
 
   private void compareProcessors() throws BenchException {
-    List<Contender> all = List.copyOf(runs.keySet());
-    String ours = runs.get(all.getFirst()).getFirst().flags();
-    for (Contender contender : all) {
-      String theirs = runs.get(contender).getFirst().flags();
+    String ours = runs.values().iterator().next().getFirst().flags();
+    for (Map.Entry<Contender, List<GuestRun>> entry : runs.entrySet()) {
+      Contender contender = entry.getKey();
+      String theirs = entry.getValue().getFirst().flags();
       Set<String> decisive = ProcessorFeatures.decisiveDifferences(ours, theirs);
       if (!decisive.isEmpty()) {
         throw new BenchException(

@@ -42,8 +42,16 @@ final class NbdContender implements AutoCloseable {
         socket,
         "",
         List.of(
-            "qemu-nbd", "-t", "-e", "8", "-f", format, "--discard=unmap", "-k",
-            socket.toString(), image.toString()),
+            "qemu-nbd",
+            "-t",
+            "-e",
+            "8",
+            "-f",
+            format,
+            "--discard=unmap",
+            "-k",
+            socket.toString(),
+            image.toString()),
         folder.resolve("qemu.log"));
   }
 

@@ -113,7 +113,8 @@ public final class StorageCommand implements Callable<Integer> {
     try (NbdContender ours =
             NbdContender.anillo(folder, "anillo thin", "volume", true, "", List.of(disk));
         NbdContender plain =
-            NbdContender.anillo(folder, "anillo raw file", "disk.raw", false, "raw", List.of(raw))) {
+            NbdContender.anillo(
+                folder, "anillo raw file", "disk.raw", false, "raw", List.of(raw))) {
       compare(ours, List.of(plain));
     }
     Files.delete(disk);
@@ -133,9 +134,7 @@ public final class StorageCommand implements Callable<Integer> {
       for (int round = 0; round < rounds; round++) {
         for (int i = 0; i < all.size(); i++) {
           NbdContender contender = all.get(i);
-          figures
-              .get(i)
-              .add(fio.measure(contender.socket, contender.export, DISK_BYTES, seconds));
+          figures.get(i).add(fio.measure(contender.socket, contender.export, DISK_BYTES, seconds));
         }
       }
       double best = 0;
@@ -153,7 +152,8 @@ public final class StorageCommand implements Callable<Integer> {
   }
 
   private static void print(String what, SnapshotCost.Cost cost) {
-    System.out.printf("  %-28s  median %.2f ms, worst %.2f ms%n", what, cost.median(), cost.worst());
+    System.out.printf(
+        "  %-28s  median %.2f ms, worst %.2f ms%n", what, cost.median(), cost.worst());
   }
 
   private static void fill(Path raw) throws IOException, InterruptedException, BenchException {
@@ -166,7 +166,8 @@ public final class StorageCommand implements Callable<Integer> {
         "status=none");
   }
 
-  private static void run(String... command) throws IOException, InterruptedException, BenchException {
+  private static void run(String... command)
+      throws IOException, InterruptedException, BenchException {
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String output = new String(process.getInputStream().readAllBytes());
     if (process.waitFor() != 0) {

@@ -29,8 +29,9 @@ import java.util.concurrent.ConcurrentHashMap;
  * socket, named by the pool's UUID, in a folder that only its user may enter.
  *
  * <p>A request is a number of words and those words: the asker's folder, the family ({@code pool},
- * {@code volume}) and its arguments, and behind them what the command reads. The answer is a row of parts, each a kind (1 output, 2 errors,
- * 3 end) and a length in 4 bytes; the end holds the exit status.
+ * {@code volume}) and its arguments, and behind them what the command reads. The answer is a row of
+ * parts, each a kind (1 output, 2 errors, 3 end) and a length in 4 bytes; the end holds the exit
+ * status.
  */
 final class PoolControl implements AutoCloseable {
   private static final int MAX_WORDS = 1024;

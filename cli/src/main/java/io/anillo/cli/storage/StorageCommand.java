@@ -135,8 +135,8 @@ abstract class StorageCommand implements Callable<Integer> {
     private InputStream input = System.in;
 
     /** Reads a command that another process wants to have carried out. */
-    static OnPool parse(
-        String[] words, Path folder, InputStream input, PrintStream output) throws IOException {
+    static OnPool parse(String[] words, Path folder, InputStream input, PrintStream output)
+        throws IOException {
       CommandLine family =
           switch (words[0]) {
             case "pool" -> new CommandLine(new PoolCommand());

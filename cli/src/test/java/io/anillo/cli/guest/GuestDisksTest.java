@@ -4,12 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.anillo.cli.MachineDisksOpener;
 import io.anillo.storage.block.BlockDevice;
+import io.anillo.storage.block.RawImage;
 import io.anillo.storage.disk.FileDisk;
 import io.anillo.storage.image.Images;
 import io.anillo.storage.nbd.NbdExport;
 import io.anillo.storage.nbd.NbdExports;
 import io.anillo.storage.nbd.NbdServer;
-import io.anillo.storage.block.RawImage;
 import io.anillo.storage.pool.Pool;
 import io.anillo.storage.pool.PoolOptions;
 import io.anillo.storage.pool.Redundancy;
@@ -54,8 +54,7 @@ class GuestDisksTest {
         NbdServer server =
             NbdServer.start(UnixDomainSocketAddress.of(socket), exports, Optional.empty())) {
       exports.put(new NbdExport("disk", "", raw, false));
-      List<BlockBackend> disks =
-          MachineDisksOpener.open(List.of(image.toString(), export, volume));
+      List<BlockBackend> disks = MachineDisksOpener.open(List.of(image.toString(), export, volume));
       try (LinuxGuest guest = LinuxGuest.boot(config -> config.withDisks(disks))) {
         guest.console.expectShell();
         for (String disk : List.of("vda", "vdb", "vdc")) {

@@ -310,8 +310,7 @@ public final class Pool implements AutoCloseable {
     snapshot(volumeName, snapshotName, System.currentTimeMillis());
   }
 
-  void snapshot(String volumeName, String snapshotName, long createdMillis)
-      throws IOException {
+  void snapshot(String volumeName, String snapshotName, long createdMillis) throws IOException {
     PoolNames.requireValid(snapshotName);
     structure.lock();
     try {
@@ -334,7 +333,8 @@ public final class Pool implements AutoCloseable {
               out.writeInt(newHead);
               out.writeLong(createdMillis);
             });
-        Version head = Snapshots.freeze(state, family, volume, snapshotName, newHead, createdMillis);
+        Version head =
+            Snapshots.freeze(state, family, volume, snapshotName, newHead, createdMillis);
         for (ThinVolume handle : handles(volume)) {
           if (!handle.readOnly()) {
             handle.moveTo(head);

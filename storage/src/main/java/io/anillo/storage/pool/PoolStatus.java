@@ -120,8 +120,7 @@ public record PoolStatus(
     for (VolumeRecord record : records) {
       volumes.add(volume(state, record));
     }
-    return new PoolStatus(
-        state.uuid, state.name, state.slabBytes, lastScrubMillis, disks, volumes);
+    return new PoolStatus(state.uuid, state.name, state.slabBytes, lastScrubMillis, disks, volumes);
   }
 
   private static VolumeStatus volume(PoolState state, VolumeRecord record) throws IOException {

@@ -29,7 +29,8 @@ final class Replication {
       throws IOException {
     // open snapshots cannot be deleted meanwhile
     try (ThinVolume contents = pool.openSnapshot(volumeName, toSnapshot, passphrase);
-        ThinVolume base = pool.openSnapshot(volumeName, fromSnapshot.orElse(toSnapshot), passphrase)) {
+        ThinVolume base =
+            pool.openSnapshot(volumeName, fromSnapshot.orElse(toSnapshot), passphrase)) {
       Optional<VolumeSender.Origin> from =
           fromSnapshot.isPresent()
               ? Optional.of(origin(volumeName, fromSnapshot.get()))
@@ -75,8 +76,7 @@ final class Replication {
     }
   }
 
-  private void prepare(String name, VolumeSender.Origin from, boolean rollBack)
-      throws IOException {
+  private void prepare(String name, VolumeSender.Origin from, boolean rollBack) throws IOException {
     Optional<Version> present = state.snapshot(state.volume(name), from.name());
     if (present.isEmpty() || present.get().createdMillis != from.createdMillis()) {
       throw new IOException(

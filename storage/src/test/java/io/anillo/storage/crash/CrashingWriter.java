@@ -43,9 +43,7 @@ public final class CrashingWriter {
     }
     Pool pool = Pool.open(disks, PoolOptions.DEFAULT);
     write(
-        pool.openVolume("volume", Optional.empty()),
-        random,
-        name -> pool.snapshot("volume", name));
+        pool.openVolume("volume", Optional.empty()), random, name -> pool.snapshot("volume", name));
   }
 
   private interface Snapshots {

@@ -162,8 +162,7 @@ class KilledProcessTest {
           verify(volume, what);
         }
         for (Map.Entry<String, int[]> snapshot : snapshots.entrySet()) {
-          try (ThinVolume held =
-              pool.openSnapshot("volume", snapshot.getKey(), Optional.empty())) {
+          try (ThinVolume held = pool.openSnapshot("volume", snapshot.getKey(), Optional.empty())) {
             for (int b = 0; b < BLOCKS; b++) {
               assertThat(read(held, b, what)).as(what).isEqualTo(snapshot.getValue()[b]);
             }
@@ -192,8 +191,7 @@ class KilledProcessTest {
         assertThat(Qcow2Check.run(disk, Qcow2Check.Repair.NOTHING).corruptions()).as(what).isZero();
       }
       for (Map.Entry<String, int[]> snapshot : snapshots.entrySet()) {
-        Images.Options held =
-            Images.Options.READ_ONLY.atSnapshot(Optional.of(snapshot.getKey()));
+        Images.Options held = Images.Options.READ_ONLY.atSnapshot(Optional.of(snapshot.getKey()));
         try (BlockDevice device = Images.open(image, held)) {
           for (int b = 0; b < BLOCKS; b++) {
             assertThat(read(device, b, what)).as(what).isEqualTo(snapshot.getValue()[b]);

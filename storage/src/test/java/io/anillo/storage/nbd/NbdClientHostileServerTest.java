@@ -43,12 +43,9 @@ class NbdClientHostileServerTest {
         // closed with its one conversation, so that trying again is refused at once
         ServerSocket middle = new ServerSocket(0, 8, InetAddress.getLoopbackAddress());
         Thread relay =
-            Thread.ofPlatform()
-                .daemon()
-                .start(() -> relay(middle, server, new Random(ofRound)));
+            Thread.ofPlatform().daemon().start(() -> relay(middle, server, new Random(ofRound)));
         String what = "round " + i + " of seed " + seed;
-        NbdAddress address =
-            NbdAddress.parse("nbd://127.0.0.1:" + middle.getLocalPort() + "/disk");
+        NbdAddress address = NbdAddress.parse("nbd://127.0.0.1:" + middle.getLocalPort() + "/disk");
         boolean[] refused = new boolean[1];
         Assertions.assertTimeoutPreemptively(
             Duration.ofSeconds(20), () -> refused[0] = use(address, new Random(ofRound)), what);
@@ -107,8 +104,7 @@ class NbdClientHostileServerTest {
     }
   }
 
-  private static void damage(InputStream from, OutputStream to, Random random)
-      throws IOException {
+  private static void damage(InputStream from, OutputStream to, Random random) throws IOException {
     int next = random.nextInt(random.nextBoolean() ? 300 : 60_000);
     int left = next + 200_000;
     int damages = 1 + random.nextInt(3);

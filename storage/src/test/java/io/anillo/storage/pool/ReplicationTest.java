@@ -77,8 +77,7 @@ class ReplicationTest {
 
   private byte[] sent(String from, String to) throws IOException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    here.send(
-        "disk", Optional.of(from).filter(name -> !name.isEmpty()), to, Optional.empty(), out);
+    here.send("disk", Optional.of(from).filter(name -> !name.isEmpty()), to, Optional.empty(), out);
     return out.toByteArray();
   }
 
