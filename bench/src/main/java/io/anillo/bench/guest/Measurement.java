@@ -70,7 +70,8 @@ final class Measurement {
   }
 
   private void compareProcessors() throws BenchException {
-    String ours = runs.values().iterator().next().getFirst().flags();
+    Contender first = runs.keySet().iterator().next();
+    String ours = runs(first).getFirst().flags();
     for (Map.Entry<Contender, List<GuestRun>> entry : runs.entrySet()) {
       Contender contender = entry.getKey();
       String theirs = entry.getValue().getFirst().flags();
@@ -87,7 +88,7 @@ final class Measurement {
       if (!difference.isEmpty()) {
         System.out.printf(
             "Processor flags of %s, against %s: %s%n",
-            contender.name(), all.getFirst().name(), difference);
+            contender.name(), first.name(), difference);
       }
     }
   }
