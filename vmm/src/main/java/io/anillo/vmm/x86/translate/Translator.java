@@ -1,5 +1,6 @@
 package io.anillo.vmm.x86.translate;
 
+import io.anillo.vmm.host.CompilerThreads;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.interpret.CodeCache;
 import io.anillo.vmm.x86.interpret.CodeHints;
@@ -154,6 +155,7 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   private void work() {
+    CompilerThreads.yieldToOthers();
     try {
       while (!closed) {
         Work work =
