@@ -65,10 +65,21 @@ final class RegisterMask {
     Operand to = instruction.operand(0);
     boolean whole = to.isGeneral() && to.sizeBytes() >= 4;
     return switch (instruction.operation()) {
-      case MOV, MOVZX, MOVSX, MOVSXD, LEA, POP, IMUL3, POPCNT, PMOVMSKB, CVTTSD2SI, CVTTSS2SI ->
+      case MOV,
+          MOVZX,
+          MOVSX,
+          MOVSXD,
+          LEA,
+          POP,
+          IMUL3,
+          POPCNT,
+          PMOVMSKB,
+          MOVMSKPD,
+          CVTTSD2SI,
+          CVTTSS2SI ->
           whole;
       case MOVD, MOVQ -> whole || to.kind() == Operand.Kind.XMM;
-      case MOVAPS, MOVAPD, MOVDQA, MOVUPS, MOVUPD, MOVDQU, LDDQU, MOVNTDQA, PSHUFD ->
+      case MOVAPS, MOVAPD, MOVDQA, MOVUPS, MOVUPD, MOVDQU, LDDQU, MOVNTDQA, PSHUFD, PSHUFLW, PSHUFHW ->
           to.kind() == Operand.Kind.XMM;
       case MOVSD_SSE, MOVSS -> to.kind() == Operand.Kind.XMM && instruction.operand(1).isMemory();
       default -> false;

@@ -25,6 +25,7 @@ final class SimdEmitter {
   static boolean emit(Frame frame, Instruction instruction) {
     return knows(instruction)
         && (VectorMoveEmitter.emit(frame, instruction)
+            || ShuffleEmitter.emit(frame, instruction)
             || VectorEmitter.emit(frame, instruction)
             || DoubleEmitter.emit(frame, instruction)
             || ScalarEmitter.emit(frame, instruction));

@@ -111,7 +111,7 @@ final class VectorEmitter {
   }
 
   /** Brings the second operand into longs[2] (low) and longs[3] (high). */
-  private static void fetchSource(Frame frame, Instruction instruction) {
+  static void fetchSource(Frame frame, Instruction instruction) {
     CodeBuilder code = frame.code;
     Operand from = instruction.operand(1);
     if (from.isMemory()) {
