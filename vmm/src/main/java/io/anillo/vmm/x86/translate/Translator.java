@@ -7,12 +7,10 @@ import io.anillo.vmm.x86.interpret.CodeHints;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import io.anillo.vmm.x86.interpret.HotCode;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.WeakHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -35,10 +33,7 @@ public final class Translator implements HotCode, AutoCloseable {
   private static final int REQUESTED_METHOD_LIMIT = 14_000;
 
   /** Guest instructions after which the optimizing compiler is asked. */
-  private static final long VERY_HOT = Long.getLong("anillo.veryhot", 30_000_000);
-
-  /** Guest instructions for which a region is profiled, about. */
-  private static final long PROFILED_INSTRUCTIONS = Long.getLong("anillo.profiled", 200_000);
+  private static final long VERY_HOT = Long.getLong("anillo.veryhot", 10_000_000);
 
   private static final long WARM_UP_PAUSE_MICROS = 300;
 
@@ -59,12 +54,12 @@ public final class Translator implements HotCode, AutoCloseable {
 
   private final List<Pending> pending = new ArrayList<>();
   private final List<Pending> refused = new ArrayList<>();
+  private final List<Promotion> promoted = new ArrayList<>();
 
   /** When blocks became part of a region, by guest-physical address. */
   private final Map<Long, Long> covered = new HashMap<>();
 
   private final Map<CompiledCode, Translation> translations = new WeakHashMap<>();
-  private final Set<CompiledCode> profiled = Collections.newSetFromMap(new WeakHashMap<>());
   private final Thread thread;
   private final boolean immediate;
   private volatile boolean closed;
@@ -80,7 +75,7 @@ public final class Translator implements HotCode, AutoCloseable {
 
   private record Request(Site site, CodeHints hints) implements Work {}
 
-  private record Promotion(CompiledCode code) implements Work {}
+  private record VeryHot(CompiledCode code) implements Work {}
 
   private record Made(Translation translation, Snapshot snapshot, long[] chunks, int instructions) {
     boolean install() {
@@ -142,7 +137,7 @@ public final class Translator implements HotCode, AutoCloseable {
 
   @Override
   public void veryHot(CompiledCode code) {
-    queue.add(new Promotion(code));
+    queue.add(new VeryHot(code));
   }
 
   /** What stopped translation, if anything did: a fault of the monitor. */
@@ -159,7 +154,7 @@ public final class Translator implements HotCode, AutoCloseable {
     try {
       while (!closed) {
         Work work =
-            pending.isEmpty() && waiting.isEmpty()
+            pending.isEmpty() && waiting.isEmpty() && promoted.isEmpty()
                 ? queue.take()
                 : pending.size() < PENDING_LIMIT && !waiting.isEmpty()
                     ? queue.poll()
@@ -167,12 +162,13 @@ public final class Translator implements HotCode, AutoCloseable {
         while (work != null) {
           switch (work) {
             case Request request -> waiting.add(request);
-            case Promotion promotion -> promote(promotion.code);
+            case VeryHot veryHot -> promote(veryHot.code);
           }
           work = queue.poll();
         }
         pending.removeIf(this::advance);
         retryRefused();
+        promoted.removeIf(Promotion::advance);
         if (pending.size() < PENDING_LIMIT && !waiting.isEmpty()) {
           translate(hottest());
         }
@@ -269,16 +265,8 @@ public final class Translator implements HotCode, AutoCloseable {
     if (!code.valid || translation == null || compilers.isEmpty()) {
       return;
     }
-    if (profiled.add(code)) {
-      // The optimizing compiler wants to know which ways are taken, or it takes each for likely.
-      compilers.get().request(translation.method(), HotSpotCompilers.PROFILING);
-      code.promoteAt(code.retired() + PROFILED_INSTRUCTIONS);
-    } else if (compilers.get().level(translation.method()) == HotSpotCompilers.PROFILING) {
-      compilers.get().request(translation.method(), HotSpotCompilers.OPTIMIZING);
-      promotions++;
-    } else {
-      code.promoteAt(code.retired() + PROFILED_INSTRUCTIONS);
-    }
+    promoted.add(new Promotion(compilers.get(), translation));
+    promotions++;
   }
 
   /**
