@@ -8,7 +8,9 @@ import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
 import java.lang.classfile.TypeKind;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The generated method of one region while it is written: its JVM locals, and the ways out of it.
@@ -85,6 +87,7 @@ final class Frame {
           && knowledge.equals(other.knowledge);
     }
 
+    /** What the common way out takes apart. */
     long info() {
       return (long) delta << 32 | (long) done << 8 | outcome;
     }
@@ -164,15 +167,25 @@ final class Frame {
     code.lstore(local);
   }
 
+  /** What a way out stores, and the kind of the flags there. */
+  private record Stored(long changed, int flagKind) {}
+
   /** Writes the exits and the common way out. */
   void leave() {
+    // Exits that store the same share the code that does it.
+    Map<Stored, Label> stores = new LinkedHashMap<>();
     for (Exit exit : exits) {
       code.labelBinding(exit.label);
-      flags.know(exit.knowledge);
-      registers.storeAll(exit.changed);
       code.loadConstant(exit.info()).lstore(exitInfo);
-      code.goto_(tail);
+      Stored stored = new Stored(exit.changed, exit.knowledge.kind());
+      code.goto_(stores.computeIfAbsent(stored, key -> code.newLabel()));
     }
+    stores.forEach((stored, label) -> {
+      code.labelBinding(label);
+      flags.know(new FlagEmitter.Knowledge(stored.flagKind, Fusion.NONE));
+      registers.storeAll(stored.changed);
+      code.goto_(tail);
+    });
     code.labelBinding(tail);
     registers.pushState();
     code.lload(ripBase).lload(exitInfo).bipush(32).lshr().ladd();
