@@ -87,8 +87,7 @@ final class Measurement {
       String difference = ProcessorFeatures.difference(ours, theirs);
       if (!difference.isEmpty()) {
         System.out.printf(
-            "Processor flags of %s, against %s: %s%n",
-            contender.name(), first.name(), difference);
+            "Processor flags of %s, against %s: %s%n", contender.name(), first.name(), difference);
       }
     }
   }

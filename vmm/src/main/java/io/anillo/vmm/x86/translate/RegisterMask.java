@@ -79,7 +79,17 @@ final class RegisterMask {
           CVTTSS2SI ->
           whole;
       case MOVD, MOVQ -> whole || to.kind() == Operand.Kind.XMM;
-      case MOVAPS, MOVAPD, MOVDQA, MOVUPS, MOVUPD, MOVDQU, LDDQU, MOVNTDQA, PSHUFD, PSHUFLW, PSHUFHW ->
+      case MOVAPS,
+          MOVAPD,
+          MOVDQA,
+          MOVUPS,
+          MOVUPD,
+          MOVDQU,
+          LDDQU,
+          MOVNTDQA,
+          PSHUFD,
+          PSHUFLW,
+          PSHUFHW ->
           to.kind() == Operand.Kind.XMM;
       case MOVSD_SSE, MOVSS -> to.kind() == Operand.Kind.XMM && instruction.operand(1).isMemory();
       default -> false;

@@ -203,8 +203,7 @@ final class ShuffleEmitter {
     code.lstore(frame.longs[5]);
     for (int half = 0; half < 2; half++) {
       code.lload(frame.longs[4]).lload(frame.longs[5]).lload(frame.longs[2 + half]);
-      code.invokestatic(
-          SHUFFLES, "shuffleBytes", Names.type(Names.J, Names.J, Names.J, Names.J));
+      code.invokestatic(SHUFFLES, "shuffleBytes", Names.type(Names.J, Names.J, Names.J, Names.J));
       frame.popXmm(to, half == 1);
     }
   }
