@@ -124,7 +124,8 @@ final class ServerSession {
   }
 
   private void observe(long nanos) {
-    averageNanos += (nanos - averageNanos) >> 4;
+    // bounded: a single request that the host held up says little about the device
+    averageNanos += (Math.min(nanos, 4 * SLOW_NANOS) - averageNanos) >> 5;
   }
 
   /** A piece of work that replies. */
