@@ -35,11 +35,16 @@ record MachinePlan(
   enum Engine {
     AUTO,
     INTERPRET,
-    TRANSLATE;
+    TRANSLATE,
+    /** Everything is translated before it runs, for tests. */
+    TRANSLATE_EVERYTHING;
 
+    /** As on the command line. */
     @Override
     public String toString() {
-      return name().toLowerCase(java.util.Locale.ROOT);
+      return this == TRANSLATE_EVERYTHING
+          ? "translate,threshold=0"
+          : name().toLowerCase(java.util.Locale.ROOT);
     }
   }
 

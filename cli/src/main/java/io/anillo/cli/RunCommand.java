@@ -93,6 +93,7 @@ final class RunCommand implements Callable<Integer> {
   @Option(
       names = "--engine",
       paramLabel = "ENGINE",
+      converter = EngineConverter.class,
       description = "How guest code is carried out: ${COMPLETION-CANDIDATES} (default auto).")
   private Engine engine = Engine.AUTO;
 
@@ -361,7 +362,21 @@ final class RunCommand implements Callable<Integer> {
     consoles.clear();
   }
 
-  /** Converters are found by class. */
+  /** Converters are found by class; this one knows engines by what the command line calls them. */
+  static final class EngineConverter implements picocli.CommandLine.ITypeConverter<Engine> {
+    @Override
+    public Engine convert(String text) {
+      for (Engine each : Engine.values()) {
+        if (each.toString().equals(text)) {
+          return each;
+        }
+      }
+      throw new picocli.CommandLine.TypeConversionException(
+          "'" + text + "' is none of " + List.of(Engine.values()));
+    }
+  }
+
+  /** As above. */
   static final class DiskConverter implements picocli.CommandLine.ITypeConverter<DiskOption> {
     @Override
     public DiskOption convert(String text) {

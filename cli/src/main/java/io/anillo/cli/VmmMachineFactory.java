@@ -84,8 +84,9 @@ final class VmmMachineFactory implements GuestMachine.Factory {
           plan.cpus(),
           plan.memoryBytes(),
           switch (plan.engine()) {
-            case AUTO, INTERPRET -> MachineConfig.Engine.INTERPRET;
-            case TRANSLATE -> MachineConfig.Engine.TRANSLATE;
+            case INTERPRET -> MachineConfig.Engine.INTERPRET;
+            case AUTO, TRANSLATE -> MachineConfig.Engine.TRANSLATE;
+            case TRANSLATE_EVERYTHING -> MachineConfig.Engine.TRANSLATE_EVERYTHING;
           },
           kernel,
           initialRamDisk,

@@ -63,6 +63,7 @@ public final class Machine implements AutoCloseable {
         switch (config.engine()) {
           case INTERPRET -> null;
           case TRANSLATE -> Translator.background(memory, codeCache, config.cpus());
+          case TRANSLATE_EVERYTHING -> Translator.immediate(memory, codeCache, config.cpus());
         };
     CpuModel model = CpuModel.anilloV2(config.cpus());
     List<LongSupplier> tscOffsets = new ArrayList<>();
@@ -88,7 +89,7 @@ public final class Machine implements AutoCloseable {
       cpu.connect(board.busOf(i, activity), board.interruptsOf(i));
       cpu.setExclusiveSection(executor.exclusiveSection()::run);
       if (translator != null) {
-        cpu.setHotCode(translator, Translator.HOT_RUNS);
+        cpu.setHotCode(translator, translator.threshold());
       }
       threads.add(new ProcessorThread(this, cpu, executor, activity));
     }

@@ -48,7 +48,9 @@ public record MachineConfig(
   public enum Engine {
     INTERPRET,
     /** Binary translation: hot code to JVM bytecode, the rest interpreted. */
-    TRANSLATE
+    TRANSLATE,
+    /** Binary translation of all code before it runs for the first time: slow, for tests. */
+    TRANSLATE_EVERYTHING
   }
 
   public MachineConfig {

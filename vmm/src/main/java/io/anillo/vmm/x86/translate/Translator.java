@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Translator implements HotCode, AutoCloseable {
   /** Runs after which a block of code is worth compiling. */
-  public static final int HOT_RUNS = Integer.getInteger("anillo.hot", 2000);
+  private static final int HOT_RUNS = Integer.getInteger("anillo.hot", 2000);
 
   /** Instructions a region takes. */
   private static final int INSTRUCTIONS = Integer.getInteger("anillo.region", 150);
@@ -118,17 +118,26 @@ public final class Translator implements HotCode, AutoCloseable {
     return translator;
   }
 
-  /** A translator that compiles what it is asked for at once, for tests. */
+  /** A translator that compiles all code before it runs, for tests. */
   public static Translator immediate(GuestMemory memory, CodeCache codeCache, int processors) {
     return new Translator(memory, codeCache, processors > 1, true);
   }
 
+  /** Runs after which a block of code is to be offered; 0 for all code at once. */
+  public int threshold() {
+    return immediate ? 0 : HOT_RUNS;
+  }
+
   @Override
   public void request(Site site, CodeHints hints) {
-    if (!immediate) {
+    if (immediate) {
+      makeNow(site, hints);
+    } else {
       queue.add(new Request(site, hints));
-      return;
     }
+  }
+
+  private synchronized void makeNow(Site site, CodeHints hints) {
     Made made = make(site, hints, INSTRUCTIONS);
     if (made != null) {
       made.install();
