@@ -108,6 +108,8 @@ record GuestRun(
         Matcher bench = BENCH.matcher(line);
         if (line.startsWith("BOOT-OK ")) {
           bootSeconds = (now - begin) / 1e9;
+          // At the end too; but a process may be gone before that can be looked at.
+          resident.measure();
         } else if (line.startsWith("flags")) {
           flags = line;
         } else if (line.startsWith("START ")) {

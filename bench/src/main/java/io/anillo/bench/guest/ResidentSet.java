@@ -16,7 +16,7 @@ final class ResidentSet {
     this.guestKibibytes = guestMebibytes << 10;
   }
 
-  /** Looks now. A process that is gone leaves the last value. */
+  /** Looks now, and keeps the most it has seen. */
   void measure() throws IOException {
     List<String> maps;
     List<String> status;
@@ -45,7 +45,8 @@ final class ResidentSet {
         guest = Math.max(guest, number(line));
       }
     }
-    kibibytes = Math.max(0, highest - guest);
+    // A process that is just ending has no memory any more.
+    kibibytes = Math.max(kibibytes, highest - guest);
   }
 
   private boolean isGone() {
