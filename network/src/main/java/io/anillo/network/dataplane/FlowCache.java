@@ -1,117 +1,149 @@
 package io.anillo.network.dataplane;
 
-import io.anillo.network.flow.TupleSpace;
 import io.anillo.network.packet.FlowKey;
+import io.anillo.network.packet.Packet;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Paths that packets took, found again without the tables: first by the whole key of the frame,
- * then by the bits that the tables looked at. Dropping everything is always right, and is what any
- * change of tables, groups or ports does.
+ * Paths that packets took, found again without the tables by the bits that the tables looked at:
+ * one {@link PathTable} for each set of bits, the busiest first. Where there are several, a frame's
+ * whole key is tried before. Dropping everything is always right, and is what any change of tables,
+ * groups or ports does.
  *
  * <p>Hot: allocates only when a new path is learnt; watched by {@code anillo bench network}.
  */
 final class FlowCache {
-  private static final int EXACT_SLOTS = 1 << 13;
+  private static final int EXACT_SLOTS = 1 << 12;
   private static final int STRIDE = FlowKey.PACKET_WORDS;
   private static final int MAXIMUM_PATHS = 1 << 17;
-  private static final int MAXIMUM_TUPLES = 128;
+  private static final int MAXIMUM_TABLES = 128;
   private static final int SORT_EVERY = 1 << 16;
   private static final int REPLACE_EVERY = 16;
 
+  /** With so few tables, trying each costs less than the whole key does. */
+  private static final int FEW_TABLES = 2;
+
   private final long[] exactKeys = new long[EXACT_SLOTS * STRIDE];
-  private final @Nullable CachedPath[] exactPaths = new CachedPath[EXACT_SLOTS];
-  private final List<TupleSpace<CachedPath>> tuples = new ArrayList<>();
+  private final @Nullable PathTable[] exactTables = new PathTable[EXACT_SLOTS];
+  private final int[] exactPlaces = new int[EXACT_SLOTS];
+  private final List<PathTable> tables = new ArrayList<>();
+  private final Map<List<Operation>, Operation[]> programs = new HashMap<>();
   private long generation = -1;
   private int paths;
   private int sinceSort;
   private int replacements;
-  private boolean dirty;
+  private boolean counted;
 
   private long exactHits;
-  private long tupleHits;
+  private long tableHits;
   private long misses;
 
-  /** The path for a key under the tables' {@code currentGeneration}, if it is known. */
-  @Nullable CachedPath find(FlowKey key, long currentGeneration) {
+  /**
+   * What is to be done to a packet under the tables' {@code currentGeneration}, if it is known; the
+   * packet is counted then.
+   */
+  Operation @Nullable [] find(Packet packet, long currentGeneration, long nowNanos) {
     if (generation != currentGeneration) {
       clear();
       generation = currentGeneration;
     }
-    long[] words = key.words;
-    int slot = -1;
-    if (key.recirculation() == 0 && words[FlowKey.TUNNEL_ENDPOINTS] == 0) {
-      slot = hash(words) & EXACT_SLOTS - 1;
-      CachedPath path = exactPaths[slot];
-      if (path != null
-          && Arrays.equals(words, 0, STRIDE, exactKeys, slot * STRIDE, slot * STRIDE + STRIDE)) {
+    long[] words = packet.key.words;
+    int exact = -1;
+    if (tables.size() > FEW_TABLES
+        && packet.key.recirculation() == 0
+        && words[FlowKey.TUNNEL_ENDPOINTS] == 0) {
+      exact = hash(words) & EXACT_SLOTS - 1;
+      PathTable table = exactTables[exact];
+      if (table != null
+          && Arrays.equals(words, 0, STRIDE, exactKeys, exact * STRIDE, exact * STRIDE + STRIDE)) {
         exactHits++;
-        return path;
+        counted = true;
+        return table.count(exactPlaces[exact], packet.length(), nowNanos);
       }
     }
-    for (int i = 0; i < tuples.size(); i++) {
-      TupleSpace<CachedPath> tuple = tuples.get(i);
-      CachedPath path = tuple.find(words);
-      if (path != null) {
-        tuple.hits++;
-        tupleHits++;
-        // A busy slot changes hands only now and then: with more packets' kinds than slots, storing
-        // each would
-        // cost more than it brings.
-        if (slot >= 0 && (exactPaths[slot] == null || (++replacements & REPLACE_EVERY - 1) == 0)) {
-          remember(slot, words, path);
+    for (int i = 0; i < tables.size(); i++) {
+      PathTable table = tables.get(i);
+      int place = table.find(words);
+      if (place >= 0) {
+        table.hits++;
+        tableHits++;
+        counted = true;
+        // A busy slot changes hands only now and then: with more kinds of packets than slots,
+        // storing each would cost more than it brings.
+        if (exact >= 0
+            && (exactTables[exact] == null || (++replacements & REPLACE_EVERY - 1) == 0)) {
+          System.arraycopy(words, 0, exactKeys, exact * STRIDE, STRIDE);
+          exactTables[exact] = table;
+          exactPlaces[exact] = place;
         }
         if (++sinceSort >= SORT_EVERY) {
-          sinceSort = 0;
-          tuples.sort((a, b) -> Long.compare(b.hits, a.hits));
-          tuples.forEach(t -> t.hits >>= 1);
+          sort();
         }
-        return path;
+        return table.count(place, packet.length(), nowNanos);
       }
     }
     misses++;
     return null;
   }
 
-  private void remember(int slot, long[] words, CachedPath path) {
-    System.arraycopy(words, 0, exactKeys, slot * STRIDE, STRIDE);
-    exactPaths[slot] = path;
-    dirty = true;
+  private void sort() {
+    sinceSort = 0;
+    tables.sort((a, b) -> Long.compare(b.hits, a.hits));
+    tables.forEach(table -> table.hits >>= 1);
   }
 
+  /** Keeps a path for the packets that agree with a key in the bits it depends on. */
   void learn(FlowKey key, CachedPath path) {
     if (paths >= MAXIMUM_PATHS) {
       clear();
     }
-    TupleSpace<CachedPath> tuple = null;
-    for (TupleSpace<CachedPath> candidate : tuples) {
-      if (Arrays.equals(candidate.mask(), path.examined)) {
-        tuple = candidate;
+    PathTable table = null;
+    for (PathTable candidate : tables) {
+      if (candidate.has(path.examined())) {
+        table = candidate;
         break;
       }
     }
-    if (tuple == null) {
-      if (tuples.size() >= MAXIMUM_TUPLES) {
+    if (table == null) {
+      if (tables.size() >= MAXIMUM_TABLES) {
         clear();
       }
-      tuple = new TupleSpace<>(path.examined);
-      tuples.add(tuple);
+      table = new PathTable(path.examined());
+      tables.add(table);
     }
-    path.examined = tuple.mask();
-    tuple.put(key.words, path);
+    Operation[] program =
+        programs.computeIfAbsent(List.of(path.operations()), operations -> path.operations());
+    int capacity = table.capacity();
+    table.put(
+        key.words,
+        new CachedPath(program, path.entries(), path.tables(), path.missed(), path.examined()));
+    if (table.capacity() != capacity) {
+      // Paths of this table have moved.
+      Arrays.fill(exactTables, null);
+    }
     paths++;
-    dirty = true;
+  }
+
+  /** Credits flows and tables with the packets that the cache served since the last call. */
+  void settle() {
+    if (counted) {
+      counted = false;
+      tables.forEach(PathTable::settle);
+    }
   }
 
   private void clear() {
-    if (dirty) {
-      Arrays.fill(exactPaths, null);
-      tuples.clear();
+    settle();
+    if (paths > 0) {
+      Arrays.fill(exactTables, null);
+      tables.clear();
+      programs.clear();
       paths = 0;
-      dirty = false;
     }
   }
 
@@ -140,8 +172,8 @@ final class FlowCache {
     return exactHits;
   }
 
-  long tupleHits() {
-    return tupleHits;
+  long tableHits() {
+    return tableHits;
   }
 
   long misses() {
@@ -152,7 +184,7 @@ final class FlowCache {
     return paths;
   }
 
-  int tuples() {
-    return tuples.size();
+  int tables() {
+    return tables.size();
   }
 }

@@ -124,12 +124,17 @@ final class FlowProgram {
     }
   }
 
+  /** Whether some flow's end depends on when it was last used. */
+  boolean hasIdleTimeouts() {
+    return used.stream().anyMatch(id -> pipeline.table(id).hasIdleTimeouts());
+  }
+
   /** Removes flows whose time is over. */
   void expire(long nowNanos) {
     boolean removed = false;
     for (int id : List.copyOf(used)) {
       FlowTable flows = pipeline.table(id);
-      for (FlowEntry entry : flows.select(e -> FlowTable.expired(e, nowNanos).isPresent())) {
+      for (FlowEntry entry : flows.expiredAt(nowNanos)) {
         remove(flows, entry, FlowTable.expired(entry, nowNanos).orElseThrow());
         removed = true;
       }

@@ -39,7 +39,7 @@ final class PathTrace {
     PathBuilder builder =
         new PathBuilder(pipeline, (depth, text) -> lines.add("  ".repeat(depth + 1) + text));
     CachedPath path = builder.build(packet.key);
-    boolean sent = follow(path.operations, pipeline, packet, connections, nowNanos, lines, pass);
+    boolean sent = follow(path.operations(), pipeline, packet, connections, nowNanos, lines, pass);
     if (!sent) {
       lines.add("result: dropped");
     }

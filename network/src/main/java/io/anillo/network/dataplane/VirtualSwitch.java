@@ -246,7 +246,7 @@ public final class VirtualSwitch implements AutoCloseable {
         sent.key.setInPort(inPort);
         sent.parse();
         engine.nowNanos = clock.monotonicNanos();
-        new PathBuilder(pipeline, null).buildActions(sent.key, actions).execute(sent, engine);
+        engine.run(new PathBuilder(pipeline, null).buildActions(sent.key, actions), sent);
       } finally {
         engine.release();
       }
@@ -325,6 +325,7 @@ public final class VirtualSwitch implements AutoCloseable {
   public void modify(FlowModification modification) throws FlowError {
     lock.lock();
     try {
+      cache.settle();
       program.modify(modification, clock.monotonicNanos());
     } finally {
       lock.unlock();
@@ -334,6 +335,7 @@ public final class VirtualSwitch implements AutoCloseable {
   public void addGroup(int id, Group.Type type, List<Group.Bucket> buckets) throws FlowError {
     lock.lock();
     try {
+      cache.settle();
       program.putGroup(id, type, buckets, false, clock.monotonicNanos());
     } finally {
       lock.unlock();
@@ -343,6 +345,7 @@ public final class VirtualSwitch implements AutoCloseable {
   public void modifyGroup(int id, Group.Type type, List<Group.Bucket> buckets) throws FlowError {
     lock.lock();
     try {
+      cache.settle();
       program.putGroup(id, type, buckets, true, clock.monotonicNanos());
     } finally {
       lock.unlock();
@@ -352,6 +355,7 @@ public final class VirtualSwitch implements AutoCloseable {
   public void deleteGroup(int id) {
     lock.lock();
     try {
+      cache.settle();
       program.deleteGroup(id);
     } finally {
       lock.unlock();
@@ -362,6 +366,7 @@ public final class VirtualSwitch implements AutoCloseable {
       throws FlowError {
     lock.lock();
     try {
+      cache.settle();
       program.putMeter(new Meter(id, flags, bands, clock.monotonicNanos()), present);
     } finally {
       lock.unlock();
@@ -371,6 +376,7 @@ public final class VirtualSwitch implements AutoCloseable {
   public void deleteMeter(int id) {
     lock.lock();
     try {
+      cache.settle();
       program.deleteMeter(id);
     } finally {
       lock.unlock();
@@ -401,6 +407,7 @@ public final class VirtualSwitch implements AutoCloseable {
   public <T> T inspect(Supplier<T> reader) {
     lock.lock();
     try {
+      cache.settle();
       return reader.get();
     } finally {
       lock.unlock();
@@ -429,12 +436,12 @@ public final class VirtualSwitch implements AutoCloseable {
 
   /** What the flow cache did so far. */
   public record CacheStatistics(
-      long exactHits, long tupleHits, long misses, int paths, int tuples) {}
+      long exactHits, long tableHits, long misses, int paths, int tables) {}
 
   public CacheStatistics cacheStatistics() {
     return inspect(() ->
         new CacheStatistics(
-            cache.exactHits(), cache.tupleHits(), cache.misses(), cache.paths(), cache.tuples()));
+            cache.exactHits(), cache.tableHits(), cache.misses(), cache.paths(), cache.tables()));
   }
 
   /** Connections being tracked. */
@@ -452,6 +459,9 @@ public final class VirtualSwitch implements AutoCloseable {
       lock.lock();
       try {
         long now = clock.monotonicNanos();
+        if (program.hasIdleTimeouts()) {
+          cache.settle();
+        }
         program.expire(now);
         connections.expire(now);
       } finally {
@@ -471,12 +481,28 @@ public final class VirtualSwitch implements AutoCloseable {
   /** Forwards packets under the lock. */
   private final class Engine extends Forwarding {
     void process(Packet forwarded) {
-      CachedPath path = cache.find(forwarded.key, pipeline.generation());
-      if (path == null) {
-        path = new PathBuilder(pipeline, null).build(forwarded.key);
+      Operation[] operations = cache.find(forwarded, pipeline.generation(), nowNanos);
+      if (operations == null) {
+        CachedPath path = new PathBuilder(pipeline, null).build(forwarded.key);
         cache.learn(forwarded.key, path);
+        run(path, forwarded);
+      } else {
+        run(operations, forwarded);
       }
-      path.execute(forwarded, this);
+    }
+
+    /** Takes a packet down a path that the cache does not count for. */
+    void run(CachedPath path, Packet forwarded) {
+      path.credit(1, forwarded.length(), nowNanos);
+      run(path.operations(), forwarded);
+    }
+
+    private void run(Operation[] operations, Packet forwarded) {
+      for (Operation operation : operations) {
+        if (!operation.apply(forwarded, this)) {
+          return;
+        }
+      }
     }
 
     @Override

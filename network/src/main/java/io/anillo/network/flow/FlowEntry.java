@@ -100,7 +100,7 @@ public final class FlowEntry {
   public void credit(long count, long size, long nowNanos) {
     packets += count;
     bytes += size;
-    usedNanos = nowNanos;
+    usedNanos = Math.max(usedNanos, nowNanos);
   }
 
   void replaceInstructions(Instructions replacement, boolean resetCounts) {

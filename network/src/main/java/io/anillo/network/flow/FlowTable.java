@@ -44,6 +44,11 @@ public final class FlowTable {
   private final int id;
   private final Map<MaskKey, Tuple> tuplesByMask = new HashMap<>();
   private final Set<FlowEntry> entries = new LinkedHashSet<>();
+
+  /** The flows that end by themselves, which alone are looked at for it. */
+  private final Set<FlowEntry> timed = new LinkedHashSet<>();
+
+  private int idling;
   private Tuple[] tuples = new Tuple[0];
   private long lookups;
   private long matched;
@@ -68,15 +73,28 @@ public final class FlowTable {
     return matched;
   }
 
-  public void credit(boolean hit) {
-    lookups++;
+  /** Counts packets that were looked up here, all with the same outcome. */
+  public void credit(long packets, boolean hit) {
+    lookups += packets;
     if (hit) {
-      matched++;
+      matched += packets;
     }
   }
 
   public Iterable<FlowEntry> entries() {
     return entries;
+  }
+
+  /** Whether some flow ends when no packet has matched it for a while. */
+  public boolean hasIdleTimeouts() {
+    return idling > 0;
+  }
+
+  /** The flows whose time has come. */
+  public List<FlowEntry> expiredAt(long nowNanos) {
+    return timed.isEmpty()
+        ? List.of()
+        : timed.stream().filter(entry -> expired(entry, nowNanos).isPresent()).toList();
   }
 
   /**
@@ -137,6 +155,10 @@ public final class FlowTable {
       remove(old);
     }
     entries.add(entry);
+    if (entry.idleSeconds() > 0 || entry.hardSeconds() > 0) {
+      timed.add(entry);
+      idling += entry.idleSeconds() > 0 ? 1 : 0;
+    }
     MaskKey maskKey = new MaskKey(entry.match().mask());
     Tuple tuple = tuplesByMask.get(maskKey);
     boolean sort = false;
@@ -176,6 +198,9 @@ public final class FlowTable {
   public void remove(FlowEntry entry) {
     if (!entries.remove(entry)) {
       return;
+    }
+    if (timed.remove(entry)) {
+      idling -= entry.idleSeconds() > 0 ? 1 : 0;
     }
     MaskKey maskKey = new MaskKey(entry.match().mask());
     Tuple tuple = tuplesByMask.get(maskKey);

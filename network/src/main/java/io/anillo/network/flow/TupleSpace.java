@@ -33,9 +33,6 @@ public final class TupleSpace<E> {
   private @Nullable Node<E>[] buckets;
   private int size;
 
-  /** Packets that this tuple served, by which a cache orders its tuples. */
-  public long hits;
-
   public TupleSpace(long[] mask) {
     this.mask = mask.clone();
     int count = 0;
