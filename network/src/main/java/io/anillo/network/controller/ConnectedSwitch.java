@@ -121,9 +121,14 @@ public final class ConnectedSwitch {
             nextTransaction(), new FlowCodec.GroupMod(2, id, Group.Type.ALL, List.of())));
   }
 
+  /** Makes a meter what it should be, as {@link #putGroup} does with a group. */
   public void putMeter(int id, int flags, List<Meter.Band> bands) {
-    post(FlowCodec.writeMeterMod(nextTransaction(), new FlowCodec.MeterMod(2, flags, id, bands)));
+    post(FlowCodec.writeMeterMod(nextTransaction(), new FlowCodec.MeterMod(1, flags, id, bands)));
     post(FlowCodec.writeMeterMod(nextTransaction(), new FlowCodec.MeterMod(0, flags, id, bands)));
+  }
+
+  public void deleteMeter(int id) {
+    post(FlowCodec.writeMeterMod(nextTransaction(), new FlowCodec.MeterMod(2, 1, id, List.of())));
   }
 
   /** Sends a frame out as if it had come from {@code inPort}. */

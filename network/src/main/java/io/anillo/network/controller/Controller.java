@@ -103,6 +103,15 @@ public final class Controller implements AutoCloseable {
     switches.values().forEach(this::requestRole);
   }
 
+  /** The latest generation of masters that this controller knows of. */
+  public long generation() {
+    return generation;
+  }
+
+  public Role role() {
+    return role;
+  }
+
   private void requestRole(ConnectedSwitch device) {
     if (role != Role.EQUAL || generation != 0) {
       device.send(Message.ROLE_REQUEST, new WireWriter().u32(role.code).zero(4).u64(generation));
@@ -190,7 +199,18 @@ public final class Controller implements AutoCloseable {
         case Message.ECHO_REQUEST ->
             connection.send(new Message(Message.ECHO_REPLY, message.transaction(), message.body()));
         case Message.BARRIER_REPLY -> device.barrierDone(message.transaction());
-        case Message.ROLE_REPLY -> device.setMaster(reader.u32() != Role.SLAVE.code);
+        case Message.ROLE_REPLY -> {
+          boolean before = device.master();
+          device.setMaster(reader.u32() != Role.SLAVE.code);
+          reader.skip(4);
+          long seen = reader.u64();
+          if (seen != -1L && seen - generation > 0) {
+            generation = seen;
+          }
+          if (!before && device.master() && find(device.datapathId()).isPresent()) {
+            applications.forEach(application -> application.promoted(device));
+          }
+        }
         case Message.PACKET_IN -> {
           ReceivedPacket packet = ReceivedPacket.read(reader);
           for (ControllerApplication application : applications) {
@@ -242,9 +262,11 @@ public final class Controller implements AutoCloseable {
   private static void logError(ConnectedSwitch device, WireReader reader) throws FlowError {
     int type = reader.u16();
     int code = reader.u16();
-    boolean expected = type == FlowError.GROUP_MOD_FAILED && (code == 0 || code == 8);
+    boolean expected =
+        type == FlowError.GROUP_MOD_FAILED && (code == 0 || code == 8)
+            || type == FlowError.METER_MOD_FAILED && (code == 1 || code == 3);
     if (expected) {
-      return; // See ConnectedSwitch.putGroup.
+      return; // See ConnectedSwitch.putGroup and putMeter.
     }
     LOG.log(
         System.Logger.Level.WARNING,

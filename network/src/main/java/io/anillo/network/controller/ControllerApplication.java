@@ -12,6 +12,9 @@ public interface ControllerApplication {
    */
   default void switchUp(ConnectedSwitch device) {}
 
+  /** This controller, a slave before, may change the switch from now on. */
+  default void promoted(ConnectedSwitch device) {}
+
   default void switchDown(ConnectedSwitch device) {}
 
   /**

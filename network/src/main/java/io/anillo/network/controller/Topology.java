@@ -118,14 +118,27 @@ public final class Topology implements ControllerApplication, AutoCloseable {
     synchronized (this) {
       switches.put(device.datapathId(), device);
     }
+    tellController(device);
+    announce(device);
+    notifyIf(true);
+  }
+
+  @Override
+  public void promoted(ConnectedSwitch device) {
+    tellController(device);
+    announce(device);
+  }
+
+  private static void tellController(ConnectedSwitch device) {
+    if (!device.master()) {
+      return;
+    }
     device.modify(
         FlowModification.add(
             0,
             PRIORITY,
             Match.builder().set(MatchField.ETH_TYPE, ETHER_TYPE).build(),
             Instructions.apply(new Action.Output(Ports.CONTROLLER))));
-    announce(device);
-    notifyIf(true);
   }
 
   @Override
@@ -156,12 +169,17 @@ public final class Topology implements ControllerApplication, AutoCloseable {
       }
       notifyIf(changed);
     } else {
-      announce(device, port);
+      if (device.master()) {
+        announce(device, port);
+      }
       notifyIf(true);
     }
   }
 
   private void announce(ConnectedSwitch device) {
+    if (!device.master()) {
+      return;
+    }
     device.ports().forEach(port -> announce(device, port));
   }
 

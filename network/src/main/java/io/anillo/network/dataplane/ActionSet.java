@@ -1,7 +1,6 @@
 package io.anillo.network.dataplane;
 
 import io.anillo.network.flow.Action;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;
 
@@ -26,16 +25,12 @@ final class ActionSet {
   }
 
   /**
-   * The actions to execute: a group takes the place of an output, and without either the packet is
-   * dropped.
+   * The actions to execute. Of group, output, resubmit and connection tracking the first that is
+   * there takes the others' place, as in Open vSwitch; without any the packet is dropped.
    */
   List<Action> finish() {
-    if (actions.containsKey(GROUP)) {
-      List<Action> list = new ArrayList<>(actions.values());
-      list.removeIf(action -> action instanceof Action.Output);
-      return list;
-    }
-    return actions.containsKey(OUTPUT) ? List.copyOf(actions.values()) : List.of();
+    int last = actions.tailMap(GROUP).isEmpty() ? -1 : actions.tailMap(GROUP).firstKey();
+    return last < 0 ? List.of() : List.copyOf(actions.headMap(last, true).values());
   }
 
   List<Action> all() {

@@ -71,7 +71,8 @@ public final class VxlanPort implements TunnelWire {
       channel.close();
       throw new IOException("cannot receive VXLAN at " + local + ": " + e.getMessage(), e);
     }
-    int remotePort = remote.map(InetSocketAddress::getPort).orElse(UDP_PORT);
+    // All hosts of a fabric receive at the same UDP port.
+    int remotePort = remote.orElse(local).getPort();
     int address = Bytes.getInt(local.getAddress().getAddress(), 0);
     VxlanPort wire = new VxlanPort(owner, channel, remote, remotePort, address);
     SwitchPort port = owner.addPort(name, wire);

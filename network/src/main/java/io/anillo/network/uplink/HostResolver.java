@@ -7,13 +7,18 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /** Which name server the host uses, read anew when {@code /etc/resolv.conf} changes. */
-final class HostResolver {
+public final class HostResolver {
   private static final Path FILE = Path.of("/etc/resolv.conf");
   private static final long RELOAD_NANOS = 5_000_000_000L;
 
   private Optional<Endpoint> server = Optional.empty();
   private long readNanos;
   private boolean read;
+
+  /** The name server's address, if the host names one. */
+  public Optional<InetAddress> address(long now) {
+    return find(now).map(Endpoint::toAddress);
+  }
 
   Optional<Endpoint> find(long now) {
     if (!read || now - readNanos > RELOAD_NANOS) {
