@@ -1,5 +1,6 @@
 package io.anillo.cli;
 
+import io.anillo.cli.network.NetworkCommand;
 import io.anillo.cli.storage.DiskCommand;
 import io.anillo.cli.storage.PoolCommand;
 import io.anillo.cli.storage.VolumeCommand;
@@ -38,7 +39,8 @@ public final class Anillo {
                 new CommandLine(new ImageCommand()).addSubcommand(new ImageBuildCommand()))
             .addSubcommand(new DiskCommand())
             .addSubcommand(new PoolCommand())
-            .addSubcommand(new VolumeCommand());
+            .addSubcommand(new VolumeCommand())
+            .addSubcommand(new NetworkCommand());
     commandLine.setParameterExceptionHandler(Anillo::explainUsage);
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     return commandLine;

@@ -23,6 +23,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
@@ -42,6 +43,8 @@ public final class ConnectedSwitch {
   private final Map<Integer, PortDescription> ports = new ConcurrentSkipListMap<>();
   private final Map<Integer, CompletableFuture<Void>> barriers = new ConcurrentHashMap<>();
   private final Map<Integer, FlowRequest> flowRequests = new ConcurrentHashMap<>();
+  private final Map<Integer, CompletableFuture<Map<Integer, PortCounters>>> counterRequests =
+      new ConcurrentHashMap<>();
   private final AtomicInteger transactions = new AtomicInteger(0x100);
   private volatile boolean master = true;
 
@@ -187,6 +190,47 @@ public final class ConnectedSwitch {
     if (!more) {
       flowRequests.remove(transaction);
       request.done().accept(request.flows());
+    }
+  }
+
+  /** Packets and bytes that a port has received and sent. */
+  public record PortCounters(
+      long receivedPackets, long sentPackets, long receivedBytes, long sentBytes) {}
+
+  /**
+   * Asks for the counters of all ports, by their numbers; empty when the switch does not answer in
+   * time. Not to be called from an application's callback, as {@link #barrier}.
+   */
+  public Map<Integer, PortCounters> portCounters(long timeoutMillis) {
+    int transaction = nextTransaction();
+    CompletableFuture<Map<Integer, PortCounters>> done = new CompletableFuture<>();
+    counterRequests.put(transaction, done);
+    try {
+      WireWriter body = new WireWriter().u32(Ports.ANY).zero(4);
+      post(Multipart.request(transaction, Multipart.PORT_STATISTICS, body.toByteArray()));
+      return done.get(timeoutMillis, TimeUnit.MILLISECONDS);
+    } catch (TimeoutException | java.util.concurrent.ExecutionException e) {
+      return Map.of();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return Map.of();
+    } finally {
+      counterRequests.remove(transaction);
+    }
+  }
+
+  void readPortCounters(int transaction, WireReader reader) throws FlowError {
+    CompletableFuture<Map<Integer, PortCounters>> request = counterRequests.get(transaction);
+    Map<Integer, PortCounters> counters = new TreeMap<>();
+    while (reader.remaining() >= 112) {
+      int number = reader.u32();
+      reader.skip(4);
+      counters.put(
+          number, new PortCounters(reader.u64(), reader.u64(), reader.u64(), reader.u64()));
+      reader.skip(72);
+    }
+    if (request != null) {
+      request.complete(counters);
     }
   }
 

@@ -244,6 +244,9 @@ public final class Controller implements AutoCloseable {
             device.readPorts(reader);
             return (flags & 1) == 0;
           }
+          if (type == Multipart.PORT_STATISTICS) {
+            device.readPortCounters(message.transaction(), reader);
+          }
           if (type == Multipart.FLOW) {
             device.readFlows(message.transaction(), reader, (flags & 1) != 0);
           }

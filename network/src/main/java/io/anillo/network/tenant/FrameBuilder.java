@@ -61,6 +61,16 @@ final class FrameBuilder {
     return frame;
   }
 
+  /** An ICMP echo request of 28 bytes behind the network header. */
+  static byte[] echo(Side from, Side to, int identifier, int sequence) {
+    byte[] frame = ipv4(from, to, 1, 28);
+    Bytes.putByte(frame, HEADERS, 8);
+    Bytes.putShort(frame, HEADERS + 4, identifier);
+    Bytes.putShort(frame, HEADERS + 6, sequence);
+    Bytes.putShort(frame, HEADERS + 2, InternetChecksum.of(frame, HEADERS, 28));
+    return frame;
+  }
+
   static byte[] arpRequest(long ethernet, int address, int target) {
     byte[] frame = new byte[SHORTEST];
     Bytes.putAddress(frame, 0, 0xffffffffffffL);

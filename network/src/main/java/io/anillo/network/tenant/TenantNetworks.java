@@ -67,6 +67,10 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
     return model;
   }
 
+  public Outside outside() {
+    return outside;
+  }
+
   /** Makes the networks what a model says. */
   public synchronized void apply(NetworkModel changed) {
     model = changed;
@@ -86,6 +90,13 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
             .filter(port -> host.ports.containsKey(port.realName()))
             .forEach(port -> homes.put(port.number(), id)));
     return homes;
+  }
+
+  /** The ports of all switches that have connected, as names and numbers, by the switch. */
+  public synchronized Map<Long, Map<String, Integer>> realPorts() {
+    Map<Long, Map<String, Integer>> ports = new TreeMap<>();
+    hosts.forEach((id, host) -> ports.put(id, Map.copyOf(host.ports)));
+    return ports;
   }
 
   /** How many requests that change a switch have been sent to it since it connected. */

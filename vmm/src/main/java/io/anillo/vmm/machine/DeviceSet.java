@@ -35,7 +35,8 @@ final class DeviceSet {
     for (int i = 0; i < config.networks().size(); i++) {
       set.add(
           new VirtioNetworkDevice(
-              VirtioNetworkConfig.of("net" + i, FIRST_MAC + i),
+              VirtioNetworkConfig.of(
+                  "net" + i, config.networks().get(i).cardAddress().orElse(FIRST_MAC + i)),
               config.networks().get(i),
               executor));
     }

@@ -1,5 +1,7 @@
 package io.anillo.vmm.port;
 
+import java.util.OptionalLong;
+
 /**
  * The other end of a guest's network cable.
  *
@@ -17,6 +19,11 @@ public interface NetworkBackend extends AutoCloseable {
   /** What the backend accepts and delivers beyond plain frames. */
   default Offloads offloads() {
     return Offloads.NONE;
+  }
+
+  /** The Ethernet address that the guest's card must have, if it is not free to choose. */
+  default OptionalLong cardAddress() {
+    return OptionalLong.empty();
   }
 
   @Override

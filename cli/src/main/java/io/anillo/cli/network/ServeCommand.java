@@ -1,0 +1,187 @@
+package io.anillo.cli.network;
+
+import io.anillo.network.service.NetworkService;
+import io.anillo.network.service.Request;
+import io.anillo.network.service.ServiceClient;
+import io.anillo.network.service.ServiceConfig;
+import io.anillo.network.tenant.Ipv4;
+import java.io.File;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code anillo network serve}: the network of this host, until it is stopped. */
+@Command(
+    name = "serve",
+    description = "Runs this host's switch and the controller, until stopped.",
+    mixinStandardHelpOptions = true)
+final class ServeCommand extends ServiceCommand {
+  private static final int VXLAN_PORT = 4789;
+  private static final int OPENFLOW_PORT = 6653;
+  private static final int START_SECONDS = 30;
+
+  /** How the service is to be run. */
+  static final class Options {
+    @Option(
+        names = "--uplink",
+        defaultValue = "user",
+        paramLabel = "user|packet=INTERFACE|tap=NAME|none",
+        description = "The way out (${DEFAULT-VALUE}).")
+    String uplink = "user";
+
+    @Option(
+        names = "--next-hop",
+        paramLabel = "A.B.C.D",
+        description = "The first router outside, where the uplink is an interface.")
+    @Nullable String nextHop;
+
+    @Option(
+        names = "--tunnel",
+        paramLabel = "A.B.C.D[:PORT]",
+        description = "This host's address for VXLAN from other hosts.")
+    @Nullable String tunnel;
+
+    @Option(
+        names = "--listen",
+        paramLabel = "A.B.C.D[:PORT]",
+        description = "Control the switches of other hosts, which call here (OpenFlow 1.3).")
+    @Nullable String listen;
+
+    @Option(
+        names = "--controller",
+        split = ",",
+        paramLabel = "A.B.C.D[:PORT]",
+        description = "Obey another host's controller.")
+    List<String> controllers = List.of();
+
+    ServiceConfig config(Path folder) throws IOException {
+      List<InetSocketAddress> others = new ArrayList<>();
+      for (String controller : controllers) {
+        others.add(address(controller, OPENFLOW_PORT));
+      }
+      return new ServiceConfig(
+          folder,
+          uplink,
+          nextHop == null ? 0 : Ipv4.parseAddress(nextHop),
+          tunnel == null ? Optional.empty() : Optional.of(address(tunnel, VXLAN_PORT)),
+          listen == null ? Optional.empty() : Optional.of(address(listen, OPENFLOW_PORT)),
+          others);
+    }
+
+    List<String> arguments() {
+      List<String> arguments = new ArrayList<>(List.of("--uplink", uplink));
+      add(arguments, "--next-hop", nextHop);
+      add(arguments, "--tunnel", tunnel);
+      add(arguments, "--listen", listen);
+      add(arguments, "--controller", controllers.isEmpty() ? null : joined(controllers));
+      return arguments;
+    }
+
+    private static void add(List<String> arguments, String option, @Nullable String value) {
+      if (value != null) {
+        arguments.add(option);
+        arguments.add(value);
+      }
+    }
+
+    private static InetSocketAddress address(String text, int port) throws IOException {
+      String[] parts = text.split(":", 2);
+      if (parts.length == 2 && !parts[1].matches("[0-9]{1,5}")) {
+        throw new IllegalArgumentException("\"" + text + "\" is not an address and a port");
+      }
+      int address = Ipv4.parseAddress(parts[0]);
+      byte[] bytes = java.nio.ByteBuffer.allocate(4).putInt(address).array();
+      return new InetSocketAddress(
+          InetAddress.getByAddress(bytes),
+          parts.length == 2 ? Integer.parseInt(parts[1]) : port);
+    }
+  }
+
+  @Mixin Options options = new Options();
+
+  @Override
+  int run() throws IOException {
+    try (NetworkService service = NetworkService.start(options.config(folder()))) {
+      Runtime.getRuntime().addShutdownHook(new Thread(service::close));
+      System.out.println("the network service is ready in " + folder());
+      service.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    return 0;
+  }
+
+  /** {@code anillo network start}: the same in the background. */
+  @Command(
+      name = "start",
+      description = "Starts this host's network service in the background.",
+      mixinStandardHelpOptions = true)
+  static final class Start extends ServiceCommand {
+    @Mixin Options options = new Options();
+
+    @Override
+    int run() throws IOException {
+      options.config(folder());
+      Files.createDirectories(folder());
+      Path log = folder().resolve("log");
+      List<String> command = new ArrayList<>();
+      String top = System.getenv("ANILLO_TOP");
+      if (top == null) {
+        throw new IOException("'start' needs the launcher ./anillo; 'serve' does without");
+      }
+      command.add(Path.of(top, "anillo").toString());
+      command.addAll(List.of("network", "serve", "--service", folder().toString()));
+      command.addAll(options.arguments());
+      Process process =
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(log.toFile())
+              .redirectInput(new File("/dev/null"))
+              .start();
+      long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(START_SECONDS);
+      while (System.nanoTime() < end) {
+        if (Files.readString(log).contains("is ready")) {
+          System.out.println("the network service runs as process " + process.pid());
+          return 0;
+        }
+        if (!process.isAlive()) {
+          throw new IOException(Files.readString(log).strip().replaceFirst("^anillo: ", ""));
+        }
+        pause();
+      }
+      process.destroy();
+      throw new IOException("the network service did not start; its output is in " + log);
+    }
+
+    private static void pause() throws IOException {
+      try {
+        Thread.sleep(50);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IOException("interrupted", e);
+      }
+    }
+  }
+
+  /** {@code anillo network stop}. */
+  @Command(
+      name = "stop",
+      description = "Ends this host's network service; the description stays.",
+      mixinStandardHelpOptions = true)
+  static final class Stop extends ServiceCommand {
+    @Override
+    int run() throws IOException {
+      return ask(Request.of("stop"));
+    }
+  }
+}

@@ -1,0 +1,167 @@
+package io.anillo.network.service;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.anillo.network.Peers;
+import io.anillo.vmm.port.NetworkBackend;
+import io.anillo.vmm.port.NetworkFrame;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The service of one host, asked as commands and guests ask it. */
+class NetworkServiceTest {
+  private @TempDir Path folder;
+  private NetworkService service;
+
+  @BeforeEach
+  void start() throws IOException {
+    service = NetworkService.start(ServiceConfig.alone(folder));
+  }
+
+  @AfterEach
+  void stop() {
+    service.close();
+  }
+
+  private String ask(String operation, Map<String, String> values, String... words)
+      throws IOException {
+    return ServiceClient.ask(folder, new Request(operation, values, List.of(words)));
+  }
+
+  /** A guest in "another process": frames over the control socket. */
+  private final class Guest implements AutoCloseable {
+    final NetworkBackend backend;
+    private final List<String> received = new ArrayList<>();
+
+    Guest(String name) throws IOException {
+      backend =
+          ServiceClient.plug(
+              folder, new Request("plug", Map.of("switch", "lan", "name", name), List.of()));
+      backend.start(frame -> {
+        byte[] data = Arrays.copyOfRange(frame.data(), frame.offset(), frame.offset() + frame.length());
+        synchronized (received) {
+          received.add(HexFormat.of().formatHex(data));
+        }
+        return true;
+      });
+    }
+
+    void send(String frame) {
+      backend.send(NetworkFrame.of(HexFormat.of().parseHex(frame)));
+    }
+
+    boolean waitFor(String part) throws InterruptedException {
+      for (int i = 0; i < 100; i++) {
+        synchronized (received) {
+          if (received.stream().anyMatch(frame -> frame.contains(part))) {
+            return true;
+          }
+        }
+        Thread.sleep(20);
+      }
+      return false;
+    }
+
+    @Override
+    public void close() {
+      backend.close();
+    }
+  }
+
+  private static String arp(long ethernet, String sender, String target) {
+    String mac = "%012x".formatted(ethernet);
+    return "ffffffffffff" + mac + "0806000108000604" + "0001" + mac + sender + "000000000000" + target;
+  }
+
+  @Test
+  void commandsMakeANetworkThatGuestsOfOtherProcessesUse() throws Exception {
+    assertThat(ask("create", Map.of("name", "lan", "subnet", "10.7.0.0/24"))).contains("10.7.0.1");
+    assertThat(ask("policy", Map.of("name", "web"), "in", "tcp:80", ",", "in", "icmp"))
+        .contains("2 rules");
+    assertThat(ask("router", Map.of("name", "r", "connect", "lan", "external", "auto")))
+        .contains("10.0.2.100");
+    try (Guest guest = new Guest("a")) {
+      long ethernet = guest.backend.cardAddress().orElseThrow();
+      boolean answered = false;
+      for (int i = 0; i < 20 && !answered; i++) {
+        guest.send(arp(ethernet, "0a070002", "0a070001"));
+        answered = guest.waitFor("0002" + "02616e000001" + "0a070001");
+      }
+      assertThat(answered).isTrue();
+      assertThat(ask("show", Map.of())).contains("a", "10.7.0.2", "this host", "10.0.2.100");
+      assertThat(ask("trace", Map.of(), "a", "tcp", "1.2.3.4:443"))
+          .contains("port default/a", "router default/r", "leave");
+      assertThatThrownBy(() -> new Guest("a")).hasMessage("port a has a guest already");
+    }
+    for (int i = 0; i < 100 && service.networks().model().ports().size() > 0; i++) {
+      Thread.sleep(20);
+    }
+    assertThat(service.networks().model().ports()).isEmpty();
+    String picture = ask("show", Map.of("format", "svg"));
+    assertThat(
+            DocumentBuilderFactory.newInstance()
+                .newDocumentBuilder()
+                .parse(new ByteArrayInputStream(picture.getBytes(StandardCharsets.UTF_8)))
+                .getDocumentElement()
+                .getTagName())
+        .isEqualTo("svg");
+  }
+
+  @Test
+  void theDescriptionOutlivesTheService() throws Exception {
+    ask("create", Map.of("name", "lan", "subnet", "10.7.0.0/24"));
+    ask("attach", Map.of("switch", "lan", "name", "a", "rate", "10M"));
+    ask("attach", Map.of("switch", "lan", "name", "b"));
+    ask("mirror", Map.of("name", "m", "source", "a", "target", "b"));
+    ask(
+        "balance",
+        Map.of("name", "v", "switch", "lan", "address", "10.7.0.9:80"),
+        "a:8080",
+        "b");
+    var before = service.networks().model();
+    service.close();
+    service = NetworkService.start(ServiceConfig.alone(folder));
+    assertThat(service.networks().model()).isEqualTo(before);
+  }
+
+  @Test
+  void wrongRequestsAreAnsweredWithASentence() throws Exception {
+    assertThatThrownBy(() -> ask("fly", Map.of())).hasMessage("no operation \"fly\"");
+    assertThatThrownBy(() -> ask("create", Map.of("name", "lan")))
+        .hasMessage("create needs a value for subnet");
+    assertThatThrownBy(() -> ask("attach", Map.of("switch", "lan", "name", "a")))
+        .hasMessage("there is no switch lan");
+    assertThatThrownBy(() -> NetworkService.start(ServiceConfig.alone(folder)))
+        .hasMessageContaining("runs in " + folder + " already");
+    assertThatThrownBy(() -> ServiceClient.ask(folder.resolve("none"), Request.of("show")))
+        .hasMessageContaining("no network service runs");
+  }
+
+  @Test
+  void capturesWhatPassesAPort() throws Exception {
+    Peers.require("tshark");
+    ask("create", Map.of("name", "lan", "subnet", "10.7.0.0/24"));
+    Path file = folder.resolve("c.pcapng");
+    try (Guest guest = new Guest("a");
+        ServiceClient client = ServiceClient.connect(folder)) {
+      client.ask(new Request("capture", Map.of("file", file.toString()), List.of("a")));
+      guest.send(arp(guest.backend.cardAddress().orElseThrow(), "0a070002", "0a070001"));
+      Thread.sleep(300);
+      assertThat(client.ask(Request.of("end")).text()).isNotEqualTo("0 frames");
+    }
+    assertThat(Peers.succeed("tshark", "-r", file.toString())).contains("Who has 10.7.0.1");
+  }
+}
