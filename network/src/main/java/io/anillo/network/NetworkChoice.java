@@ -20,7 +20,7 @@ public final class NetworkChoice {
    * Opens the network that a text names: {@code user[,forward=tcp:8080:80][,restrict=on]}, {@code
    * tap=NAME}, {@code packet=INTERFACE}, or {@code
    * net=[TENANT/]SWITCH[,name=NAME][,address=A][,policy=P+Q][,rate=10M]} for a port of the network
-   * service that runs on this host.
+   * service that runs on this host, or {@code port=NUMBER} for one that another host's knows.
    *
    * @throws IllegalArgumentException with one clear sentence when the text says nothing sensible
    * @throws IOException with one clear sentence when the host refuses
@@ -39,6 +39,17 @@ public final class NetworkChoice {
     if (kind.startsWith("net=")) {
       return plug(kind.substring(4), options);
     }
+    if (kind.startsWith("port=")) {
+      Request request = Request.of("plug").with("number", kind.substring(5));
+      for (String option : options.split(",", -1)) {
+        if (!option.startsWith("ethernet=") && !option.isBlank()) {
+          throw new IllegalArgumentException(
+              "network port: unknown option \"" + option + "\"; known is ethernet");
+        }
+        request = option.isBlank() ? request : request.with("ethernet", option.substring(9));
+      }
+      return ServiceClient.plug(ServiceConfig.folderOfUser(), request);
+    }
     if (!options.isEmpty()) {
       throw new IllegalArgumentException("network " + kind + " takes no options");
     }
@@ -49,7 +60,7 @@ public final class NetworkChoice {
       return HostInterface.packetSocket(kind.substring(7));
     }
     throw new IllegalArgumentException(
-        "unknown network \"" + kind + "\"; known are user, net=SWITCH, tap=NAME and packet=INTERFACE");
+        "unknown network \"" + kind + "\"; known are user, net=SWITCH, port=NUMBER, tap=NAME and packet=INTERFACE");
   }
 
   private static NetworkBackend plug(String switchName, String options) throws IOException {

@@ -150,6 +150,7 @@ public final class Controller implements AutoCloseable {
   }
 
   private void run(OpenFlowConnection connection, ConnectedSwitch device) throws IOException {
+    device.setMaster(role != Role.SLAVE);
     requestRole(device);
     // Whole frames to the controller, fragments untouched.
     device.send(Message.SET_CONFIG, new WireWriter().u16(0).u16(0xffff));
@@ -199,18 +200,7 @@ public final class Controller implements AutoCloseable {
         case Message.ECHO_REQUEST ->
             connection.send(new Message(Message.ECHO_REPLY, message.transaction(), message.body()));
         case Message.BARRIER_REPLY -> device.barrierDone(message.transaction());
-        case Message.ROLE_REPLY -> {
-          boolean before = device.master();
-          device.setMaster(reader.u32() != Role.SLAVE.code);
-          reader.skip(4);
-          long seen = reader.u64();
-          if (seen != -1L && seen - generation > 0) {
-            generation = seen;
-          }
-          if (!before && device.master() && find(device.datapathId()).isPresent()) {
-            applications.forEach(application -> application.promoted(device));
-          }
-        }
+        case Message.ROLE_REPLY -> roleReply(device, reader);
         case Message.PACKET_IN -> {
           ReceivedPacket packet = ReceivedPacket.read(reader);
           for (ControllerApplication application : applications) {
@@ -262,9 +252,34 @@ public final class Controller implements AutoCloseable {
     return false;
   }
 
-  private static void logError(ConnectedSwitch device, WireReader reader) throws FlowError {
+  private void roleReply(ConnectedSwitch device, WireReader reader) throws FlowError {
+    boolean before = device.master();
+    int code = reader.u32();
+    reader.skip(4);
+    long seen = reader.u64();
+    if (seen != -1L && seen - generation > 0) {
+      generation = seen;
+    }
+    device.setMaster(role != Role.SLAVE && code != Role.SLAVE.code);
+    if (role == Role.SLAVE && code != Role.SLAVE.code) {
+      requestRole(device);
+    }
+    if (!before && device.master() && find(device.datapathId()).isPresent()) {
+      applications.forEach(application -> application.promoted(device));
+    }
+  }
+
+  private void logError(ConnectedSwitch device, WireReader reader) throws FlowError {
     int type = reader.u16();
     int code = reader.u16();
+    if (type == FlowError.ROLE_REQUEST_FAILED && code == 0 && role == Role.SLAVE) {
+      // Somebody was master before us: ask which generation it is, and try again with that.
+      device.send(Message.ROLE_REQUEST, new WireWriter().u32(0).zero(4).u64(0));
+      return;
+    }
+    if (type == FlowError.ROLE_REQUEST_FAILED) {
+      device.setMaster(false);
+    }
     boolean expected =
         type == FlowError.GROUP_MOD_FAILED && (code == 0 || code == 8)
             || type == FlowError.METER_MOD_FAILED && (code == 1 || code == 3);

@@ -1,6 +1,5 @@
 package io.anillo.network.dataplane;
 
-import io.anillo.network.packet.Packet;
 import io.anillo.vmm.port.NetworkBackend;
 import io.anillo.vmm.port.NetworkFrame;
 
@@ -15,11 +14,6 @@ public interface PortWire extends AutoCloseable {
    * only.
    */
   boolean transmit(NetworkFrame frame);
-
-  /** Sends a packet whose flow key says more than its bytes, as tunnels need. */
-  default boolean transmit(Packet packet) {
-    return transmit(packet.frame());
-  }
 
   default NetworkBackend.Offloads accepted() {
     return NetworkBackend.Offloads.NONE;

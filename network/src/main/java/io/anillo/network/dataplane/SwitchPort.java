@@ -2,6 +2,7 @@ package io.anillo.network.dataplane;
 
 import io.anillo.network.packet.Offloads;
 import io.anillo.network.packet.Packet;
+import io.anillo.vmm.port.NetworkFrame;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -153,10 +154,18 @@ public final class SwitchPort {
       }
     }
     if (Offloads.acceptable(packet, wire.accepted())) {
-      count(wire.transmit(packet), packet.length());
+      send(packet.frame(), packet);
     } else {
-      offloads.complete(packet, frame -> count(wire.transmit(frame), frame.length()));
+      offloads.complete(packet, frame -> send(frame, packet));
     }
+  }
+
+  private void send(NetworkFrame frame, Packet packet) {
+    boolean sent =
+        wire instanceof TunnelWire tunnel
+            ? tunnel.transmit(frame, packet.key)
+            : wire.transmit(frame);
+    count(sent, frame.length());
   }
 
   private void count(boolean sent, int size) {

@@ -510,15 +510,6 @@ public final class VirtualSwitch implements AutoCloseable {
       for (FrameTap tap : taps) {
         tap.frame(port, false, sent);
       }
-      if (port.wire() instanceof TunnelWire tunnel) {
-        if (!tunnel.transmit(sent)) {
-          port.counters().sentDrops++;
-        } else {
-          port.counters().sentPackets++;
-          port.counters().sentBytes += sent.length();
-        }
-        return;
-      }
       port.transmit(sent, nowNanos);
     }
 

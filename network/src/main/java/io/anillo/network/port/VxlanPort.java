@@ -113,9 +113,9 @@ public final class VxlanPort implements TunnelWire {
   }
 
   @Override
-  public boolean transmit(Packet packet) {
-    long endpoints = packet.key.words[FlowKey.TUNNEL_ENDPOINTS];
-    return send(packet.frame(), packet.key.words[FlowKey.TUNNEL], (int) endpoints);
+  public boolean transmit(NetworkFrame frame, FlowKey key) {
+    int destination = (int) key.words[FlowKey.TUNNEL_ENDPOINTS];
+    return send(frame, key.words[FlowKey.TUNNEL], destination);
   }
 
   private boolean send(NetworkFrame frame, long identifier, int destination) {

@@ -208,7 +208,9 @@ final class RequestHandler {
             + " has address "
             + FieldText.ipv4(port.address())
             + " and Ethernet address "
-            + FieldText.address(port.ethernet());
+            + FieldText.address(port.ethernet())
+            + "; its number is "
+            + port.number();
     boolean complete = false;
     try {
       if (request.find("backend").isPresent()) {
@@ -256,6 +258,14 @@ final class RequestHandler {
 
   /** Plugs this connection in as a guest, at a port that exists or at one made for it. */
   private void plug(Request request) throws IOException {
+    if (request.find("number").isPresent()) {
+      plugNumber(request);
+      return;
+    }
+    if (!service.decides()) {
+      throw new IllegalArgumentException(
+          "this host obeys another's controller; make the port there and plug in by its number");
+    }
     NetworkModel model = service.networks().model();
     LogicalPort port;
     boolean made = false;
@@ -282,6 +292,26 @@ final class RequestHandler {
             forget(port);
           }
         });
+  }
+
+  /** Plugs this connection in at a port that another host's controller knows by this number. */
+  private void plugNumber(Request request) throws IOException {
+    String text = request.need("number");
+    int number = text.matches("[0-9]{1,5}") ? Integer.parseInt(text) : 0;
+    if (number == 0) {
+      throw new IllegalArgumentException("\"" + text + "\" is not the number of a port");
+    }
+    String real = LogicalPort.realName(number);
+    if (service.hostSwitch().port(real).isPresent()) {
+      throw new IllegalArgumentException("port " + number + " has a guest already");
+    }
+    long ethernet =
+        request
+            .find("ethernet")
+            .map(RequestHandler::ethernet)
+            .orElse(LogicalPort.ownEthernet(number));
+    reply(true, Long.toHexString(ethernet));
+    StreamWire.attach(service.hostSwitch(), real, new FrameStream(channel, false), () -> {});
   }
 
   private void forget(LogicalPort port) {

@@ -35,7 +35,16 @@ public record LogicalPort(
 
   /** The name of the real port that this one is plugged into. */
   public String realName() {
+    return realName(number);
+  }
+
+  public static String realName(int number) {
     return "lp" + number;
+  }
+
+  /** The Ethernet address of a port that was not given another. */
+  public static long ownEthernet(int number) {
+    return 0x02_61_70_00_0000L | number;
   }
 
   LogicalPort withGroups(List<String> changed) {

@@ -262,7 +262,7 @@ public record NetworkModel(
             number,
             name,
             switchName,
-            ethernet == 0 ? 0x02_61_70_00_0000L | number : ethernet,
+            ethernet == 0 ? LogicalPort.ownEthernet(number) : ethernet,
             address == 0 ? freeAddress(owner) : address,
             portGroups,
             kilobits);

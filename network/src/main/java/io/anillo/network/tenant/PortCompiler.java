@@ -180,7 +180,8 @@ final class PortCompiler {
       allow(port, false, match());
     }
     if (port.groups().isEmpty()) {
-      allow(port, true, match());
+      allow(port, true, match().set(MatchField.ETH_TYPE, IPV4));
+      allow(port, true, match().set(MatchField.ETH_TYPE, IPV6));
     }
     for (SecurityGroup.Rule rule : rules) {
       for (Ipv4 remote : remotes(rule)) {

@@ -3,6 +3,8 @@ package io.anillo.network.tenant;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.anillo.network.controller.Controller;
+import io.anillo.network.controller.Failover;
 import io.anillo.network.packet.Bytes;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
@@ -365,6 +367,41 @@ class TenantNetworksTest {
     fabric.addSwitch(2);
     b.plug(fabric.switches.get(2));
     Fabric.await("the new switch", () -> a.connect(b.port.address(), 80, 4200));
+  }
+
+  @Test
+  void aStandbyTakesOverWithoutDisturbingTraffic() throws Exception {
+    NetworkModel model = NetworkModel.EMPTY.createSwitch("default/lan", NET, false);
+    model = attach(attach(model, "lan", "a"), "lan", "b");
+    fabric.networks.apply(model);
+    try (TenantNetworks others = new TenantNetworks(TenantNetworks.Outside.NONE);
+        Controller standby = new Controller(List.of(others));
+        Failover master = Failover.master(fabric.controller, Fabric.loopback(47_820));
+        Failover waiting = Failover.standby(standby, Fabric.loopback(47_820), 600)) {
+      others.apply(model);
+      int port = standby.listen(Fabric.loopback(0));
+      fabric.agents.forEach(agent -> agent.connect(Fabric.loopback(port)));
+      TestGuest a = fabric.plug(0, "a");
+      TestGuest b = fabric.plug(1, "b");
+      Fabric.await("a ping", () -> a.ping(b.port.address()));
+      Fabric.await("the standby's switches", () -> standby.switches().size() == 2);
+      assertThat(standby.find(1).orElseThrow().master()).isFalse();
+      Thread.sleep(3500);
+      fabric.controller.close();
+      master.close();
+      for (int i = 0; i < 20; i++) {
+        assertThat(a.ping(b.port.address())).isTrue();
+      }
+      Fabric.await("the new master", () -> standby.switches().stream().allMatch(d -> d.master()));
+      assertThat(standby.find(1).orElseThrow().barrier(2000)).isTrue();
+      assertThat(others.changesSent(1)).isZero();
+      // And the new master does what is asked of it.
+      others.apply(attach(others.model(), "lan", "c"));
+      LogicalPort added = others.model().port("default/c");
+      TestGuest c = new TestGuest(added, others.model().logicalSwitch("default/lan"));
+      c.plug(fabric.switches.get(0));
+      Fabric.await("a new guest", () -> c.ping(b.port.address()));
+    }
   }
 
   @Test
