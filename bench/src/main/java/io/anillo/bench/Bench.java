@@ -2,12 +2,17 @@ package io.anillo.bench;
 
 import io.anillo.bench.guest.BootCommand;
 import io.anillo.bench.guest.GuestCommand;
+import io.anillo.bench.guest.Measurement;
 import io.anillo.bench.guest.RateCommand;
 import io.anillo.bench.network.NetworkBench;
 import io.anillo.bench.storage.StorageCommand;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 
 /** The entry point of {@code ./anillo bench}. */
 @Command(
@@ -28,6 +33,7 @@ public final class Bench {
             .addSubcommand(new RateCommand())
             .addSubcommand(new NetworkCommand())
             .addSubcommand(new StorageCommand());
+    commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     commandLine.setParameterExceptionHandler((e, given) -> {
       String problem = String.valueOf(e.getMessage()).lines().findFirst().orElse("wrong usage");
       System.err.println("anillo: " + problem);
@@ -45,9 +51,18 @@ public final class Bench {
 
   @Command(name = "network", description = "The virtual network next to Open vSwitch.")
   private static final class NetworkCommand implements Callable<Integer> {
+    @Option(
+        names = "--only",
+        split = ",",
+        paramLabel = "switch|cable|controller|nat",
+        description = "Some parts instead of all.")
+    private List<NetworkBench.Part> only = List.of();
+
     @Override
     public Integer call() throws Exception {
-      NetworkBench.main(new String[0]);
+      Set<NetworkBench.Part> parts =
+          only.isEmpty() ? EnumSet.allOf(NetworkBench.Part.class) : EnumSet.copyOf(only);
+      NetworkBench.run(Measurement.top(), parts);
       return 0;
     }
   }

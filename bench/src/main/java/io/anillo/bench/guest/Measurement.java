@@ -12,7 +12,7 @@ import java.util.Set;
 import java.util.function.ToDoubleFunction;
 
 /** Runs of several contenders on one guest, in turn, so that a change of the host hits all. */
-final class Measurement {
+public final class Measurement {
   private final Map<Contender, List<GuestRun>> runs = new LinkedHashMap<>();
 
   /** Which contenders there are. */
@@ -37,7 +37,7 @@ final class Measurement {
   }
 
   /** The project's directory. */
-  static Path top() {
+  public static Path top() {
     String top = System.getenv("ANILLO_TOP");
     return Path.of(top == null ? "." : top).toAbsolutePath();
   }

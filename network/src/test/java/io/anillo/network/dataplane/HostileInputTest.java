@@ -26,6 +26,8 @@ import org.junit.jupiter.api.Test;
  * exception.
  */
 class HostileInputTest {
+  private static final long SEED = Long.getLong("anillo.fuzz.seed", 20_240_601);
+
   private static final String[] SEEDS = {
     "020000000002020000000001080045000028123400004006000a0a0000010a00000203e800500000000700000009500004000000000000",
     "02000000000202000000000186dd6000000000283a4020010db800000000000000000000000120010db800000000000000000000000287000000000000002001"
@@ -39,7 +41,7 @@ class HostileInputTest {
 
   @Test
   void framesOfGarbagePassOrAreDropped() throws Exception {
-    Random random = new Random(20_240_601);
+    Random random = new Random(SEED);
     try (VirtualSwitch subject = new VirtualSwitch("s", 1, Clock.system())) {
       SwitchPort in = subject.addPort("in", new RecordingWire());
       RecordingWire wire = new RecordingWire();
@@ -78,7 +80,7 @@ class HostileInputTest {
         }
       }
       List<Action> all = List.of(java.util.Arrays.copyOf(sets, count));
-      for (int round = 0; round < 60_000; round++) {
+      for (int round = 0; round < Integer.getInteger("anillo.fuzz.rounds", 60_000); round++) {
         byte[] frame = mutate(random, HexFormat.of().parseHex(SEEDS[round % SEEDS.length]));
         int start = random.nextInt(8) == 0 ? random.nextInt(80) : -1;
         NetworkFrame.Segmentation kind =
@@ -112,7 +114,7 @@ class HostileInputTest {
 
   @Test
   void messagesOfGarbageAreErrorsOfTheProtocol() throws Exception {
-    Random random = new Random(20_240_602);
+    Random random = new Random(SEED + 1);
     WireWriter match = new WireWriter();
     MatchCodec.write(
         match,
@@ -134,7 +136,7 @@ class HostileInputTest {
                     new Action.Output(2))),
             -1);
     int refused = 0;
-    for (int round = 0; round < 200_000; round++) {
+    for (int round = 0; round < Integer.getInteger("anillo.fuzz.rounds", 200_000); round++) {
       byte[] body = round % 2 == 0 ? match.toByteArray() : flow.body().clone();
       for (int i = 1 + random.nextInt(4); i > 0; i--) {
         body[random.nextInt(body.length)] = (byte) random.nextInt(256);
