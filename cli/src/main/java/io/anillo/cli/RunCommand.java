@@ -301,6 +301,10 @@ final class RunCommand implements Callable<Integer> {
         .flatMap(HostTerminal::size)
         .ifPresent(size ->
             commandLine.add("anillo.rows=" + size.rows() + " anillo.columns=" + size.columns()));
+    // The guest that answers pings by default has an address already; others ask for theirs.
+    if (!networks.isEmpty()) {
+      commandLine.add("anillo.network=dhcp");
+    }
     commandLine.addAll(append);
     return new Boot(
         guest.kernel(),

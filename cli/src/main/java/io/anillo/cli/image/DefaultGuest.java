@@ -23,7 +23,7 @@ import java.util.stream.Stream;
 public record DefaultGuest(Path kernel, Path initialRamDisk) {
 
   /** Part of the cache's name: raised with every change to what is made of the packages. */
-  private static final String NAME = "default-2";
+  private static final String NAME = "default-3";
 
   private static final String KERNEL_PACKAGE = "linux-image-cloud-amd64";
   private static final String KERNEL_PREFIX = "linux-image-";
@@ -141,6 +141,7 @@ public record DefaultGuest(Path kernel, Path initialRamDisk) {
               "tmp",
               "run",
               "etc",
+              "etc/udhcpc",
               "root",
               "mnt",
               "sbin",
@@ -154,6 +155,7 @@ public record DefaultGuest(Path kernel, Path initialRamDisk) {
       out.symbolicLink("bin/sh", "busybox");
       out.symbolicLink("sbin/modprobe", "../bin/busybox");
       out.file("init", 0755, Resources.text("init"));
+      out.file("etc/udhcpc/default.script", 0755, Resources.text("udhcpc.script"));
       out.file("etc/profile", 0644, Resources.text("profile"));
       out.file("etc/passwd", 0644, "root:x:0:0:root:/root:/bin/sh\n");
       out.file("etc/group", 0644, "root:x:0:\n");

@@ -1,5 +1,6 @@
 package io.anillo.network.flow;
 
+import io.anillo.network.packet.Bytes;
 import io.anillo.network.packet.MatchField;
 import java.util.Arrays;
 import java.util.List;
@@ -14,6 +15,11 @@ public sealed interface Action {
 
   /** Sends the packet to a port; {@code maximumLength} counts only for the controller's. */
   record Output(int port, int maximumLength) implements Action {
+    @Override
+    public String toString() {
+      return "output " + Ports.name(port);
+    }
+
     public static final int NO_BUFFER = 0xffff;
 
     public Output(int port) {
@@ -62,6 +68,13 @@ public sealed interface Action {
       this(field, high, low, -1L, -1L);
     }
 
+    @Override
+    public String toString() {
+      String value = FieldText.format(field, high, low);
+      String mask = whole() ? "" : "/" + FieldText.format(field, maskHigh, maskLow);
+      return "set " + field.label() + "=" + value + mask;
+    }
+
     public boolean whole() {
       return maskLow == field.ones() && (!field.wide() || maskHigh == -1L);
     }
@@ -97,6 +110,19 @@ public sealed interface Action {
       List<Action> inner)
       implements Action {
     public static final int NO_TABLE = 0xff;
+
+    @Override
+    public String toString() {
+      String where = zoneField.isEmpty() ? "" + zone : zoneField.getFirst().field().label();
+      return "ct("
+          + (commit ? "commit, " : "")
+          + (force ? "force, " : "")
+          + "zone "
+          + where
+          + (table == NO_TABLE ? "" : ", then table " + table)
+          + (inner.isEmpty() ? "" : ", " + inner)
+          + ")";
+    }
   }
 
   record ZoneField(MatchField field, int bit, int bits) {}
@@ -110,6 +136,22 @@ public sealed interface Action {
       implements Action {
     public static final int SOURCE = 1;
     public static final int DESTINATION = 2;
+
+    @Override
+    public String toString() {
+      StringBuilder text = new StringBuilder("nat(");
+      text.append((flags & SOURCE) != 0 ? "src" : (flags & DESTINATION) != 0 ? "dst" : "as before");
+      if (addressMinimum.length == 4) {
+        text.append('=').append(FieldText.ipv4(Bytes.getInt(addressMinimum, 0)));
+      } else if (addressMinimum.length == 16) {
+        long high = Bytes.getLong(addressMinimum, 0);
+        text.append('=').append(FieldText.ipv6(high, Bytes.getLong(addressMinimum, 8)));
+      }
+      if (portMinimum > 0) {
+        text.append(':').append(portMinimum);
+      }
+      return text.append(')').toString();
+    }
 
     @Override
     public boolean equals(@Nullable Object other) {

@@ -86,6 +86,10 @@ final class PacketTrace {
         line = table.replaceFirst(stage + ":");
       }
     }
+    Matcher next = Pattern.compile("then table ([0-9]+)").matcher(line);
+    if (next.find()) {
+      line = next.replaceFirst("then " + SampleFrame.stage(Integer.parseInt(next.group(1))));
+    }
     Matcher real = REAL.matcher(line);
     return real.replaceAll(
         found ->

@@ -116,6 +116,24 @@ public record MachineConfig(
         entropy);
   }
 
+  public MachineConfig withCommandLine(String other) {
+    return new MachineConfig(
+        cpus,
+        memoryBytes,
+        engine,
+        kernel,
+        initialRamDisk,
+        other,
+        serial,
+        disks,
+        networks,
+        console,
+        debugExitPort,
+        resetEnds,
+        clock,
+        entropy);
+  }
+
   public MachineConfig withEngine(Engine other) {
     return new MachineConfig(
         cpus,
