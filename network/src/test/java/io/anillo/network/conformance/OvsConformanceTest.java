@@ -101,7 +101,9 @@ class OvsConformanceTest {
     }
     int waits = 0;
     int grace = 2;
-    while (waits < 60 && grace > 0) {
+    // Open vSwitch is slow on a busy host; where it is known to differ it may never get there.
+    int patience = subject.deviation().isEmpty() ? 400 : 60;
+    while (waits < patience && grace > 0) {
       int total = 0;
       for (int i = 0; i < PORTS; i++) {
         expected.get(i).addAll(peer.take(i + 1));
