@@ -106,7 +106,7 @@ record GuestRun(
         String line = raw.strip();
         last = line.isEmpty() ? last : line;
         Matcher bench = BENCH.matcher(line);
-        if (line.startsWith("BOOT-OK ")) {
+        if (line.equals("BOOT-OK") || line.startsWith("BOOT-OK ")) {
           bootSeconds = (now - begin) / 1e9;
           // At the end too; but a process may be gone before that can be looked at.
           resident.measure();
