@@ -4,6 +4,7 @@ import io.anillo.cli.network.NetworkCommand;
 import io.anillo.cli.storage.DiskCommand;
 import io.anillo.cli.storage.PoolCommand;
 import io.anillo.cli.storage.VolumeCommand;
+import io.anillo.cli.techniques.TechniquesCommand;
 import java.io.PrintWriter;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -40,7 +41,8 @@ public final class Anillo {
             .addSubcommand(new DiskCommand())
             .addSubcommand(new PoolCommand())
             .addSubcommand(new VolumeCommand())
-            .addSubcommand(new NetworkCommand());
+            .addSubcommand(new NetworkCommand())
+            .addSubcommand(new TechniquesCommand(JsonText::of));
     commandLine.setParameterExceptionHandler(Anillo::explainUsage);
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     return commandLine;

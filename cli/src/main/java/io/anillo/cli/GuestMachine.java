@@ -46,6 +46,11 @@ interface GuestMachine extends AutoCloseable {
    */
   Map<String, Object> statistics();
 
+  /** The counters of a running machine, as lines of text. From any thread. */
+  default String liveView() {
+    return "";
+  }
+
   /** {@link System#nanoTime} when the guest first ran code in ring 3, where that was measured. */
   default OptionalLong firstUserCode() {
     return OptionalLong.empty();

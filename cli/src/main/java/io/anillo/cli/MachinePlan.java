@@ -16,6 +16,7 @@ import java.util.OptionalInt;
  * @param debugExitPort the I/O port of the debug-exit device, where there is one
  * @param noReboot whether a reset of the guest ends the run
  * @param measured whether the times of the statistics are wanted
+ * @param paravirtual whether the guest is offered the paravirtual interface
  */
 record MachinePlan(
     int cpus,
@@ -29,13 +30,15 @@ record MachinePlan(
     List<CharBackend> serial,
     OptionalInt debugExitPort,
     boolean noReboot,
-    boolean measured) {
+    boolean measured,
+    boolean paravirtual) {
 
   /** How guest instructions are carried out. */
   enum Engine {
     AUTO,
     INTERPRET,
     TRANSLATE,
+    KVM,
     /** Everything is translated before it runs, for tests. */
     TRANSLATE_EVERYTHING;
 

@@ -19,6 +19,17 @@ final class OptionValues {
 
   private OptionValues() {}
 
+  /** {@code on} or {@code off}. */
+  enum Switch {
+    ON,
+    OFF;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
   /** {@code 512M}, {@code 2G}; without a unit, mebibytes. */
   record MemorySize(long bytes) {
     static MemorySize parse(String text) {

@@ -38,7 +38,7 @@ import sun.misc.Signal;
     sortOptions = false,
     footer = {
       "",
-      "At a terminal, Ctrl-A x quits and Ctrl-A ? helps.",
+      "At a terminal, Ctrl-A x quits, Ctrl-A s shows what the machine does, Ctrl-A ? helps.",
       "Exit status: 0 the guest powered off (or reset, with --no-reboot); odd, (value<<1)|1, from",
       "debug-exit; 2 wrong usage; 4 the guest could not be started; 70 a fault of the monitor",
       "itself; 124 the time limit; 130 stopped by Ctrl-A x or a signal."
@@ -115,6 +115,12 @@ final class RunCommand implements Callable<Integer> {
   private boolean noReboot;
 
   @Option(
+      names = "--paravirtual",
+      paramLabel = "on|off",
+      description = "Whether the guest finds KVM's paravirtual interface (default on).")
+  private OptionValues.Switch paravirtual = OptionValues.Switch.ON;
+
+  @Option(
       names = "--timeout",
       paramLabel = "TIME",
       converter = OptionValues.DurationConverter.class,
@@ -122,10 +128,18 @@ final class RunCommand implements Callable<Integer> {
   private @Nullable Duration timeout;
 
   @Option(
+      names = "--monitor",
+      description =
+          "Show what the machine does, once a second; Ctrl-A s goes to the guest and back.")
+  private boolean monitor;
+
+  @Option(
       names = "--stats",
       paramLabel = "FILE",
       description = "Write what was counted and measured, as JSON.")
   private @Nullable Path statistics;
+
+  private Optional<TerminalConsole> monitorConsole = Optional.empty();
 
   RunCommand(GuestMachine.Factory machines) {
     this.machines = machines;
@@ -160,7 +174,8 @@ final class RunCommand implements Callable<Integer> {
               consoles,
               debugExit == null ? OptionalInt.empty() : OptionalInt.of(debugExit.port()),
               noReboot,
-              statistics != null);
+              statistics != null || monitor,
+              paravirtual == OptionValues.Switch.ON);
       return run(plan, run, milestones, consoles);
     } catch (CommandException e) {
       close(consoles);
@@ -179,6 +194,9 @@ final class RunCommand implements Callable<Integer> {
       GuestMachine machine = machines.create(plan);
       made = Optional.of(machine);
       milestones.reach("machineStartMillis");
+      if (monitor) {
+        monitorConsole.ifPresent(console -> console.showMonitor(machine::liveView));
+      }
       status = run.run(machine, Optional.ofNullable(timeout));
       milestones.reach("endMillis");
       machine.firstUserCode().ifPresent(at -> milestones.reached("firstRing3Millis", at));
@@ -337,6 +355,7 @@ final class RunCommand implements Callable<Integer> {
               TerminalConsole stdioConsole =
                   TerminalConsole.ofProcess(terminal, shell, () -> run.stop(ExitStatus.STOPPED));
               milestones.onUserSpace(stdioConsole::shellComes);
+              monitorConsole = Optional.of(stdioConsole);
               yield stdioConsole;
             }
             case OptionValues.Serial.ToFile file -> {

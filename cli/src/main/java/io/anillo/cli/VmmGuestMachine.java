@@ -1,6 +1,7 @@
 package io.anillo.cli;
 
 import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.cpu.VirtualCpu;
 import io.anillo.vmm.machine.Machine;
 import io.anillo.vmm.machine.MachineConfig;
 import io.anillo.vmm.machine.MachineExit;
@@ -17,6 +18,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.function.ToLongFunction;
+import java.util.stream.IntStream;
 
 /** A machine of the virtual machine monitor. */
 final class VmmGuestMachine implements GuestMachine {
@@ -24,11 +26,13 @@ final class VmmGuestMachine implements GuestMachine {
 
   private final Machine machine;
   private final MachineConfig.Engine engine;
+  private final LiveView liveView;
   private final List<BlockBackend> disks;
 
   VmmGuestMachine(Machine machine, MachineConfig.Engine engine, List<BlockBackend> disks) {
     this.machine = machine;
     this.engine = engine;
+    this.liveView = new LiveView(machine);
     this.disks = List.copyOf(disks);
   }
 
@@ -57,10 +61,18 @@ final class VmmGuestMachine implements GuestMachine {
     numbers.put(
         "guestInstructionsByCpu",
         machine.processors().stream().map(cpu -> machine.instructions(cpu.index())).toList());
-    numbers.put("interruptsTaken", sum(InterpretedCpu::interruptsTaken));
-    numbers.put("exceptionsTaken", sum(InterpretedCpu::exceptionsTaken));
+    numbers.put("interruptsTaken", sumOf(VirtualCpu::interruptsTaken));
+    numbers.put("exceptionsTaken", sumOf(VirtualCpu::exceptionsTaken));
     numbers.put("exits", exits());
     numbers.put("timeMillis", timeMillis());
+    Map<String, Object> reasons = new LinkedHashMap<>();
+    machine.exits().forEach((reason, count) -> reasons.put(reason.key(), count));
+    numbers.put("exitReasons", reasons);
+    numbers.put(
+        "endsOfInterruptByMemory",
+        IntStream.range(0, machine.processors().size())
+            .mapToLong(i -> machine.board().localApic(i).metrics().endsByMemory())
+            .sum());
     machine
         .translator()
         .ifPresent(translator -> numbers.put("translation", translation(translator)));
@@ -114,8 +126,12 @@ final class VmmGuestMachine implements GuestMachine {
         .min();
   }
 
-  private long sum(ToLongFunction<InterpretedCpu> counter) {
+  private long sumOf(ToLongFunction<VirtualCpu> counter) {
     return machine.processors().stream().mapToLong(counter).sum();
+  }
+
+  private long sum(ToLongFunction<InterpretedCpu> counter) {
+    return machine.softwareProcessors().stream().mapToLong(counter).sum();
   }
 
   private Map<String, Object> translation(Translator translator) {
@@ -137,10 +153,15 @@ final class VmmGuestMachine implements GuestMachine {
   }
 
   @Override
+  public String liveView() {
+    return liveView.next();
+  }
+
+  @Override
   public String describe() {
     StringBuilder text = new StringBuilder();
     text.append("kernel: ").append(machine.kernel()).append('\n');
-    for (InterpretedCpu cpu : machine.processors()) {
+    for (VirtualCpu cpu : machine.processors()) {
       CpuState state = cpu.state();
       text.append(
           "cpu %d: rip=%x cs=%04x rflags=%x cr0=%x cr2=%x cr3=%x cr4=%x efer=%x n=%d%n"

@@ -83,11 +83,7 @@ final class VmmMachineFactory implements GuestMachine.Factory {
       return new MachineConfig(
           plan.cpus(),
           plan.memoryBytes(),
-          switch (plan.engine()) {
-            case INTERPRET -> MachineConfig.Engine.INTERPRET;
-            case AUTO, TRANSLATE -> MachineConfig.Engine.TRANSLATE;
-            case TRANSLATE_EVERYTHING -> MachineConfig.Engine.TRANSLATE_EVERYTHING;
-          },
+          EngineChoice.of(plan.engine(), System.err),
           kernel,
           initialRamDisk,
           plan.commandLine(),
@@ -98,7 +94,8 @@ final class VmmMachineFactory implements GuestMachine.Factory {
           plan.debugExitPort(),
           plan.noReboot(),
           Clock.system(),
-          EntropySource.system());
+          EntropySource.system(),
+          plan.paravirtual());
     } catch (IllegalArgumentException e) {
       throw notStarted("the machine cannot be made: " + e.getMessage() + ".");
     }

@@ -29,7 +29,8 @@ class VmmMachineFactoryTest {
                 List.of(),
                 OptionalInt.empty(),
                 false,
-                false));
+                false,
+                true));
   }
 
   @Test

@@ -10,6 +10,7 @@ final class EscapeKeys {
   static final String HELP =
       """
       Ctrl-A x       quit: the machine stops at once, as if its power failed
+      Ctrl-A s       what the machine does, with --monitor; once more for the guest
       Ctrl-A ?       this help
       Ctrl-A Ctrl-A  send Ctrl-A to the guest
       """;
@@ -22,6 +23,8 @@ final class EscapeKeys {
     void quit();
 
     void help();
+
+    void monitor();
   }
 
   EscapeKeys(Commands commands) {
@@ -49,6 +52,7 @@ final class EscapeKeys {
       switch (key) {
         case 'x', 'X' -> commands.quit();
         case CONTROL_A, 'a' -> data[kept++] = CONTROL_A;
+        case 's', 'S' -> commands.monitor();
         case '?', 'h' -> commands.help();
         default -> {
           // Not a command: swallowed, as a mistyped escape should not reach the guest.

@@ -11,6 +11,8 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The guest's serial line at this process's standard input and output. Where that is a terminal it
@@ -28,6 +30,7 @@ public final class TerminalConsole implements CharBackend {
   private final Runnable quit;
   private final boolean shellAtLine;
   private final CountDownLatch shellComing = new CountDownLatch(1);
+  private volatile @Nullable MonitorScreen screen;
   private volatile boolean closed;
 
   private TerminalConsole(
@@ -137,6 +140,11 @@ public final class TerminalConsole implements CharBackend {
               public void help() {
                 say(EscapeKeys.HELP);
               }
+
+              @Override
+              public void monitor() {
+                toggleMonitor();
+              }
             });
     byte[] buffer = new byte[1024];
     try {
@@ -151,6 +159,28 @@ public final class TerminalConsole implements CharBackend {
     }
   }
 
+  /**
+   * Gives what the monitor's screen shows; shown at once where there is a terminal.
+   *
+   * @param newScreen called once a second while it is shown
+   */
+  public void showMonitor(Supplier<String> newScreen) {
+    MonitorScreen made = new MonitorScreen(drain, newScreen);
+    screen = made;
+    if (terminal.isPresent()) {
+      made.toggle();
+    }
+  }
+
+  private void toggleMonitor() {
+    MonitorScreen current = screen;
+    if (current == null) {
+      say("Start the machine with --monitor to see what it does.\n");
+    } else {
+      current.toggle();
+    }
+  }
+
   /** Writes lines to the person, between what the guest writes. */
   private void say(String text) {
     byte[] bytes = ("\r\n" + text.replace("\n", "\r\n")).getBytes(StandardCharsets.UTF_8);
@@ -159,12 +189,19 @@ public final class TerminalConsole implements CharBackend {
 
   @Override
   public void write(byte[] data, int offset, int length) {
-    drain.write(data, offset, length);
+    MonitorScreen current = screen;
+    if (current == null || !current.keep(data, offset, length)) {
+      drain.write(data, offset, length);
+    }
   }
 
   @Override
   public void close() {
     closed = true;
+    MonitorScreen current = screen;
+    if (current != null) {
+      current.close();
+    }
     drain.close();
     terminal.ifPresent(HostTerminal::restore);
   }

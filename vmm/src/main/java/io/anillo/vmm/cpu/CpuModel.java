@@ -1,5 +1,7 @@
 package io.anillo.vmm.cpu;
 
+import io.anillo.vmm.hypercall.KvmInterface;
+import io.anillo.vmm.hypercall.OwnInterface;
 import java.nio.charset.StandardCharsets;
 
 /**
@@ -14,9 +16,12 @@ import java.nio.charset.StandardCharsets;
  * @param name the model's name
  * @param processors number of processors, each one core with one thread, all on one socket; their
  *     APIC ids are 0 up
+ * @param paravirtualFeatures what of KVM's paravirtual interface is announced, bits of {@link
+ *     io.anillo.vmm.hypercall.KvmInterface}; 0 for no paravirtual interface at all
+ * @param tscHertz frequency of the time stamp counter
  */
-public record CpuModel(String name, int processors) {
-  /** TSC frequency: the time stamp counts virtual nanoseconds. */
+public record CpuModel(String name, int processors, int paravirtualFeatures, long tscHertz) {
+  /** TSC frequency of software engines: the time stamp counts virtual nanoseconds. */
   public static final long TSC_HERTZ = 1_000_000_000;
 
   public static final int PHYSICAL_ADDRESS_BITS = 40;
@@ -38,7 +43,8 @@ public record CpuModel(String name, int processors) {
 
   private static final int EAX = 0, EBX = 1, ECX = 2, EDX = 3;
   private static final int HIGHEST_BASIC = 0x16;
-  private static final int HIGHEST_HYPERVISOR = 0x4000_0000;
+  private static final int OWN_LEAF = 0x4000_0100;
+  private static final String OWN_SIGNATURE = "AnilloAnillo";
   private static final int HIGHEST_EXTENDED = 0x8000_0021;
 
   /** Family 0x19, model 0x11, stepping 1: base family 0xF, extended family 0xA. */
@@ -90,7 +96,17 @@ public record CpuModel(String name, int processors) {
 
   /** The model {@code anillo-v2}. */
   public static CpuModel anilloV2(int processors) {
-    return new CpuModel("anillo-v2", processors);
+    return new CpuModel("anillo-v2", processors, 0, TSC_HERTZ);
+  }
+
+  /** The same with a paravirtual interface, or without. */
+  public CpuModel withParavirtual(int features) {
+    return new CpuModel(name, processors, features, tscHertz);
+  }
+
+  /** The same on hardware whose time stamp counter cannot be made to count nanoseconds. */
+  public CpuModel withTscHertz(long hertz) {
+    return new CpuModel(name, processors, paravirtualFeatures, hertz);
   }
 
   /**
@@ -169,17 +185,35 @@ public record CpuModel(String name, int processors) {
       }
       case 0x15 -> {
         result[EAX] = 1;
-        result[EBX] = 1;
-        result[ECX] = (int) TSC_HERTZ;
+        // The crystal's frequency has 32 bits; a faster one is given as a multiple.
+        int multiple = (int) (tscHertz >>> 32) + 1;
+        result[EBX] = multiple;
+        result[ECX] = (int) (tscHertz / multiple);
       }
       case 0x16 -> {
-        result[EAX] = (int) (TSC_HERTZ / 1_000_000);
-        result[EBX] = (int) (TSC_HERTZ / 1_000_000);
+        result[EAX] = (int) (tscHertz / 1_000_000);
+        result[EBX] = (int) (tscHertz / 1_000_000);
         result[ECX] = 100;
       }
-      case HIGHEST_HYPERVISOR -> {
-        result[EAX] = HIGHEST_HYPERVISOR;
-        text("AnilloAnillo", 0, result, EBX, 3);
+      case KvmInterface.SIGNATURE_LEAF -> {
+        boolean aware = paravirtualFeatures != 0;
+        result[EAX] = aware ? KvmInterface.FEATURES_LEAF : KvmInterface.SIGNATURE_LEAF;
+        text(aware ? KvmInterface.SIGNATURE : OWN_SIGNATURE, 0, result, EBX, 3);
+      }
+      case KvmInterface.FEATURES_LEAF -> result[EAX] = paravirtualFeatures;
+      case OWN_LEAF -> {
+        if (paravirtualFeatures != 0) {
+          result[EAX] = OWN_LEAF + 1;
+          text(OWN_SIGNATURE, 0, result, EBX, 3);
+        }
+      }
+      case OWN_LEAF + 1 -> {
+        if (paravirtualFeatures != 0) {
+          result[EAX] = OwnInterface.VERSION;
+          result[EBX] = OwnInterface.PORT;
+          // Whether VMCALL and VMMCALL come to us: where hardware runs the guest they go to KVM.
+          result[ECX] = (paravirtualFeatures & KvmInterface.SEND_IPI) != 0 ? 1 : 0;
+        }
       }
       default -> {}
     }

@@ -14,6 +14,9 @@ public interface CpuSignals {
 
   void nmi();
 
+  /** Ends the HLT that the processor is in, or the next one: a kick by a paravirtual guest. */
+  default void wake() {}
+
   void init();
 
   /** Start-up IPI: execution begins in real mode at {@code vector << 12}. */

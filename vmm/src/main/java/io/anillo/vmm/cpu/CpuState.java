@@ -199,6 +199,9 @@ public final class CpuState {
   /** Waiting for a start-up IPI, as an application processor does after INIT. */
   public boolean waitingForStartup;
 
+  /** The paravirtual interface's part of the state. */
+  public final ParavirtualRegisters paravirtual = new ParavirtualRegisters();
+
   /**
    * Instructions retired, and interrupts and exceptions delivered: the number of boundaries passed
    * at which an event may come in. A REP instruction counts once for each piece of its iterations;

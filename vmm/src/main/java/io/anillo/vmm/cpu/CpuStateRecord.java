@@ -11,7 +11,7 @@ import java.util.Arrays;
  */
 public final class CpuStateRecord {
   private static final String NAME = "cpu";
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
   private static final int GENERAL_REGISTERS = 16;
 
   private CpuStateRecord() {}
@@ -45,6 +45,7 @@ public final class CpuStateRecord {
     out.putLong(state.pendingDebug);
     out.putBoolean(state.halted).putBoolean(state.waitingForStartup);
     out.putLong(state.instructions);
+    state.paravirtual.save(out);
   }
 
   /**
@@ -53,7 +54,7 @@ public final class CpuStateRecord {
    * @throws io.anillo.vmm.state.StateException when the record is damaged or of a newer version
    */
   public static void restore(CpuState state, StateReader in) {
-    in.record(NAME, VERSION);
+    int version = in.record(NAME, VERSION);
     long[] general = new long[GENERAL_REGISTERS];
     in.getLongs(general);
     System.arraycopy(general, 0, state.general, 0, GENERAL_REGISTERS);
@@ -113,5 +114,10 @@ public final class CpuStateRecord {
     state.halted = in.getBoolean();
     state.waitingForStartup = in.getBoolean();
     state.instructions = in.getLong();
+    if (version >= 2) {
+      state.paravirtual.restore(in);
+    } else {
+      state.paravirtual.reset();
+    }
   }
 }

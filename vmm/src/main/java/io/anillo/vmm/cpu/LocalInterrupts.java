@@ -16,6 +16,14 @@ public interface LocalInterrupts {
    */
   int acknowledge();
 
+  /**
+   * Takes back an interrupt that was acknowledged and has not been delivered: it is the next to be
+   * acknowledged.
+   */
+  default void retract(int vector) {
+    throw new UnsupportedOperationException("interrupt " + vector + " cannot be taken back");
+  }
+
   /** CR8: the upper four bits of the task priority. */
   int taskPriorityClass();
 

@@ -10,4 +10,10 @@ public interface RingObserver {
    * @param user whether it is ring 3
    */
   void ringChanged(boolean user);
+
+  /**
+   * Guest code ran since the last report, all of it counted as one ring's: of engines that cannot
+   * tell each change.
+   */
+  default void ranIn(boolean user) {}
 }

@@ -17,6 +17,9 @@ public final class HostMemory {
   private static final int MAP_NORESERVE = 0x4000;
   private static final int MFD_CLOEXEC = 1;
 
+  /** Frees the pages of a shared mapping in its file too. */
+  private static final int MADV_REMOVE = 9;
+
   private final long address;
   private final long sizeBytes;
   private final int fileDescriptor;
@@ -96,6 +99,21 @@ public final class HostMemory {
   /** The memory file, or -1 where the host has none. */
   public int fileDescriptor() {
     return fileDescriptor;
+  }
+
+  /**
+   * Gives a part of the range back to the operating system; it then reads as zeros and costs
+   * nothing.
+   *
+   * @param offset in the range, page-aligned
+   * @return false, with nothing changed, where the host cannot
+   */
+  public boolean giveBack(long offset, long lengthBytes) {
+    if (offset < 0 || lengthBytes < 0 || offset + lengthBytes > sizeBytes) {
+      throw new IllegalArgumentException(lengthBytes + " bytes at " + offset + " of " + sizeBytes);
+    }
+    return fileDescriptor >= 0
+        && new HostSystem().advise(address + offset, lengthBytes, MADV_REMOVE) == 0;
   }
 
   /** Gives the range back. Nobody may access it any more. */

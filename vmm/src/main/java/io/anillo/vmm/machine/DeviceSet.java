@@ -2,7 +2,6 @@ package io.anillo.vmm.machine;
 
 import io.anillo.vmm.device.virtio.VirtioDevice;
 import io.anillo.vmm.device.virtio.VirtioPciFunction;
-import io.anillo.vmm.device.virtio.balloon.PageRelease;
 import io.anillo.vmm.device.virtio.balloon.VirtioBalloonDevice;
 import io.anillo.vmm.device.virtio.block.VirtioBlockConfig;
 import io.anillo.vmm.device.virtio.block.VirtioBlockDevice;
@@ -44,7 +43,7 @@ final class DeviceSet {
         .console()
         .forEach(backend -> set.add(new VirtioConsoleDevice("console0", backend, executor)));
     set.add(new VirtioEntropyDevice("rng0", executor));
-    set.add(new VirtioBalloonDevice("balloon0", PageRelease.NONE, executor));
+    set.add(new VirtioBalloonDevice("balloon0", executor.memory()::release, executor));
   }
 
   private void add(VirtioDevice device) {

@@ -5,12 +5,17 @@ import io.anillo.vmm.boot.BootLoader;
 import io.anillo.vmm.boot.BootRequest;
 import io.anillo.vmm.boot.LoadedKernel;
 import io.anillo.vmm.boot.MemoryRegion;
-import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.cpu.CpuStateRecord;
+import io.anillo.vmm.cpu.ExitReason;
+import io.anillo.vmm.cpu.VirtualCpu;
 import io.anillo.vmm.device.MachineRequest;
 import io.anillo.vmm.device.firmware.PhysicalMemoryMap;
+import io.anillo.vmm.hypercall.CableSplitter;
+import io.anillo.vmm.hypercall.KvmInterface;
+import io.anillo.vmm.kvm.KvmException;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.port.CharBackend;
+import io.anillo.vmm.port.NetworkBackend;
 import io.anillo.vmm.state.StateException;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
@@ -22,10 +27,11 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
-import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,65 +41,48 @@ import org.jspecify.annotations.Nullable;
  * thread.
  */
 public final class Machine implements AutoCloseable {
-  private static final int STATE_VERSION = 1;
+  private static final int STATE_VERSION = 2;
 
   private final MachineConfig config;
   private final GuestMemory memory;
   private final BoardExecutor executor;
   private final MachineBoard board;
-  private final List<InterpretedCpu> processors = new ArrayList<>();
   private final long[] earlierInstructions;
-  private final List<ProcessorThread> threads = new ArrayList<>();
   private final List<ProcessorActivity> activities = new ArrayList<>();
-  private final CodeCache codeCache;
-  private final @Nullable Translator translator;
+  private final ProcessorSet set;
+  private final List<VirtualCpu> processors;
+  private final List<ProcessorThread> threads = new ArrayList<>();
   private LoadedKernel kernel = new LoadedKernel("none", "", 0);
+  private volatile List<Thread> running = List.of();
   private volatile boolean stopped;
   private volatile boolean ending;
   private volatile @Nullable MachineRequest request;
   private volatile @Nullable Throwable failure;
 
-  private Machine(MachineConfig config, GuestMemory memory, BoardExecutor executor) {
-    this.config = config;
+  private Machine(MachineConfig given, GuestMemory memory, BoardExecutor executor)
+      throws KvmException {
+    this.config = given.paravirtual() ? withSharedCable(given) : given;
     this.memory = memory;
     this.executor = executor;
-    this.codeCache = new CodeCache(memory, config.cpus());
     this.earlierInstructions = new long[config.cpus()];
-    this.translator =
-        switch (config.engine()) {
-          case INTERPRET -> null;
-          case TRANSLATE -> Translator.background(memory, codeCache, config.cpus());
-          case TRANSLATE_EVERYTHING -> Translator.immediate(memory, codeCache, config.cpus());
-        };
-    CpuModel model = CpuModel.anilloV2(config.cpus());
-    List<LongSupplier> tscOffsets = new ArrayList<>();
-    for (int i = 0; i < config.cpus(); i++) {
-      var cpu =
-          new InterpretedCpu(
-              i,
-              memory,
-              executor.systemBus(),
-              codeCache,
-              model,
-              executor::nowNanos,
-              executor.entropy());
-      processors.add(cpu);
-      tscOffsets.add(() -> cpu.state.tscOffset);
-    }
-    this.board = new MachineBoard(executor, boardConfig(config), processors, tscOffsets);
-    executor.setInstructionCounter(() -> processors.getFirst().state.instructions);
-    for (int i = 0; i < config.cpus(); i++) {
-      InterpretedCpu cpu = processors.get(i);
-      ProcessorActivity activity = new ProcessorActivity();
+    this.set = new ProcessorSet(config, boardConfig(config), memory, executor);
+    this.board = set.board;
+    this.processors = List.copyOf(set.processors);
+    for (VirtualCpu cpu : processors) {
+      ProcessorActivity activity = board.activityOf(cpu.index());
       activities.add(activity);
-      cpu.connect(board.busOf(i, activity), board.interruptsOf(i));
-      cpu.setExclusiveSection(executor.exclusiveSection()::run);
-      if (translator != null) {
-        cpu.setHotCode(translator, translator.threshold());
-      }
       threads.add(new ProcessorThread(this, cpu, executor, activity));
     }
     DeviceSet.attach(config, board);
+  }
+
+  /** The first network's cable is shared by the card and the hypercalls' rings. */
+  private static MachineConfig withSharedCable(MachineConfig config) {
+    List<NetworkBackend> networks = new ArrayList<>(config.networks());
+    if (!networks.isEmpty()) {
+      networks.set(0, new CableSplitter(networks.getFirst()));
+    }
+    return config.withNetworks(networks);
   }
 
   private static BoardConfig boardConfig(MachineConfig config) {
@@ -158,7 +147,12 @@ public final class Machine implements AutoCloseable {
       throws BootException {
     GuestMemory memory = new GuestMemory(config.memoryBytes());
     try {
-      Machine machine = new Machine(config, memory, executorMaker.apply(memory));
+      Machine machine;
+      try {
+        machine = new Machine(config, memory, executorMaker.apply(memory));
+      } catch (KvmException e) {
+        throw new BootException("the engine kvm cannot be used: " + e.getMessage());
+      }
       machine.load();
       return machine;
     } catch (BootException | RuntimeException | Error e) {
@@ -169,12 +163,12 @@ public final class Machine implements AutoCloseable {
 
   /** Resets everything and puts the kernel into memory. */
   private void load() throws BootException {
-    for (InterpretedCpu cpu : processors) {
-      earlierInstructions[cpu.index()] += cpu.state.instructions;
+    for (VirtualCpu cpu : processors) {
+      earlierInstructions[cpu.index()] += cpu.state().instructions;
     }
     board.reset();
-    processors.forEach(InterpretedCpu::reset);
-    InterpretedCpu first = processors.getFirst();
+    processors.forEach(VirtualCpu::reset);
+    VirtualCpu first = processors.getFirst();
     List<MemoryRegion> regions = new ArrayList<>();
     for (PhysicalMemoryMap.Range range : board.memoryMap().ranges()) {
       MemoryRegion.Kind kind =
@@ -188,7 +182,7 @@ public final class Machine implements AutoCloseable {
     kernel =
         BootLoader.load(
             memory,
-            first.state,
+            first.state(),
             new BootRequest(
                 config.kernel(),
                 config.initialRamDisk(),
@@ -223,7 +217,7 @@ public final class Machine implements AutoCloseable {
   }
 
   private void restoreState(StateReader in) {
-    in.record("machine", STATE_VERSION);
+    int version = in.record("machine", STATE_VERSION);
     long ramBytes = in.getLong();
     int cpus = in.getInt();
     if (ramBytes != config.memoryBytes() || cpus != config.cpus()) {
@@ -231,12 +225,26 @@ public final class Machine implements AutoCloseable {
           "the saved machine has %d bytes of memory and %d processors; this one %d and %d"
               .formatted(ramBytes, cpus, config.memoryBytes(), config.cpus()));
     }
-    for (InterpretedCpu cpu : processors) {
+    if (version >= 2) {
+      requireFeatures(in.getInt());
+    }
+    for (VirtualCpu cpu : processors) {
       cpu.reset();
-      CpuStateRecord.restore(cpu.state, in);
+      CpuStateRecord.restore(cpu.state(), in);
     }
     board.restore(in);
-    processors.forEach(InterpretedCpu::stateReplaced);
+    processors.forEach(VirtualCpu::stateReplaced);
+  }
+
+  /** A guest goes on to use what it found. Calls between processors need several of them. */
+  private void requireFeatures(int used) {
+    int offered = set.model.paravirtualFeatures();
+    int needed = config.cpus() > 1 ? used : used & KvmInterface.FEATURES_WITHOUT_CALLS;
+    if ((needed & ~offered) != 0) {
+      throw new StateException(
+          "the saved guest uses paravirtual features (0x%x) that this machine does not offer"
+              .formatted(needed & ~offered));
+    }
   }
 
   /**
@@ -260,6 +268,7 @@ public final class Machine implements AutoCloseable {
           } finally {
             if (runs) {
               board.resume();
+              processors.forEach(VirtualCpu::timeChanged);
             }
           }
         });
@@ -271,9 +280,10 @@ public final class Machine implements AutoCloseable {
   private StateWriter state() {
     StateWriter out = new StateWriter();
     out.record("machine", STATE_VERSION).putLong(config.memoryBytes()).putInt(config.cpus());
-    for (InterpretedCpu cpu : processors) {
+    out.putInt(set.model.paravirtualFeatures());
+    for (VirtualCpu cpu : processors) {
       cpu.settleSignals();
-      CpuStateRecord.save(cpu.state, out);
+      CpuStateRecord.save(cpu.state(), out);
     }
     board.save(out);
     return out;
@@ -292,14 +302,23 @@ public final class Machine implements AutoCloseable {
     return board;
   }
 
-  public List<InterpretedCpu> processors() {
-    return List.copyOf(processors);
+  public List<VirtualCpu> processors() {
+    return processors;
+  }
+
+  /** The processors, where the engine is one in software; otherwise none. */
+  public List<InterpretedCpu> softwareProcessors() {
+    return processors.stream()
+        .filter(InterpretedCpu.class::isInstance)
+        .map(InterpretedCpu.class::cast)
+        .toList();
   }
 
   /** Measures how long the processors are where, which costs a little; before {@link #run}. */
   public void measureTimes() {
     for (int i = 0; i < processors.size(); i++) {
       activities.get(i).measure();
+      board.exitsOf(i).measureTime();
       processors.get(i).setRingObserver(activities.get(i));
     }
   }
@@ -311,11 +330,11 @@ public final class Machine implements AutoCloseable {
 
   /** The translator, where the engine has one. */
   public Optional<Translator> translator() {
-    return Optional.ofNullable(translator);
+    return Optional.ofNullable(set.translator);
   }
 
   public CodeCache codeCache() {
-    return codeCache;
+    return set.codeCache;
   }
 
   /** Guest instructions retired by all processors, in all boots. */
@@ -327,9 +346,34 @@ public final class Machine implements AutoCloseable {
     return sum;
   }
 
+  /**
+   * As {@link #instructions}, while the processors run: a little old, and 0 on engines that do not
+   * count.
+   */
+  public long instructionsSoFar() {
+    long sum = 0;
+    for (InterpretedCpu cpu : softwareProcessors()) {
+      sum += earlierInstructions[cpu.index()] + cpu.state.instructions;
+    }
+    return sum;
+  }
+
   /** Guest instructions retired by one processor, in all boots. */
   public long instructions(int cpu) {
-    return earlierInstructions[cpu] + processors.get(cpu).state.instructions;
+    return earlierInstructions[cpu] + processors.get(cpu).state().instructions;
+  }
+
+  /** How often all processors left guest code, by reason. */
+  public Map<ExitReason, Long> exits() {
+    Map<ExitReason, Long> sums = new EnumMap<>(ExitReason.class);
+    for (ExitReason reason : ExitReason.values()) {
+      long sum = 0;
+      for (int i = 0; i < config.cpus(); i++) {
+        sum += board.exitsOf(i).of(reason);
+      }
+      sums.put(reason, sum);
+    }
+    return sums;
   }
 
   /**
@@ -357,10 +401,11 @@ public final class Machine implements AutoCloseable {
   private @Nullable MachineExit runOnce() throws InterruptedException {
     ending = false;
     request = null;
-    List<Thread> running = new ArrayList<>();
+    List<Thread> started = new ArrayList<>();
     for (ProcessorThread each : threads) {
-      running.add(Thread.ofPlatform().name("cpu-" + running.size()).daemon(true).start(each));
+      started.add(Thread.ofPlatform().name("cpu-" + started.size()).daemon(true).start(each));
     }
+    running = List.copyOf(started);
     for (Thread each : running) {
       each.join();
     }
@@ -414,15 +459,32 @@ public final class Machine implements AutoCloseable {
 
   private void endThreads() {
     ending = true;
-    processors.forEach(InterpretedCpu::kick);
+    processors.forEach(VirtualCpu::kick);
+  }
+
+  private void awaitThreads() {
+    boolean interrupted = false;
+    for (Thread each : running) {
+      while (each.isAlive()) {
+        try {
+          each.join();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   @Override
   public void close() {
-    if (translator != null) {
-      translator.close();
-    }
+    // Whoever was interrupted in run may have left the processors behind.
+    stop();
+    awaitThreads();
     board.stop();
+    set.close();
     memory.close();
   }
 

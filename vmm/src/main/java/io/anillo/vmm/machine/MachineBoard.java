@@ -1,6 +1,8 @@
 package io.anillo.vmm.machine;
 
 import io.anillo.vmm.cpu.CpuSignals;
+import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.cpu.ExitCounters;
 import io.anillo.vmm.cpu.LocalInterrupts;
 import io.anillo.vmm.device.Bus;
 import io.anillo.vmm.device.Device;
@@ -11,6 +13,7 @@ import io.anillo.vmm.device.acpi.AcpiTables;
 import io.anillo.vmm.device.chipset.DebugConsole;
 import io.anillo.vmm.device.chipset.DebugExit;
 import io.anillo.vmm.device.chipset.KeyboardController;
+import io.anillo.vmm.device.chipset.PanicNotice;
 import io.anillo.vmm.device.firmware.FirmwareConfiguration;
 import io.anillo.vmm.device.firmware.PhysicalMemoryMap;
 import io.anillo.vmm.device.interrupt.InterruptFabric;
@@ -22,12 +25,19 @@ import io.anillo.vmm.device.pci.PciHost;
 import io.anillo.vmm.device.serial.Uart16550;
 import io.anillo.vmm.device.timer.Pit8254;
 import io.anillo.vmm.device.timer.RealTimeClock;
+import io.anillo.vmm.hypercall.CableSplitter;
+import io.anillo.vmm.hypercall.InterprocessorCalls;
+import io.anillo.vmm.hypercall.OwnCalls;
+import io.anillo.vmm.hypercall.OwnInterface;
+import io.anillo.vmm.hypercall.ParavirtualProcessor;
+import io.anillo.vmm.port.BlockBackend;
 import io.anillo.vmm.state.StateException;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 
@@ -53,9 +63,13 @@ public final class MachineBoard {
   private final PciHost pci;
   private final AcpiPowerManagement acpi;
   private final FirmwareConfiguration firmware;
+  private final PanicNotice panic;
   private final List<LocalApic> localApics = new ArrayList<>();
+  private final List<ExitCounters> exits = new ArrayList<>();
+  private final List<ProcessorActivity> activities = new ArrayList<>();
   private final List<Device> devices = new ArrayList<>();
   private final int[] picUsers = new int[16];
+  private OwnCalls ownCalls = OwnCalls.NONE;
   private int nextSlot = 1;
 
   /**
@@ -86,6 +100,8 @@ public final class MachineBoard {
     pic = add(new PicPair(bus));
     ioApic = add(new IoApic(bus, fabric));
     for (int cpu = 0; cpu < config.cpus(); cpu++) {
+      exits.add(new ExitCounters());
+      activities.add(new ProcessorActivity());
       localApics.add(
           add(
               new LocalApic(
@@ -105,6 +121,7 @@ public final class MachineBoard {
     add(new KeyboardController(executor, isaLine(1), isaLine(12)));
     add(new DebugConsole(executor, DebugConsole.BOCHS_PORT, config.debugConsole()));
     add(new DebugConsole(executor, DebugConsole.FIRMWARE_PORT, config.debugConsole()));
+    panic = add(new PanicNotice(executor, () -> {}));
     config.debugExitPort().ifPresent(port -> add(new DebugExit(executor, port)));
     firmware = add(new FirmwareConfiguration(executor));
     firmware.setNumber(FirmwareConfiguration.RAM_SIZE, executor.memory().ramBytes(), 8);
@@ -182,6 +199,11 @@ public final class MachineBoard {
     return firmware;
   }
 
+  /** Whether the guest has told that its kernel panicked. From any thread. */
+  public boolean guestPanicked() {
+    return (panic.events() & PanicNotice.PANICKED) != 0;
+  }
+
   public AcpiPowerManagement acpi() {
     return acpi;
   }
@@ -200,17 +222,60 @@ public final class MachineBoard {
 
   /** The bus for a processor's accesses: with its own local APIC. */
   public Bus busOf(int cpu) {
-    return busOf(cpu, new ProcessorActivity());
+    return new ProcessorBus(
+        executor.systemBus(),
+        executor.lock(),
+        localApics.get(cpu),
+        exits.get(cpu),
+        activities.get(cpu));
   }
 
-  /** The same, with the accesses counted. */
-  Bus busOf(int cpu, ProcessorActivity activity) {
-    return new ProcessorBus(executor.systemBus(), executor.lock(), localApics.get(cpu), activity);
+  /** Where a processor's thread spends its time. */
+  ProcessorActivity activityOf(int cpu) {
+    return activities.get(cpu);
+  }
+
+  /** What a processor left guest code for. */
+  public ExitCounters exitsOf(int cpu) {
+    return exits.get(cpu);
   }
 
   /** A processor's local APIC, locked as its thread needs it. */
   public LocalInterrupts interruptsOf(int cpu) {
-    return new ProcessorInterrupts(executor.lock(), localApics.get(cpu));
+    return new ProcessorInterrupts(executor.lock(), localApics.get(cpu), exits.get(cpu));
+  }
+
+  /**
+   * Offers our own calls to guests; before {@link #paravirtualOf}, and the first reset.
+   *
+   * @param signals of all processors
+   */
+  void offerCalls(
+      List<? extends CpuSignals> signals, List<BlockBackend> disks, Optional<CableSplitter> cable) {
+    OwnInterface own =
+        add(
+            new OwnInterface(
+                executor, config.com1(), disks, cable, () -> signals.forEach(CpuSignals::wake)));
+    ownCalls =
+        (function, first, second, third) -> {
+          executor.lock().acquire();
+          try {
+            return own.call(function, first, second, third);
+          } finally {
+            executor.lock().release();
+          }
+        };
+  }
+
+  /**
+   * The paravirtual interface of a processor.
+   *
+   * @param signals of all processors
+   */
+  public ParavirtualProcessor paravirtualOf(
+      int cpu, CpuState state, long tscHertz, List<? extends CpuSignals> signals) {
+    InterprocessorCalls others = new BoardInterprocessorCalls(executor.lock(), fabric, signals);
+    return new ParavirtualProcessor(state, executor, interruptsOf(cpu), others, ownCalls, tscHertz);
   }
 
   /** The ACPI tables that describe this board. */

@@ -23,6 +23,7 @@ import java.util.OptionalInt;
  * @param console what a virtio console is connected to; empty for no such device
  * @param debugExitPort the port of isa-debug-exit, if there is one
  * @param resetEnds whether a reset by the guest ends the run instead of booting again
+ * @param paravirtual whether a guest that looks for it finds the paravirtual interface
  */
 public record MachineConfig(
     int cpus,
@@ -38,7 +39,8 @@ public record MachineConfig(
     OptionalInt debugExitPort,
     boolean resetEnds,
     Clock clock,
-    EntropySource entropy) {
+    EntropySource entropy,
+    boolean paravirtual) {
   public static final int MAXIMUM_CPUS = 64;
   public static final long MINIMUM_MEMORY = 4L << 20;
   private static final long MEBIBYTE = 1L << 20;
@@ -50,7 +52,9 @@ public record MachineConfig(
     /** Binary translation: hot code to JVM bytecode, the rest interpreted. */
     TRANSLATE,
     /** Binary translation of all code before it runs for the first time: slow, for tests. */
-    TRANSLATE_EVERYTHING
+    TRANSLATE_EVERYTHING,
+    /** The hardware, through KVM. */
+    KVM
   }
 
   public MachineConfig {
@@ -95,7 +99,8 @@ public record MachineConfig(
         OptionalInt.empty(),
         true,
         Clock.system(),
-        EntropySource.system());
+        EntropySource.system(),
+        true);
   }
 
   public MachineConfig withCpus(int count) {
@@ -113,7 +118,8 @@ public record MachineConfig(
         debugExitPort,
         resetEnds,
         clock,
-        entropy);
+        entropy,
+        paravirtual);
   }
 
   public MachineConfig withCommandLine(String other) {
@@ -131,7 +137,8 @@ public record MachineConfig(
         debugExitPort,
         resetEnds,
         clock,
-        entropy);
+        entropy,
+        paravirtual);
   }
 
   public MachineConfig withEngine(Engine other) {
@@ -149,7 +156,8 @@ public record MachineConfig(
         debugExitPort,
         resetEnds,
         clock,
-        entropy);
+        entropy,
+        paravirtual);
   }
 
   public MachineConfig withSerial(List<CharBackend> lines) {
@@ -167,7 +175,8 @@ public record MachineConfig(
         debugExitPort,
         resetEnds,
         clock,
-        entropy);
+        entropy,
+        paravirtual);
   }
 
   public MachineConfig withDisks(List<BlockBackend> backends) {
@@ -185,7 +194,8 @@ public record MachineConfig(
         debugExitPort,
         resetEnds,
         clock,
-        entropy);
+        entropy,
+        paravirtual);
   }
 
   public MachineConfig withNetworks(List<NetworkBackend> backends) {
@@ -203,7 +213,8 @@ public record MachineConfig(
         debugExitPort,
         resetEnds,
         clock,
-        entropy);
+        entropy,
+        paravirtual);
   }
 
   public MachineConfig withDebugExit(int port) {
@@ -221,7 +232,27 @@ public record MachineConfig(
         OptionalInt.of(port),
         resetEnds,
         clock,
-        entropy);
+        entropy,
+        paravirtual);
+  }
+
+  public MachineConfig withParavirtual(boolean offered) {
+    return new MachineConfig(
+        cpus,
+        memoryBytes,
+        engine,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        serial,
+        disks,
+        networks,
+        console,
+        debugExitPort,
+        resetEnds,
+        clock,
+        entropy,
+        offered);
   }
 
   public MachineConfig withResetEnds(boolean ends) {
@@ -239,6 +270,7 @@ public record MachineConfig(
         debugExitPort,
         ends,
         clock,
-        entropy);
+        entropy,
+        paravirtual);
   }
 }

@@ -83,6 +83,16 @@ public final class ProcessorActivity implements RingObserver {
     }
   }
 
+  @Override
+  public void ranIn(boolean user) {
+    if (place != Place.MONITOR) {
+      place = user ? Place.RING_3 : Place.RING_0;
+      if (user && firstRing3 == 0) {
+        firstRing3 = System.nanoTime();
+      }
+    }
+  }
+
   /** Whether times are measured. */
   public boolean measured() {
     return measured;

@@ -1,5 +1,7 @@
 package io.anillo.vmm.machine;
 
+import io.anillo.vmm.cpu.ExitCounters;
+import io.anillo.vmm.cpu.ExitReason;
 import io.anillo.vmm.device.Bus;
 import io.anillo.vmm.device.MmioDevice;
 import io.anillo.vmm.device.PortDevice;
@@ -15,12 +17,19 @@ final class ProcessorBus implements Bus {
   private final SystemBus bus;
   private final BoardLock lock;
   private final LocalApic apic;
+  private final ExitCounters exits;
   private final ProcessorActivity activity;
 
-  ProcessorBus(SystemBus bus, BoardLock lock, LocalApic apic, ProcessorActivity activity) {
+  ProcessorBus(
+      SystemBus bus,
+      BoardLock lock,
+      LocalApic apic,
+      ExitCounters exits,
+      ProcessorActivity activity) {
     this.bus = bus;
     this.lock = lock;
     this.apic = apic;
+    this.exits = exits;
     this.activity = activity;
   }
 
@@ -28,15 +37,21 @@ final class ProcessorBus implements Bus {
     return (address & -LocalApic.PAGE_BYTES) == apic.pageAddress();
   }
 
+  private ExitReason reasonOf(long address, boolean own) {
+    return own ? ExitClasses.ofApic((int) (address >> 4) & 0xFF) : ExitClasses.ofMemory(address);
+  }
+
   @Override
   public long readMmio(long address, int sizeBytes) {
+    boolean own = inApicPage(address);
+    ExitReason reason = reasonOf(address, own);
+    activity.count(own ? Reason.LOCAL_APIC : Reason.MMIO_READ);
     Place before = activity.enter(Place.MONITOR);
+    exits.enter(reason);
     try {
-      if (!inApicPage(address)) {
-        activity.count(Reason.MMIO_READ);
+      if (!own) {
         return bus.readMmio(address, sizeBytes);
       }
-      activity.count(Reason.LOCAL_APIC);
       lock.acquire();
       try {
         return apic.readMmio(address & LocalApic.PAGE_BYTES - 1, sizeBytes);
@@ -44,20 +59,23 @@ final class ProcessorBus implements Bus {
         lock.release();
       }
     } finally {
+      exits.leave(reason);
       activity.enter(before);
     }
   }
 
   @Override
   public void writeMmio(long address, int sizeBytes, long value) {
+    boolean own = inApicPage(address);
+    ExitReason reason = reasonOf(address, own);
+    activity.count(own ? Reason.LOCAL_APIC : Reason.MMIO_WRITE);
     Place before = activity.enter(Place.MONITOR);
+    exits.enter(reason);
     try {
-      if (!inApicPage(address)) {
-        activity.count(Reason.MMIO_WRITE);
+      if (!own) {
         bus.writeMmio(address, sizeBytes, value);
         return;
       }
-      activity.count(Reason.LOCAL_APIC);
       lock.acquire();
       try {
         apic.writeMmio(address & LocalApic.PAGE_BYTES - 1, sizeBytes, value);
@@ -65,28 +83,35 @@ final class ProcessorBus implements Bus {
         lock.release();
       }
     } finally {
+      exits.leave(reason);
       activity.enter(before);
     }
   }
 
   @Override
   public int readPort(int port, int sizeBytes) {
+    ExitReason reason = ExitClasses.ofPort(port);
     activity.count(Reason.PORT_READ);
     Place before = activity.enter(Place.MONITOR);
+    exits.enter(reason);
     try {
       return bus.readPort(port, sizeBytes);
     } finally {
+      exits.leave(reason);
       activity.enter(before);
     }
   }
 
   @Override
   public void writePort(int port, int sizeBytes, int value) {
+    ExitReason reason = ExitClasses.ofPort(port);
     activity.count(Reason.PORT_WRITE);
     Place before = activity.enter(Place.MONITOR);
+    exits.enter(reason);
     try {
       bus.writePort(port, sizeBytes, value);
     } finally {
+      exits.leave(reason);
       activity.enter(before);
     }
   }

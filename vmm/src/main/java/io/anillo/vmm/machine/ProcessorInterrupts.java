@@ -1,5 +1,7 @@
 package io.anillo.vmm.machine;
 
+import io.anillo.vmm.cpu.ExitCounters;
+import io.anillo.vmm.cpu.ExitReason;
 import io.anillo.vmm.cpu.LocalInterrupts;
 import io.anillo.vmm.device.interrupt.LocalApic;
 
@@ -10,8 +12,10 @@ import io.anillo.vmm.device.interrupt.LocalApic;
 final class ProcessorInterrupts implements LocalInterrupts {
   private final BoardLock lock;
   private final LocalApic apic;
+  private final ExitCounters exits;
 
-  ProcessorInterrupts(BoardLock lock, LocalApic apic) {
+  ProcessorInterrupts(BoardLock lock, LocalApic apic, ExitCounters exits) {
+    this.exits = exits;
     this.lock = lock;
     this.apic = apic;
   }
@@ -25,7 +29,21 @@ final class ProcessorInterrupts implements LocalInterrupts {
   public int acknowledge() {
     lock.acquire();
     try {
-      return apic.acknowledge();
+      int vector = apic.acknowledge();
+      if (vector >= 0) {
+        exits.count(ExitReason.INTERRUPT);
+      }
+      return vector;
+    } finally {
+      lock.release();
+    }
+  }
+
+  @Override
+  public void retract(int vector) {
+    lock.acquire();
+    try {
+      apic.retract(vector);
     } finally {
       lock.release();
     }
@@ -52,6 +70,20 @@ final class ProcessorInterrupts implements LocalInterrupts {
 
   @Override
   public long readMsr(int index) {
+    if (index == LocalApic.MSR_APIC_BASE) {
+      // CPUID asks for it too.
+      return readUncounted(index);
+    }
+    ExitReason reason = ExitClasses.ofLocalMsr(index);
+    exits.enter(reason);
+    try {
+      return readUncounted(index);
+    } finally {
+      exits.leave(reason);
+    }
+  }
+
+  private long readUncounted(int index) {
     lock.acquire();
     try {
       return apic.readMsr(index);
@@ -62,11 +94,14 @@ final class ProcessorInterrupts implements LocalInterrupts {
 
   @Override
   public void writeMsr(int index, long value) {
+    ExitReason reason = ExitClasses.ofLocalMsr(index);
+    exits.enter(reason);
     lock.acquire();
     try {
       apic.writeMsr(index, value);
     } finally {
       lock.release();
+      exits.leave(reason);
     }
   }
 

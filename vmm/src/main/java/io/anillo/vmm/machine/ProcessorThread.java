@@ -1,23 +1,25 @@
 package io.anillo.vmm.machine;
 
 import io.anillo.vmm.cpu.Exit;
+import io.anillo.vmm.cpu.VirtualCpu;
 import io.anillo.vmm.device.MachineRequest;
+import io.anillo.vmm.hypercall.ParavirtualProcessor;
 import io.anillo.vmm.machine.ProcessorActivity.Place;
 import io.anillo.vmm.machine.ProcessorActivity.Reason;
-import io.anillo.vmm.x86.interpret.InterpretedCpu;
 
 /**
  * The thread of one processor: guest code, then the board's work, in turn, until the machine ends.
  */
 final class ProcessorThread implements Runnable {
   private final Machine machine;
-  private final InterpretedCpu cpu;
+  private final VirtualCpu cpu;
   private final BoardExecutor executor;
   private final ExclusiveSection.Participant participant;
   private final ProcessorActivity activity;
+  private final StealMeter stealMeter = new StealMeter();
 
   ProcessorThread(
-      Machine machine, InterpretedCpu cpu, BoardExecutor executor, ProcessorActivity activity) {
+      Machine machine, VirtualCpu cpu, BoardExecutor executor, ProcessorActivity activity) {
     this.machine = machine;
     this.cpu = cpu;
     this.executor = executor;
@@ -36,10 +38,11 @@ final class ProcessorThread implements Runnable {
           continue;
         }
         if (executor.replayFinished()
-            && cpu.state.instructions >= executor.nextEventInstruction()) {
+            && cpu.state().instructions >= executor.nextEventInstruction()) {
           machine.stop();
           continue;
         }
+        tellStolenTime();
         Exit exit = runGuest();
         switch (exit) {
           case Exit.Interrupted interrupted -> activity.count(Reason.INTERRUPTED);
@@ -60,13 +63,27 @@ final class ProcessorThread implements Runnable {
     }
   }
 
+  /** Recorded machines are not told: what the host does is not part of a recording. */
+  private void tellStolenTime() {
+    ParavirtualProcessor paravirtual = cpu.paravirtual();
+    if (paravirtual != null
+        && paravirtual.tellsStolenTime()
+        && !executor.recording()
+        && !executor.replaying()) {
+      long nanos = stealMeter.newlyStolen();
+      if (nanos > 0) {
+        paravirtual.stolen(nanos);
+      }
+    }
+  }
+
   private Exit runGuest() {
     long budget = executor.nextEventInstruction();
     if (budget != Long.MAX_VALUE) {
-      budget = Math.max(0, budget - cpu.state.instructions);
+      budget = Math.max(0, budget - cpu.state().instructions);
     }
     participant.enter();
-    activity.enter(cpu.state().privilege == 3 ? Place.RING_3 : Place.RING_0);
+    activity.enter(cpu.inRing3() ? Place.RING_3 : Place.RING_0);
     try {
       return cpu.run(budget);
     } finally {
@@ -77,11 +94,27 @@ final class ProcessorThread implements Runnable {
 
   /** Waits in HLT until the board or another processor has something. */
   private void idle() {
+    ParavirtualProcessor paravirtual = cpu.paravirtual();
+    if (paravirtual == null) {
+      await();
+      return;
+    }
+    paravirtual.waits();
+    try {
+      await();
+    } finally {
+      if (paravirtual.goesOn()) {
+        cpu.flushTranslations();
+      }
+    }
+  }
+
+  private void await() {
     if (executor.replaying()) {
-      if (cpu.state.instructions < executor.nextEventInstruction()) {
+      if (cpu.state().instructions < executor.nextEventInstruction()) {
         throw new EventReplayer.Divergence(
             "the processor halts at instruction "
-                + cpu.state.instructions
+                + cpu.state().instructions
                 + ", but the next event belongs to "
                 + executor.nextEventInstruction());
       }

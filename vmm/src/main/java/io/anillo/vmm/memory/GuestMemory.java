@@ -204,6 +204,25 @@ public final class GuestMemory implements AutoCloseable {
     UNSAFE.copyMemory(source, Unsafe.ARRAY_BYTE_BASE_OFFSET + at, null, base + start, bounded);
   }
 
+  // ---- giving back
+
+  /**
+   * Gives pages back to the host, where it takes them; they read as zeros afterwards. On the board.
+   *
+   * @param address page-aligned, in RAM
+   * @param length in bytes, a multiple of the page size
+   */
+  public void release(long address, long length) {
+    if (((address | length) & PAGE_BYTES - 1) != 0 || !isRam(address, length)) {
+      throw new IllegalArgumentException(
+          "no pages of RAM: %d bytes at 0x%x".formatted(length, address));
+    }
+    if (!host.giveBack(address, length)) {
+      fill(address, length, (byte) 0);
+    }
+    announceWrite(address, length);
+  }
+
   // ---- DMA
   // ----------------------------------------------------------------------------------------------------------
 

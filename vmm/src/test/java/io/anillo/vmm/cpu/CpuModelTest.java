@@ -3,6 +3,7 @@ package io.anillo.vmm.cpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.anillo.vmm.hypercall.KvmInterface;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -119,6 +120,32 @@ class CpuModelTest {
     }
     assertThat(cpuid(1, 7, 1, 0)).containsExactly(0, 0, 0, 0);
     assertThat(cpuid(1, 0x8000_001D, 4, 0)).containsExactly(0, 0, 0, 0);
+  }
+
+  @Test
+  void anAwareGuestFindsTheInterface() {
+    CpuModel aware = CpuModel.anilloV2(1).withParavirtual(KvmInterface.FEATURES);
+    int[] result = new int[4];
+    aware.cpuid(0x4000_0000, 0, 0, result);
+    // "KVMKVMKVM\0\0\0"
+    assertThat(result).containsExactly(0x4000_0001, 0x4B4D_564B, 0x564B_4D56, 0x4D);
+    aware.cpuid(0x4000_0001, 0, 0, result);
+    assertThat(result).containsExactly(0x0100_2AEB, 0, 0, 0);
+    aware.cpuid(0x4000_0100, 0, 0, result);
+    assertThat(result).containsExactly(0x4000_0101, 0x6C69_6E41, 0x6E41_6F6C, 0x6F6C_6C69);
+    assertThat(cpuid(0x4000_0000))
+        .containsExactly(0x4000_0000, 0x6C69_6E41, 0x6E41_6F6C, 0x6F6C_6C69);
+    assertThat(cpuid(0x4000_0100)).containsExactly(0, 0, 0, 0);
+  }
+
+  @Test
+  void theTimeStampsFrequencyIsTold() {
+    int[] result = new int[4];
+    CpuModel.anilloV2(1).withTscHertz(2_596_148_000L).cpuid(0x15, 0, 0, result);
+    assertThat(result).containsExactly(1, 1, (int) 2_596_148_000L, 0);
+    CpuModel.anilloV2(1).withTscHertz(5_000_000_000L).cpuid(0x15, 0, 0, result);
+    assertThat(result).containsExactly(1, 2, (int) 2_500_000_000L, 0);
+    assertThat(cpuid(0x15)).containsExactly(1, 1, 1_000_000_000, 0);
   }
 
   @Test

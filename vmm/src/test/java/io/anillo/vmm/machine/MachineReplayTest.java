@@ -34,7 +34,7 @@ class MachineReplayTest {
   private static End run(Machine machine) throws InterruptedException {
     MachineExit exit = machine.run();
     StateWriter out = new StateWriter();
-    CpuStateRecord.save(machine.processors().getFirst().state, out);
+    CpuStateRecord.save(machine.processors().getFirst().state(), out);
     long counters = 0x100000 + FreestandingGuest.image("replay").remaining() - COUNTERS_BEFORE_END;
     return new End(
         exit,

@@ -20,6 +20,11 @@ public final class RecordedSignals implements CpuSignals {
   }
 
   @Override
+  public synchronized void wake() {
+    events.add("wake");
+  }
+
+  @Override
   public synchronized void init() {
     events.add("init");
   }

@@ -2,6 +2,7 @@ package io.anillo.vmm.device.acpi;
 
 import static io.anillo.vmm.device.acpi.Aml.*;
 
+import io.anillo.vmm.device.chipset.PanicNotice;
 import io.anillo.vmm.device.pci.PciHost;
 import io.anillo.vmm.device.pci.PciWindows;
 
@@ -38,6 +39,11 @@ final class DifferentiatedDescription {
                 "RTC",
                 name("_HID", eisaId("PNP0B00")),
                 name("_CRS", resources(ports(0x70, 2), interrupt(8)))),
+            device(
+                "PEVT",
+                name("_HID", string("QEMU0001")),
+                name("_STA", integer(0x0F)),
+                name("_CRS", resources(ports(PanicNotice.PORT, 1)))),
             device(
                 "FWCF",
                 name("_HID", string("QEMU0002")),

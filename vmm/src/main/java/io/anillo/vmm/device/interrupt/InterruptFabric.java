@@ -67,13 +67,18 @@ public final class InterruptFabric implements MessageInterrupts {
         (data & 0x8000) != 0);
   }
 
+  /** Whether a processor has this id. */
+  public boolean has(int apicId) {
+    return apicId >= 0 && apicId < processors.size();
+  }
+
   /**
    * Delivers to the destination's processors.
    *
    * @param level whether the interrupt is level-triggered: its end is then broadcast to the I/O
    *     APIC
    */
-  void send(int destination, boolean logical, int deliveryMode, int vector, boolean level) {
+  public void send(int destination, boolean logical, int deliveryMode, int vector, boolean level) {
     if (deliveryMode == LOWEST_PRIORITY) {
       LocalApic chosen = null;
       for (int i = 0; i < processors.size(); i++) {

@@ -18,7 +18,13 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   public static final long DEFAULT_BASE = 0xFEE00000L;
   public static final int PAGE_BYTES = 4096;
 
-  private static final int STATE_VERSION = 1;
+  /**
+   * Where a paravirtual guest has a bit that it clears instead of writing to the end-of-interrupt
+   * register (KVM's MSR_KVM_PV_EOI_EN): an address of four bytes, bit 0 set to use it.
+   */
+  public static final int MSR_SHARED_END = 0x4B564D04;
+
+  private static final int STATE_VERSION = 2;
   private static final long BASE_BOOT_PROCESSOR = 1 << 8,
       BASE_X2APIC = 1 << 10,
       BASE_ENABLE = 1 << 11;
@@ -57,11 +63,25 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   private boolean lint0;
   private boolean externalByMessage;
   private volatile boolean pending;
+  private final SharedEnd sharedEnd;
+
+  /** An interrupt that was acknowledged but not delivered, or -1. */
+  private int retracted = -1;
+
+  private long accesses;
+  private long endsByMemory;
   private long delivered;
   private long endsOfInterrupt;
 
-  /** Vectors handed to the processor, and ends of interrupt. */
-  public record Metrics(long delivered, long endsOfInterrupt) {}
+  /**
+   * What happened so far.
+   *
+   * @param delivered vectors handed to the processor
+   * @param endsOfInterrupt ends of interrupt, those by memory included
+   * @param endsByMemory ends of interrupt that a paravirtual guest told without an access
+   * @param accesses reads and writes of registers, as memory or as MSRs
+   */
+  public record Metrics(long delivered, long endsOfInterrupt, long endsByMemory, long accesses) {}
 
   /**
    * Makes the controller and adds it to the fabric.
@@ -82,6 +102,7 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     this.fabric = fabric;
     this.processor = processor;
     this.pic = pic;
+    this.sharedEnd = new SharedEnd(board.memory());
     this.physicalMask = (1L << physicalBits) - 1;
     this.timer = new ApicTimer(board, "lapic" + id, tscOffset, () -> deliverLocal(LVT_TIMER));
     fabric.add(this);
@@ -89,11 +110,10 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   }
 
   public Metrics metrics() {
-    return new Metrics(delivered, endsOfInterrupt);
+    return new Metrics(delivered, endsOfInterrupt, endsByMemory, accesses);
   }
 
   // ---- modes
-  // --------------------------------------------------------------------------------------------------------
 
   private boolean globallyEnabled() {
     return (base & BASE_ENABLE) != 0;
@@ -113,7 +133,6 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   }
 
   // ---- delivery
-  // -----------------------------------------------------------------------------------------------------
 
   /** Whether this controller is meant by a destination. */
   boolean matches(int destination, boolean logical) {
@@ -239,7 +258,9 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   }
 
   private void update() {
-    boolean now = deliverableVector() >= 0 || externalPending();
+    // A request that the interrupt in service holds up: its end may have come without our knowing.
+    boolean endMayDeliver = sharedEnd.offered() && requests.highest() >> 4 > taskPriority >> 4;
+    boolean now = retracted >= 0 || deliverableVector() >= 0 || externalPending() || endMayDeliver;
     boolean before = pending;
     pending = now;
     if (now && !before) {
@@ -248,7 +269,6 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   }
 
   // ---- the processor's side
-  // -----------------------------------------------------------------------------------------
 
   @Override
   public boolean pending() {
@@ -257,6 +277,15 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
 
   @Override
   public int acknowledge() {
+    if (retracted >= 0) {
+      int again = retracted;
+      retracted = -1;
+      delivered++;
+      update();
+      return again;
+    }
+    takeSharedEnd();
+    sharedEnd.withdraw();
     int vector = deliverableVector();
     if (vector >= 0) {
       requests.remove(vector);
@@ -265,11 +294,20 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
       externalByMessage = false;
       vector = pic.acknowledge();
     } else {
+      update();
       return -1;
     }
     delivered++;
+    shareEnd();
     update();
     return vector;
+  }
+
+  @Override
+  public void retract(int vector) {
+    retracted = vector;
+    delivered--;
+    update();
   }
 
   @Override
@@ -279,6 +317,7 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
 
   @Override
   public void setTaskPriorityClass(int priorityClass) {
+    takeSharedEnd();
     taskPriority = (priorityClass & 15) << 4;
     update();
   }
@@ -289,8 +328,14 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
       return base;
     }
     if (index == MSR_TSC_DEADLINE) {
+      accesses++;
       return timer.deadlineTsc();
     }
+    if (index == MSR_SHARED_END) {
+      return sharedEnd.register();
+    }
+    accesses++;
+    takeSharedEnd();
     int register = index - MSR_X2APIC;
     if (!x2apic() || register < 0 || register > 0x3F) {
       throw new UnknownMsrException(index);
@@ -321,9 +366,22 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
       return;
     }
     if (index == MSR_TSC_DEADLINE) {
+      accesses++;
       timer.setDeadlineTsc(value);
       return;
     }
+    if (index == MSR_SHARED_END) {
+      takeSharedEnd();
+      sharedEnd.withdraw();
+      if (!sharedEnd.accepts(value)) {
+        throw new UnknownMsrException(index);
+      }
+      sharedEnd.setRegister(value);
+      update();
+      return;
+    }
+    accesses++;
+    takeSharedEnd();
     int register = index - MSR_X2APIC;
     if (!x2apic() || !ApicRegisters.validX2apicWrite(register, value)) {
       throw new UnknownMsrException(index);
@@ -369,10 +427,11 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   }
 
   // ---- registers
-  // ----------------------------------------------------------------------------------------------------
 
   @Override
   public long readMmio(long offset, int sizeBytes) {
+    accesses++;
+    takeSharedEnd();
     int register = (int) (offset >> 4) & 0xFF;
     int within = (int) offset & 15;
     if (within + Math.min(sizeBytes, 4) > 4) {
@@ -393,6 +452,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
 
   @Override
   public void writeMmio(long offset, int sizeBytes, long value) {
+    accesses++;
+    takeSharedEnd();
     if ((offset & 15) != 0 || sizeBytes < 4) {
       return; // only aligned double words are defined
     }
@@ -493,6 +554,11 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   }
 
   private void endOfInterrupt() {
+    sharedEnd.withdraw();
+    endHighest();
+  }
+
+  private void endHighest() {
     int vector = inService.highest();
     if (vector < 0) {
       return;
@@ -502,6 +568,26 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     update();
     if (triggerMode.contains(vector)) {
       fabric.ended(vector);
+    }
+  }
+
+  /**
+   * Lets the guest end the interrupt just taken without an access: only where its end changes
+   * nothing else, since nobody waits behind it and no I/O APIC has to hear of it.
+   */
+  private void shareEnd() {
+    if (sharedEnd.inUse()
+        && inService.single()
+        && requests.highest() < 0
+        && !triggerMode.contains(inService.highest())) {
+      sharedEnd.offer();
+    }
+  }
+
+  private void takeSharedEnd() {
+    if (sharedEnd.taken()) {
+      endsByMemory++;
+      endHighest();
     }
   }
 
@@ -526,7 +612,6 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   }
 
   // ---- life cycle
-  // ---------------------------------------------------------------------------------------------------
 
   @Override
   public String name() {
@@ -561,6 +646,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     commandLow = 0;
     commandHigh = 0;
     externalByMessage = false;
+    sharedEnd.reset();
+    retracted = -1;
     timer.reset();
   }
 
@@ -573,12 +660,14 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     out.putInts(localVectors).putLong(base).putInt(taskPriority).putInt(logicalDestination);
     out.putInt(destinationFormat).putInt(spurious).putInt(errors).putInt(errorsShown);
     out.putInt(commandLow).putInt(commandHigh).putBoolean(lint0).putBoolean(externalByMessage);
+    sharedEnd.save(out);
+    out.putInt(retracted);
     timer.save(out);
   }
 
   @Override
   public void restore(StateReader in) {
-    in.record(name(), STATE_VERSION);
+    int version = in.record(name(), STATE_VERSION);
     inService.restore(in);
     requests.restore(in);
     triggerMode.restore(in);
@@ -594,6 +683,10 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     commandHigh = in.getInt();
     lint0 = in.getBoolean();
     externalByMessage = in.getBoolean();
+    if (version >= 2) {
+      sharedEnd.restore(in);
+      retracted = Math.clamp(in.getInt(), -1, 255);
+    }
     timer.restore(in);
     update();
   }

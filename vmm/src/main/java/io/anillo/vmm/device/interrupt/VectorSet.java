@@ -23,6 +23,15 @@ final class VectorSet {
     java.util.Arrays.fill(words, 0);
   }
 
+  /** Whether there is exactly one vector. */
+  boolean single() {
+    int count = 0;
+    for (long word : words) {
+      count += Long.bitCount(word);
+    }
+    return count == 1;
+  }
+
   /** The highest vector, or -1. */
   int highest() {
     for (int i = 3; i >= 0; i--) {

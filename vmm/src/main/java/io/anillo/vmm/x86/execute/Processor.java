@@ -2,9 +2,12 @@ package io.anillo.vmm.x86.execute;
 
 import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.cpu.ExitCounters;
 import io.anillo.vmm.cpu.LocalInterrupts;
 import io.anillo.vmm.device.Bus;
+import io.anillo.vmm.hypercall.ParavirtualProcessor;
 import io.anillo.vmm.memory.GuestMemory;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One processor in software, as the semantics of instructions see it: its state, its way to memory,
@@ -20,6 +23,12 @@ public abstract class Processor {
 
   /** Where accesses outside memory go; set once, before the first instruction. */
   protected Bus bus;
+
+  /** The paravirtual interface; null where the guest has none. Set once. */
+  public @Nullable ParavirtualProcessor paravirtual;
+
+  /** What this processor leaves guest code for; the board's once it is connected. */
+  public ExitCounters exits = new ExitCounters();
 
   private final GuestFault fault = new GuestFault();
 

@@ -5,12 +5,12 @@ import io.anillo.vmm.x86.execute.system.DebugRegisters;
 import java.util.Arrays;
 
 /** What RESET, INIT and a start-up IPI make of the state (Intel SDM vol. 3A §9.1, table 9-1). */
-final class CpuReset {
+public final class CpuReset {
   private static final int DATA = CpuState.ACCESS_PRESENT | CpuState.ACCESS_S | 3;
 
   private CpuReset() {}
 
-  static void reset(CpuState state, boolean bootProcessor) {
+  public static void reset(CpuState state, boolean bootProcessor) {
     init(state, bootProcessor);
     state.cr0 = CpuState.CR0_CD | CpuState.CR0_NW | CpuState.CR0_ET;
     state.mxcsr = 0x1F80;
@@ -37,10 +37,11 @@ final class CpuReset {
     state.miscEnable = 1;
     Arrays.fill(state.mtrr, 0);
     state.instructions = 0;
+    state.paravirtual.reset();
   }
 
   /** INIT leaves the floating-point state and the MSRs alone. */
-  static void init(CpuState state, boolean bootProcessor) {
+  public static void init(CpuState state, boolean bootProcessor) {
     Arrays.fill(state.general, 0);
     state.general[CpuState.RDX] = 0x00A1_0F11;
     state.setRflags(2);
@@ -76,10 +77,13 @@ final class CpuReset {
     state.nmiPending = false;
     state.pendingDebug = 0;
     state.halted = false;
+    // The interface's pages belong to what ran before.
+    state.paravirtual.reset();
     state.waitingForStartup = !bootProcessor;
   }
 
-  static void startup(CpuState state, int vector) {
+  /** A start-up IPI: execution begins in real mode at {@code vector << 12}. */
+  public static void startup(CpuState state, int vector) {
     state.waitingForStartup = false;
     state.segmentSelector[CpuState.CS] = vector << 8;
     state.segmentBase[CpuState.CS] = (long) vector << 12;

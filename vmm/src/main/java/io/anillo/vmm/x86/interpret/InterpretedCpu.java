@@ -11,6 +11,7 @@ import io.anillo.vmm.cpu.LocalInterrupts;
 import io.anillo.vmm.cpu.RingObserver;
 import io.anillo.vmm.cpu.VirtualCpu;
 import io.anillo.vmm.device.Bus;
+import io.anillo.vmm.hypercall.ParavirtualProcessor;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.port.EntropySource;
 import io.anillo.vmm.x86.decode.CodeSize;
@@ -44,7 +45,8 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       INIT = 8,
       STARTUP = 16,
       TRAP = 32,
-      SHUTDOWN = 64;
+      SHUTDOWN = 64,
+      WAKE = 128;
 
   private static final int FETCH_ENTRIES = 512;
 
@@ -144,12 +146,17 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     this.exclusiveSection = section;
   }
 
-  /** Names who wants to know of changes between the rings; before the first instruction. */
+  // ---- VirtualCpu
+
+  @Override
   public void setRingObserver(RingObserver observer) {
     this.ringObserver = observer;
   }
 
-  // ---- VirtualCpu
+  @Override
+  public boolean inRing3() {
+    return state.privilege == 3;
+  }
 
   @Override
   public int index() {
@@ -174,7 +181,17 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     stateReplaced();
   }
 
-  /** The whole state was written from outside: by reset, a loader, or a restore. */
+  @Override
+  public void flushTranslations() {
+    flushTlb(true);
+  }
+
+  @Override
+  public @Nullable ParavirtualProcessor paravirtual() {
+    return paravirtual;
+  }
+
+  @Override
   public void stateReplaced() {
     flushTlb(true);
     debugRegistersChanged();
@@ -187,10 +204,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     raise(KICK);
   }
 
-  /**
-   * Parks the calling thread, the processor's own, until something is signalled to it or {@code
-   * done} holds. After {@link Exit.Halted}.
-   */
+  @Override
   public void awaitSignal(BooleanSupplier done) {
     waiter = Thread.currentThread();
     try {
@@ -210,6 +224,11 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   @Override
   public void nmi() {
     raise(NMI);
+  }
+
+  @Override
+  public void wake() {
+    raise(WAKE);
   }
 
   @Override
@@ -237,11 +256,12 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     attention &= ~bits;
   }
 
-  /** Exceptions and interrupts delivered so far. */
+  @Override
   public long interruptsTaken() {
     return interruptsTaken;
   }
 
+  @Override
   public long exceptionsTaken() {
     return exceptionsTaken;
   }
@@ -509,6 +529,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       return new Exit.Shutdown("triple fault");
     }
     takeStartSignals(reasons);
+    takeWake(reasons);
     if ((reasons & KICK) != 0) {
       lower(KICK);
       return new Exit.Interrupted();
@@ -543,7 +564,10 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       }
       int vector = controller.acknowledge();
       if (vector >= 0) {
-        state.halted = false;
+        if (state.halted) {
+          state.halted = false;
+          state.paravirtual.kicked = false;
+        }
         state.instructions++;
         interruptsTaken++;
         if (!InterruptDelivery.interrupt(this, vector)) {
@@ -554,6 +578,11 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       }
     }
     if (state.halted) {
+      if (state.paravirtual.kicked) {
+        state.paravirtual.kicked = false;
+        state.halted = false;
+        return null;
+      }
       state.interruptShadow = false;
       return new Exit.Halted();
     }
@@ -575,6 +604,13 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     return null;
   }
 
+  private void takeWake(int reasons) {
+    if ((reasons & WAKE) != 0) {
+      lower(WAKE);
+      state.paravirtual.kicked = true;
+    }
+  }
+
   private void takeStartSignals(int reasons) {
     if ((reasons & INIT) != 0) {
       lower(INIT);
@@ -589,12 +625,10 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     }
   }
 
-  /**
-   * Brings signals that were not taken yet into the state, so that it is complete. Only while the
-   * processor is stopped at an instruction boundary; by any thread.
-   */
+  @Override
   public void settleSignals() {
     takeStartSignals(attention);
+    takeWake(attention);
     if ((attention & NMI) != 0) {
       lower(NMI);
       state.nmiPending = true;

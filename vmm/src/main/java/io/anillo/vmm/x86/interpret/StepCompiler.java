@@ -216,7 +216,8 @@ final class StepCompiler {
       case WRGSBASE -> SystemSteps.writeBase(operands, CpuState.GS);
       case LFENCE, MFENCE, SFENCE -> new Fence();
       case CLFLUSH -> SystemSteps.flushLine(operands);
-      case UD0, UD1, UD2, VMCALL, VMMCALL -> SystemSteps.undefined();
+      case UD0, UD1, UD2 -> SystemSteps.undefined();
+      case VMCALL, VMMCALL -> SystemSteps.hypercall();
 
       case X87 -> FloatingSteps.escape(operands);
       case FWAIT -> FloatingSteps.waitForUnit();

@@ -1,6 +1,8 @@
 package io.anillo.vmm.x86.interpret;
 
 import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.cpu.ExitReason;
+import io.anillo.vmm.hypercall.ParavirtualProcessor;
 import io.anillo.vmm.x86.decode.Operand;
 import io.anillo.vmm.x86.execute.GuestFault;
 import io.anillo.vmm.x86.execute.system.ControlRegisters;
@@ -45,9 +47,27 @@ final class SystemSteps {
     });
   }
 
+  /** VMCALL and VMMCALL: a call to the monitor, where there is a paravirtual interface. */
+  static Step hypercall() {
+    return last(cpu -> {
+      ParavirtualProcessor paravirtual = cpu.paravirtual;
+      if (paravirtual == null) {
+        throw cpu.invalidOpcode();
+      }
+      cpu.exits.enter(ExitReason.HYPERCALL);
+      try {
+        paravirtual.call();
+      } finally {
+        cpu.exits.leave(ExitReason.HYPERCALL);
+      }
+      cpu.lookForInterrupts();
+    });
+  }
+
   static Step halt() {
     return last(cpu -> {
       SegmentLoader.requireRing0(cpu);
+      cpu.exits.count(ExitReason.HALT);
       cpu.state.halted = true;
       cpu.lookForInterrupts();
     });
@@ -66,6 +86,7 @@ final class SystemSteps {
 
   static Step cpuid() {
     return plain(cpu -> {
+      cpu.exits.count(ExitReason.CPUID);
       long[] general = cpu.general;
       int[] answer = cpu.cpuidAnswer;
       cpu.model()
@@ -108,6 +129,7 @@ final class SystemSteps {
   static Step readMsr() {
     return last(cpu -> {
       SegmentLoader.requireRing0(cpu);
+      countMsr(cpu);
       long value = ModelSpecificRegisters.read(cpu, (int) cpu.general[CpuState.RCX]);
       cpu.general[CpuState.RAX] = value & 0xFFFF_FFFFL;
       cpu.general[CpuState.RDX] = value >>> 32;
@@ -118,9 +140,17 @@ final class SystemSteps {
     return last(cpu -> {
       SegmentLoader.requireRing0(cpu);
       long value = cpu.general[CpuState.RAX] & 0xFFFF_FFFFL | cpu.general[CpuState.RDX] << 32;
+      countMsr(cpu);
       ModelSpecificRegisters.write(cpu, (int) cpu.general[CpuState.RCX], value);
       cpu.lookForInterrupts();
     });
+  }
+
+  /** Registers of the local interrupt controller are counted there. */
+  private static void countMsr(InterpretedCpu cpu) {
+    if (!ModelSpecificRegisters.isLocalInterrupts((int) cpu.general[CpuState.RCX])) {
+      cpu.exits.count(ExitReason.MODEL_REGISTER);
+    }
   }
 
   static Step fromControl(Operands operands) {

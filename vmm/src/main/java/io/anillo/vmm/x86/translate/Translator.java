@@ -327,9 +327,21 @@ public final class Translator implements HotCode, AutoCloseable {
     }
   }
 
+  /** Ends the thread, which reads guest memory: that may be released afterwards. */
   @Override
   public void close() {
     closed = true;
     thread.interrupt();
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 }

@@ -13,24 +13,32 @@ import java.util.HexFormat;
  * A processor with 4 MiB of memory in which every exception ends at a HLT of its own: a GDT, an IDT
  * and page tables for all modes, memory mapped to itself. Ring 0 unless said otherwise.
  */
-final class SmallMachine implements AutoCloseable {
-  static final int CODE = 0x4000, DATA = 0x8_0000, STACK = 0x9_0000;
-  static final int GDT = 0x1000, IDT = 0x2000, HANDLERS = 0x3000, TSS = 0x1800;
-  static final int PML4 = 0x10_0000, PDPT = 0x10_1000, DIRECTORY = 0x10_2000, TABLE = 0x10_3000;
-  static final int DIRECTORY_32 = 0x10_4000, TABLE_32 = 0x10_5000;
-  static final long PRESENT = 1, WRITABLE = 2, USER = 4, ACCESSED = 32, DIRTY = 64, LARGE = 128;
-  static final long GLOBAL = 256, NO_EXECUTE = 1L << 63;
+public final class SmallMachine implements AutoCloseable {
+  public static final int CODE = 0x4000, DATA = 0x8_0000, STACK = 0x9_0000;
+  public static final int GDT = 0x1000, IDT = 0x2000, HANDLERS = 0x3000, TSS = 0x1800;
+  public static final int PML4 = 0x10_0000,
+      PDPT = 0x10_1000,
+      DIRECTORY = 0x10_2000,
+      TABLE = 0x10_3000;
+  public static final int DIRECTORY_32 = 0x10_4000, TABLE_32 = 0x10_5000;
+  public static final long PRESENT = 1,
+      WRITABLE = 2,
+      USER = 4,
+      ACCESSED = 32,
+      DIRTY = 64,
+      LARGE = 128;
+  public static final long GLOBAL = 256, NO_EXECUTE = 1L << 63;
   private static final int CODE_32 = 0x08, DATA_32 = 0x10, CODE_64 = 0x18, CODE_16 = 0x20;
   private static final int DATA_16 = 0x28, USER_CODE_32 = 0x33, USER_DATA = 0x3B;
   private static final int USER_CODE_64 = 0x43, TSS_SELECTOR = 0x50;
   static final int HANDLER_BYTES = 4;
 
-  final GuestMemory memory = new GuestMemory(1 << 22);
-  final InterpretedCpu cpu;
-  final CpuState state;
-  final TestController controller = new TestController();
+  public final GuestMemory memory = new GuestMemory(1 << 22);
+  public final InterpretedCpu cpu;
+  public final CpuState state;
+  public final TestController controller = new TestController();
 
-  SmallMachine() {
+  public SmallMachine() {
     cpu =
         new InterpretedCpu(
             0,
@@ -46,7 +54,7 @@ final class SmallMachine implements AutoCloseable {
   }
 
   /** Zeroes memory, makes the tables, and resets the processor. */
-  void reset() {
+  public void reset() {
     cpu.dropCaches();
     memory.fill(0, 1 << 22, (byte) 0);
     memory.announceWrite(0, 1 << 22);
@@ -55,7 +63,7 @@ final class SmallMachine implements AutoCloseable {
   }
 
   /** Makes the tables again that the guest may have overwritten. */
-  void makeTables() {
+  public void makeTables() {
     descriptor(CODE_32, 0x00CF_9B00_0000_FFFFL);
     descriptor(DATA_32, 0x00CF_9300_0000_FFFFL);
     descriptor(CODE_64, 0x00AF_9B00_0000_FFFFL);
@@ -85,7 +93,7 @@ final class SmallMachine implements AutoCloseable {
     memory.putLong(GDT + (selector & ~7), value);
   }
 
-  void realMode() {
+  public void realMode() {
     for (int segment = 0; segment < 6; segment++) {
       segment(segment, CODE >> 4, CODE, 0xFFFF, 0x93);
     }
@@ -99,7 +107,7 @@ final class SmallMachine implements AutoCloseable {
     cpu.stateReplaced();
   }
 
-  void protectedMode(boolean big) {
+  public void protectedMode(boolean big) {
     state.cr0 = CpuState.CR0_PE | CpuState.CR0_ET | CpuState.CR0_NE | CpuState.CR0_WP;
     state.cr4 = CpuState.CR4_OSFXSR | CpuState.CR4_OSXMMEXCPT;
     gates32();
@@ -113,14 +121,14 @@ final class SmallMachine implements AutoCloseable {
     start();
   }
 
-  void paging32() {
+  public void paging32() {
     state.cr3 = DIRECTORY_32;
     state.cr4 |= CpuState.CR4_PSE;
     state.cr0 |= CpuState.CR0_PG;
     cpu.stateReplaced();
   }
 
-  void pagingPae() {
+  public void pagingPae() {
     state.cr3 = PDPT;
     state.cr4 |= CpuState.CR4_PAE;
     state.cr0 |= CpuState.CR0_PG;
@@ -131,7 +139,7 @@ final class SmallMachine implements AutoCloseable {
     cpu.stateReplaced();
   }
 
-  void longMode(boolean code64) {
+  public void longMode(boolean code64) {
     state.cr0 =
         CpuState.CR0_PE | CpuState.CR0_ET | CpuState.CR0_NE | CpuState.CR0_WP | CpuState.CR0_PG;
     state.cr4 =
@@ -162,7 +170,7 @@ final class SmallMachine implements AutoCloseable {
   }
 
   /** Goes to ring 3 in the mode that was set up. */
-  void userMode() {
+  public void userMode() {
     boolean code64 = state.code64();
     int access = state.segmentAccess[CpuState.CS] | 0x60;
     segment(CpuState.CS, code64 ? USER_CODE_64 : USER_CODE_32, 0, 0xFFFF_FFFFL, access);
@@ -201,12 +209,12 @@ final class SmallMachine implements AutoCloseable {
   }
 
   /** Puts code, in hexadecimal, at an address; a HLT follows. */
-  void code(int address, String hex) {
+  public void code(int address, String hex) {
     byte[] bytes = HexFormat.of().parseHex(hex.replace(" ", "") + "f4");
     memory.dmaWrite(address, bytes, 0, bytes.length);
   }
 
-  void runToHalt() {
+  public void runToHalt() {
     Exit exit = cpu.run(10_000);
     assertThat(exit).isInstanceOf(Exit.Halted.class);
   }
@@ -214,7 +222,7 @@ final class SmallMachine implements AutoCloseable {
   /**
    * Whether the last exception taken was this one, at this address. Ring 0 frames of 32 or 64 bits.
    */
-  void assertFault(int vector, long rip) {
+  public void assertFault(int vector, long rip) {
     assertThat((state.rip - 1 - HANDLERS) / (double) HANDLER_BYTES).isEqualTo(vector);
     boolean code = io.anillo.vmm.x86.execute.GuestFault.pushesErrorCode(vector);
     int width = state.longMode() ? 8 : 4;
@@ -224,7 +232,7 @@ final class SmallMachine implements AutoCloseable {
   }
 
   /** The error code of the exception just taken. */
-  int errorCode() {
+  public int errorCode() {
     return memory.getInt(state.general[CpuState.RSP]);
   }
 

@@ -3,9 +3,9 @@ package io.anillo.vmm.x86.interpret;
 import io.anillo.vmm.cpu.LocalInterrupts;
 
 /** An interrupt controller with one request line. */
-final class TestController implements LocalInterrupts {
+public final class TestController implements LocalInterrupts {
   /** The vector that waits, or -1. */
-  int vector = -1;
+  public volatile int vector = -1;
 
   private int priority;
 
@@ -33,12 +33,20 @@ final class TestController implements LocalInterrupts {
 
   @Override
   public long readMsr(int index) {
+    if (index == 0x1B) {
+      return 0xFEE0_0900L;
+    }
     throw new UnknownMsrException(index);
   }
 
   @Override
   public void writeMsr(int index, long value) {
     throw new UnknownMsrException(index);
+  }
+
+  @Override
+  public void retract(int taken) {
+    vector = taken;
   }
 
   @Override

@@ -12,6 +12,11 @@ import static io.anillo.vmm.cpu.CpuState.TR;
 import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.cpu.Exit;
+import io.anillo.vmm.cpu.ExitCounters;
+import io.anillo.vmm.cpu.VirtualCpu;
+import io.anillo.vmm.kvm.KvmCpu;
+import io.anillo.vmm.kvm.KvmException;
+import io.anillo.vmm.kvm.KvmVirtualMachine;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.interpret.CodeCache;
 import io.anillo.vmm.x86.interpret.InterpretedCpu;
@@ -19,6 +24,10 @@ import io.anillo.vmm.x86.translate.Translator;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The interpreter in 64-bit mode with paging, in ring 3: a small machine whose 256 exceptions each
@@ -35,8 +44,13 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
   private static final int HANDLER_BYTES = 16;
   private static final long USER_PAGE = 7, NO_EXECUTE = 1L << 63;
 
-  private final GuestMemory memory = new GuestMemory(1 << 22);
-  private final InterpretedCpu cpu;
+  private static final int PATIENCE_MILLIS = 300;
+  private static final ScheduledExecutorService TIMER =
+      Executors.newSingleThreadScheduledExecutor(Thread.ofPlatform().daemon().factory());
+
+  private final GuestMemory memory;
+  private final VirtualCpu cpu;
+  private final @Nullable KvmVirtualMachine hardware;
   private final CpuState state;
   private int tableEnd = TABLES + 0x1000;
   private byte[] image = new byte[VectorLayout.DATA_BYTES];
@@ -49,8 +63,9 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
 
   /** With everything translated before it runs, or nothing. */
   InterpretedTarget(boolean translate) {
+    memory = new GuestMemory(1 << 22);
     CodeCache codeCache = new CodeCache(memory);
-    cpu =
+    InterpretedCpu software =
         new InterpretedCpu(
             0,
             memory,
@@ -59,11 +74,39 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
             CpuModel.anilloV2(1),
             () -> 0,
             bytes -> Arrays.fill(bytes, (byte) 0x5A));
-    cpu.connect(new EmptyBus(), new NoInterrupts());
+    software.connect(new EmptyBus(), new NoInterrupts());
+    cpu = software;
     state = cpu.state();
+    hardware = null;
     if (translate) {
-      cpu.setHotCode(Translator.immediate(memory, codeCache, 1), 0);
+      software.setHotCode(Translator.immediate(memory, codeCache, 1), 0);
     }
+    prepare();
+  }
+
+  /** On the hardware, through KVM. */
+  static InterpretedTarget onHardware() throws KvmException {
+    return new InterpretedTarget(new GuestMemory(1 << 22));
+  }
+
+  private InterpretedTarget(GuestMemory onHardware) throws KvmException {
+    KvmVirtualMachine kvm = KvmVirtualMachine.open(onHardware);
+    memory = onHardware;
+    hardware = kvm;
+    cpu =
+        new KvmCpu(
+            0,
+            kvm,
+            CpuModel.anilloV2(1),
+            () -> 0,
+            new EmptyBus(),
+            new NoInterrupts(),
+            new ExitCounters());
+    state = cpu.state();
+    prepare();
+  }
+
+  private void prepare() {
     Arrays.fill(breakpoints, (byte) 0xCC);
     for (int at = 0; at < VectorLayout.CODE_BYTES; at += 4096) {
       map(VectorLayout.CODE + at, CODE_PHYSICAL + at | USER_PAGE);
@@ -142,7 +185,8 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
     memory.dmaWrite(start, c.code, 0, length);
     enter(c);
     long before = state.instructions;
-    Exit exit = cpu.run(100_000);
+    Exit exit = run();
+    cpu.state();
     VectorOutcome outcome = new VectorOutcome();
     System.arraycopy(state.general, 0, outcome.general, 0, 16);
     outcome.fsBase = state.segmentBase[FS];
@@ -158,7 +202,8 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
       }
     }
     if (!(exit instanceof Exit.Halted)) {
-      if (!(exit instanceof Exit.Deadline) || state.instructions - before < 100_000) {
+      boolean kicked = hardware != null && exit instanceof Exit.Interrupted;
+      if (!kicked && (!(exit instanceof Exit.Deadline) || state.instructions - before < 100_000)) {
         throw new IllegalStateException("run returned " + exit);
       }
       outcome.vector = VectorOutcome.TIMED_OUT;
@@ -166,6 +211,19 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
     }
     readFrame(outcome);
     return outcome;
+  }
+
+  /** Hardware keeps no budget: cases that do not end are kicked. */
+  private Exit run() {
+    if (hardware == null) {
+      return cpu.run(100_000);
+    }
+    var kick = TIMER.schedule(cpu::kick, PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
+    try {
+      return cpu.run(Long.MAX_VALUE);
+    } finally {
+      kick.cancel(false);
+    }
   }
 
   private void readFrame(VectorOutcome outcome) {
@@ -265,6 +323,10 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
 
   @Override
   public void close() {
+    if (cpu instanceof KvmCpu kvm && hardware != null) {
+      kvm.close();
+      hardware.close();
+    }
     memory.close();
   }
 }

@@ -10,6 +10,7 @@ import static io.anillo.vmm.cpu.CpuState.GS;
 import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.cpu.LocalInterrupts;
+import io.anillo.vmm.hypercall.ParavirtualProcessor;
 import io.anillo.vmm.x86.execute.Processor;
 
 /**
@@ -90,6 +91,10 @@ public final class ModelSpecificRegisters {
         throw processor.generalProtection(0);
       }
     }
+    ParavirtualProcessor paravirtual = processor.paravirtual;
+    if (paravirtual != null && ParavirtualProcessor.knows(index)) {
+      return paravirtual.read(index);
+    }
     return switch (index) {
       case TSC -> processor.timeStampCounter();
       case TSC_ADJUST -> state.tscAdjust;
@@ -147,15 +152,26 @@ public final class ModelSpecificRegisters {
       }
       return;
     }
+    ParavirtualProcessor paravirtual = processor.paravirtual;
+    if (paravirtual != null && ParavirtualProcessor.knows(index)) {
+      try {
+        paravirtual.write(index, value);
+      } catch (LocalInterrupts.UnknownMsrException refused) {
+        throw processor.generalProtection(0);
+      }
+      return;
+    }
     switch (index) {
       case TSC -> {
         long change = value - processor.timeStampCounter();
         state.tscOffset += change;
         state.tscAdjust += change;
+        timeStampChanged(processor);
       }
       case TSC_ADJUST -> {
         state.tscOffset += value - state.tscAdjust;
         state.tscAdjust = value;
+        timeStampChanged(processor);
       }
       case SYSENTER_CS -> state.sysenterCs = value & 0xFFFF_FFFFL;
       case SYSENTER_ESP -> state.sysenterEsp = canonical(processor, value);
@@ -206,7 +222,15 @@ public final class ModelSpecificRegisters {
     }
   }
 
-  private static boolean isLocalInterrupts(int index) {
+  private static void timeStampChanged(Processor processor) {
+    ParavirtualProcessor paravirtual = processor.paravirtual;
+    if (paravirtual != null) {
+      paravirtual.timeStampChanged();
+    }
+  }
+
+  /** Whether the local interrupt controller has this register. */
+  public static boolean isLocalInterrupts(int index) {
     return index == APIC_BASE
         || index == TSC_DEADLINE
         || index >= X2APIC_FIRST && index <= X2APIC_LAST;

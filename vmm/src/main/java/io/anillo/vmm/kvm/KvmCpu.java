@@ -1,0 +1,687 @@
+package io.anillo.vmm.kvm;
+
+import io.anillo.vmm.cpu.CpuModel;
+import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.cpu.Exit;
+import io.anillo.vmm.cpu.ExitCounters;
+import io.anillo.vmm.cpu.ExitReason;
+import io.anillo.vmm.cpu.LocalInterrupts;
+import io.anillo.vmm.cpu.RingObserver;
+import io.anillo.vmm.cpu.VirtualCpu;
+import io.anillo.vmm.device.Bus;
+import io.anillo.vmm.host.HostSystem;
+import io.anillo.vmm.hypercall.ParavirtualProcessor;
+import io.anillo.vmm.x86.execute.GuestFault;
+import io.anillo.vmm.x86.execute.system.ModelSpecificRegisters;
+import io.anillo.vmm.x86.interpret.CpuReset;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A processor that KVM runs. The hardware counts no instructions, so a budget is not kept and
+ * {@link CpuState#instructions} stands still.
+ *
+ * <p>The state lies in KVM while guest code runs, and is fetched when somebody asks for it. Before
+ * {@link #run} returns, an instruction that waited for a device is completed.
+ */
+public final class KvmCpu implements VirtualCpu, AutoCloseable {
+  private static final int KICK = 1, NMI = 2, INIT = 4, STARTUP = 8, WAKE = 16;
+  private static final int MSR_TSC = 0x10, MSR_APIC_BASE = 0x1B, MSR_TSC_ADJUST = 0x3B;
+  private static final int MSR_TSC_DEADLINE = 0x6E0, MSR_EFER = 0xC000_0080;
+  private static final long NANOS = 1_000_000_000;
+
+  /** Entries after which an exception that is not delivered is left to happen again. */
+  private static final int PATIENCE = 100;
+
+  private final int index;
+  private final HostSystem system = new HostSystem();
+  private final Arena arena = Arena.ofShared();
+  private final KvmVirtualMachine machine;
+  private final CpuModel model;
+  private final LongSupplier boardNanos;
+  private final int descriptor;
+  private final MemorySegment run;
+  private final KvmStateTransfer transfer;
+  private final VcpuKick kick = new VcpuKick();
+  private final CpuState state;
+  private final ExitCounters exits;
+  private final Bus bus;
+  private final LocalInterrupts interrupts;
+  private final KvmModelRegisters registers;
+  private @Nullable ParavirtualProcessor paravirtual;
+
+  private volatile int attention;
+  private volatile @Nullable Thread waiter;
+  private int startupVector;
+
+  /** The state in KVM is newer than ours. */
+  private boolean stale;
+
+  /** Ours was written from outside and KVM does not have it yet. */
+  private boolean replaced = true;
+
+  private boolean timeChanged;
+  private boolean readyKnown;
+  private boolean instructionPending;
+  private long rawDeadline;
+  private long interruptsTaken;
+  private @Nullable RingObserver ringObserver;
+  private boolean inRing3;
+
+  /**
+   * Makes a processor.
+   *
+   * @param model as {@link #modelFor} gives it
+   * @param bus the processor's view, and with {@code interrupts} what it is connected to for good
+   */
+  public KvmCpu(
+      int index,
+      KvmVirtualMachine machine,
+      CpuModel model,
+      LongSupplier boardNanos,
+      Bus bus,
+      LocalInterrupts interrupts,
+      ExitCounters exits)
+      throws KvmException {
+    this.index = index;
+    this.machine = machine;
+    this.model = model;
+    this.boardNanos = boardNanos;
+    this.bus = bus;
+    this.interrupts = interrupts;
+    this.exits = exits;
+    this.registers = new KvmModelRegisters(machine.memory(), bus, model, interrupts);
+    this.state = registers.state;
+    this.descriptor = system.ioctl(machine.descriptor(), KvmNumbers.CREATE_VCPU, index);
+    if (descriptor < 0) {
+      throw new KvmException("KVM makes no processor " + index + ", error " + system.errno());
+    }
+    this.run = system.map(descriptor, machine.runBytes());
+    this.transfer = new KvmStateTransfer(system, descriptor, arena);
+    if (run.address() == 0) {
+      throw new KvmException("KVM shares no memory with us, error " + system.errno());
+    }
+    MemorySegment cpuid = KvmCpuid.table(model, index, arena);
+    if (system.ioctl(descriptor, KvmNumbers.SET_CPUID2, cpuid) < 0) {
+      throw new KvmException("KVM refuses the processor model, error " + system.errno());
+    }
+    if (machine.scalesTsc()) {
+      system.ioctl(descriptor, KvmNumbers.SET_TSC_KHZ, model.tscHertz() / 1000);
+    }
+    reset();
+  }
+
+  /** A model as this machine's hardware can show it. */
+  public static CpuModel modelFor(CpuModel model, KvmVirtualMachine machine) {
+    return model.withTscHertz(machine.tscHertz());
+  }
+
+  /** Gives the paravirtual interface; before the first instruction. */
+  public void setParavirtual(ParavirtualProcessor newInterface) {
+    paravirtual = newInterface;
+    registers.paravirtual = newInterface;
+  }
+
+  @Override
+  public @Nullable ParavirtualProcessor paravirtual() {
+    return paravirtual;
+  }
+
+  // ---- VirtualCpu
+
+  @Override
+  public int index() {
+    return index;
+  }
+
+  @Override
+  public CpuState state() {
+    if (stale) {
+      fetch();
+    }
+    return state;
+  }
+
+  @Override
+  public void reset() {
+    CpuReset.reset(state, index == 0);
+    state.instructions = 0;
+    attention = 0;
+    stateReplaced();
+  }
+
+  @Override
+  public void stateReplaced() {
+    replaced = true;
+    stale = false;
+    readyKnown = false;
+    instructionPending = false;
+  }
+
+  @Override
+  public void timeChanged() {
+    timeChanged = true;
+  }
+
+  @Override
+  public void dropCaches() {
+    // The hardware keeps its own in order.
+  }
+
+  @Override
+  public void flushTranslations() {
+    CpuState current = state();
+    long apicBase = interrupts.readMsr(MSR_APIC_BASE);
+    current.cr4 ^= CpuState.CR4_PGE;
+    transfer.putSpecial(current, apicBase, interrupts.taskPriorityClass());
+    current.cr4 ^= CpuState.CR4_PGE;
+    transfer.putSpecial(current, apicBase, interrupts.taskPriorityClass());
+  }
+
+  @Override
+  public boolean inRing3() {
+    return inRing3;
+  }
+
+  @Override
+  public void setRingObserver(RingObserver observer) {
+    ringObserver = observer;
+  }
+
+  @Override
+  public long interruptsTaken() {
+    return interruptsTaken;
+  }
+
+  /** The hardware does not tell. */
+  @Override
+  public long exceptionsTaken() {
+    return 0;
+  }
+
+  @Override
+  public void kick() {
+    raise(KICK);
+  }
+
+  @Override
+  public void nmi() {
+    raise(NMI);
+  }
+
+  @Override
+  public void wake() {
+    raise(WAKE);
+  }
+
+  @Override
+  public void init() {
+    raise(INIT);
+  }
+
+  @Override
+  public void startup(int vector) {
+    startupVector = vector & 0xFF;
+    raise(STARTUP);
+  }
+
+  private void raise(int bits) {
+    synchronized (this) {
+      attention |= bits;
+    }
+    kick.send();
+    Thread parked = waiter;
+    if (parked != null) {
+      LockSupport.unpark(parked);
+    }
+  }
+
+  private synchronized void lower(int bits) {
+    attention &= ~bits;
+  }
+
+  @Override
+  public void awaitSignal(BooleanSupplier done) {
+    waiter = Thread.currentThread();
+    try {
+      while (attention == 0 && !(interruptFlag() && interrupts.pending()) && !done.getAsBoolean()) {
+        LockSupport.park(this);
+      }
+    } finally {
+      waiter = null;
+    }
+  }
+
+  @Override
+  public void settleSignals() {
+    CpuState current = state();
+    takeStartSignals(attention);
+    if ((attention & NMI) != 0) {
+      lower(NMI);
+      current.nmiPending = true;
+      replaced = true;
+    }
+  }
+
+  // ---- the loop
+
+  @Override
+  public Exit run(long instructionBudget) {
+    kick.adopt(system, descriptor);
+    while (true) {
+      Exit exit = attend();
+      if (exit == null) {
+        if (replaced) {
+          give();
+        } else if (timeChanged) {
+          transfer.putModelRegister(MSR_TSC, hardwareTime(boardNanos.getAsLong()));
+        }
+        timeChanged = false;
+        offerInterrupt();
+        exit = handle(enterGuest(false));
+      }
+      if (exit != null) {
+        complete();
+        return exit;
+      }
+    }
+  }
+
+  private @Nullable Exit attend() {
+    int reasons = attention;
+    takeStartSignals(reasons);
+    if ((reasons & WAKE) != 0) {
+      lower(WAKE);
+      state.paravirtual.kicked = true;
+    }
+    if ((reasons & KICK) != 0) {
+      lower(KICK);
+      return new Exit.Interrupted();
+    }
+    if (state.waitingForStartup) {
+      return new Exit.Halted();
+    }
+    if ((reasons & NMI) != 0) {
+      lower(NMI);
+      state.halted = false;
+      if (replaced) {
+        state.nmiPending = true;
+      } else {
+        system.ioctl(descriptor, KvmNumbers.NMI, 0);
+      }
+    }
+    if (!state.halted) {
+      return null;
+    }
+    boolean interrupt = interruptFlag() && interrupts.pending();
+    if (!interrupt && !state.paravirtual.kicked && !(replaced && state.nmiPending)) {
+      return new Exit.Halted();
+    }
+    state.halted = false;
+    state.paravirtual.kicked = false;
+    return null;
+  }
+
+  private void takeStartSignals(int reasons) {
+    if ((reasons & INIT) != 0) {
+      lower(INIT);
+      CpuReset.init(state(), index == 0);
+      interrupts.initReset();
+      stateReplaced();
+    }
+    if ((reasons & STARTUP) != 0) {
+      lower(STARTUP);
+      if (state.waitingForStartup) {
+        CpuReset.startup(state(), startupVector);
+        stateReplaced();
+      }
+    }
+  }
+
+  private boolean interruptFlag() {
+    return stale
+        ? run.get(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_IF_FLAG) != 0
+        : (state.systemFlags & CpuState.IF) != 0;
+  }
+
+  private boolean ready() {
+    if (readyKnown) {
+      return run.get(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_READY) != 0;
+    }
+    // Just given to KVM, with no event under way.
+    return !stale
+        && (state.systemFlags & CpuState.IF) != 0
+        && !state.interruptShadow
+        && !state.stackShadow;
+  }
+
+  /** Gives KVM an interrupt, or has it tell when it can take one. */
+  private void offerInterrupt() {
+    if (interrupts.pending() && ready()) {
+      int vector = interrupts.acknowledge();
+      if (vector >= 0) {
+        try (Arena local = Arena.ofConfined()) {
+          MemorySegment argument = local.allocate(ValueLayout.JAVA_INT);
+          argument.set(ValueLayout.JAVA_INT, 0, vector);
+          if (system.ioctl(descriptor, KvmNumbers.INTERRUPT, argument) < 0) {
+            throw new IllegalStateException(
+                "KVM refuses interrupt " + vector + ", error " + system.errno());
+          }
+        }
+        interruptsTaken++;
+      }
+    }
+    run.set(
+        ValueLayout.JAVA_BYTE,
+        KvmNumbers.RUN_REQUEST_WINDOW,
+        (byte) (interrupts.pending() ? 1 : 0));
+  }
+
+  /**
+   * Lets guest code run until the next exit.
+   *
+   * @param onlyComplete complete the instruction that waits for us, and run no other
+   * @return the exit's reason
+   */
+  private int enterGuest(boolean onlyComplete) {
+    int priority = interrupts.taskPriorityClass();
+    run.set(ValueLayout.JAVA_LONG, KvmNumbers.RUN_CR8, priority);
+    run.set(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_IMMEDIATE_EXIT, (byte) (onlyComplete ? 1 : 0));
+    int result;
+    int error = 0;
+    kick.enter();
+    try {
+      // Who raised this before the kick could reach us is not overlooked.
+      if (attention != 0 && !onlyComplete) {
+        return KvmNumbers.EXIT_INTR;
+      }
+      stale = true;
+      readyKnown = true;
+      instructionPending = false;
+      result = system.ioctl(descriptor, KvmNumbers.RUN, 0);
+      error = system.errno();
+    } finally {
+      kick.leave(system);
+    }
+    RingObserver observer = ringObserver;
+    if (observer != null) {
+      inRing3 = transfer.privilege() == 3;
+      observer.ranIn(inRing3);
+    }
+    int reason = run.get(ValueLayout.JAVA_INT, KvmNumbers.RUN_EXIT_REASON);
+    if (result < 0) {
+      if (error != HostSystem.EINTR && error != HostSystem.EAGAIN) {
+        throw new IllegalStateException("KVM cannot run the processor, error " + error);
+      }
+      reason = KvmNumbers.EXIT_INTR;
+    }
+    int newPriority = (int) run.get(ValueLayout.JAVA_LONG, KvmNumbers.RUN_CR8);
+    if (newPriority != priority) {
+      interrupts.setTaskPriorityClass(newPriority);
+    }
+    return reason;
+  }
+
+  private @Nullable Exit handle(int reason) {
+    switch (reason) {
+      case KvmNumbers.EXIT_IO -> accessPort();
+      case KvmNumbers.EXIT_MMIO -> accessMemory();
+      case KvmNumbers.EXIT_X86_RDMSR -> readModelRegister();
+      case KvmNumbers.EXIT_X86_WRMSR -> writeModelRegister();
+      case KvmNumbers.EXIT_HLT -> {
+        exits.count(ExitReason.HALT);
+        state.halted = true;
+      }
+      case KvmNumbers.EXIT_IRQ_WINDOW_OPEN -> exits.count(ExitReason.INTERRUPT_WINDOW);
+      case KvmNumbers.EXIT_INTR -> exits.count(ExitReason.KICK);
+      case KvmNumbers.EXIT_SET_TPR -> exits.count(ExitReason.INTERRUPT_CONTROLLER);
+      case KvmNumbers.EXIT_SHUTDOWN -> {
+        return new Exit.Shutdown("triple fault");
+      }
+      default ->
+          throw new IllegalStateException(
+              "KVM stopped with reason %d (%x) at %x"
+                  .formatted(
+                      reason, run.get(ValueLayout.JAVA_LONG, KvmNumbers.RUN_UNION), state().rip));
+    }
+    return null;
+  }
+
+  /** Brings the processor to an instruction boundary with nothing under way. */
+  private void complete() {
+    while (instructionPending) {
+      handle(enterGuest(true));
+    }
+    for (int i = 0; i < PATIENCE && stale && transfer.takeEvents(state).exception(); i++) {
+      handle(enterGuest(false));
+      while (instructionPending) {
+        handle(enterGuest(true));
+      }
+    }
+  }
+
+  // ---- exits
+
+  private void accessPort() {
+    long at = KvmNumbers.RUN_UNION;
+    boolean out = run.get(ValueLayout.JAVA_BYTE, at) != 0;
+    int size = run.get(ValueLayout.JAVA_BYTE, at + 1);
+    int port = run.get(ValueLayout.JAVA_SHORT, at + 2) & 0xFFFF;
+    int count = run.get(ValueLayout.JAVA_INT, at + 4);
+    long data = run.get(ValueLayout.JAVA_LONG, at + 8);
+    instructionPending = true;
+    for (int i = 0; i < count; i++, data += size) {
+      if (out) {
+        bus.writePort(port, size, (int) load(data, size));
+      } else {
+        store(data, size, bus.readPort(port, size));
+      }
+    }
+  }
+
+  private void accessMemory() {
+    long at = KvmNumbers.RUN_UNION;
+    long address = run.get(ValueLayout.JAVA_LONG, at);
+    int size = run.get(ValueLayout.JAVA_INT, at + 16);
+    instructionPending = true;
+    if (run.get(ValueLayout.JAVA_BYTE, at + 20) != 0) {
+      bus.writeMmio(address, size, load(at + 8, size));
+    } else {
+      store(at + 8, size, bus.readMmio(address, size));
+    }
+  }
+
+  private long load(long at, int size) {
+    long value = 0;
+    for (int i = 0; i < size; i++) {
+      value |= (run.get(ValueLayout.JAVA_BYTE, at + i) & 0xFFL) << 8 * i;
+    }
+    return value;
+  }
+
+  private void store(long at, int size, long value) {
+    for (int i = 0; i < size; i++) {
+      run.set(ValueLayout.JAVA_BYTE, at + i, (byte) (value >>> 8 * i));
+    }
+  }
+
+  // ---- model-specific registers
+
+  private void readModelRegister() {
+    instructionPending = true;
+    int register = run.get(ValueLayout.JAVA_INT, KvmNumbers.RUN_UNION + 12);
+    byte error = 0;
+    long value = 0;
+    countMsr(register);
+    try {
+      value = read(register);
+    } catch (GuestFault fault) {
+      error = 1;
+    }
+    run.set(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_UNION, error);
+    run.set(ValueLayout.JAVA_LONG, KvmNumbers.RUN_UNION + 16, value);
+  }
+
+  private void countMsr(int register) {
+    if (!ModelSpecificRegisters.isLocalInterrupts(register)) {
+      exits.count(ExitReason.MODEL_REGISTER);
+    }
+  }
+
+  private long read(int register) {
+    switch (register) {
+      case MSR_TSC -> {
+        return hardwareTime(boardNanos.getAsLong());
+      }
+      case MSR_TSC_ADJUST -> {
+        return ParavirtualProcessor.ticks(state.tscAdjust, model.tscHertz());
+      }
+      case MSR_TSC_DEADLINE -> {
+        return interrupts.readMsr(register) == 0 ? 0 : rawDeadline;
+      }
+      case MSR_EFER -> transfer.takeSpecial(state);
+      default -> {}
+    }
+    // KVM lets nobody but ring 0 come here; what we hold of the privilege may be old.
+    state.privilege = 0;
+    return ModelSpecificRegisters.read(registers, register);
+  }
+
+  private void writeModelRegister() {
+    instructionPending = true;
+    int register = run.get(ValueLayout.JAVA_INT, KvmNumbers.RUN_UNION + 12);
+    long value = run.get(ValueLayout.JAVA_LONG, KvmNumbers.RUN_UNION + 16);
+    byte error = 0;
+    countMsr(register);
+    try {
+      write(register, value);
+    } catch (GuestFault fault) {
+      error = 1;
+    }
+    run.set(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_UNION, error);
+  }
+
+  private void write(int register, long value) {
+    switch (register) {
+      case MSR_TSC -> moveTime(nanos(value) - state.tscOffset - boardNanos.getAsLong());
+      case MSR_TSC_ADJUST -> moveTime(nanos(value) - state.tscAdjust);
+      case MSR_TSC_DEADLINE -> setDeadline(value);
+      case MSR_EFER -> {
+        transfer.takeSpecial(state);
+        state.privilege = 0;
+        ModelSpecificRegisters.write(registers, register, value);
+        transfer.putSpecial(
+            state, interrupts.readMsr(MSR_APIC_BASE), interrupts.taskPriorityClass());
+      }
+      default -> {
+        state.privilege = 0;
+        ModelSpecificRegisters.write(registers, register, value);
+        if (inHardware(register)) {
+          transfer.putModelRegister(register, value);
+        }
+      }
+    }
+  }
+
+  /** Registers that hardware looks at, besides those that it writes itself. */
+  private static boolean inHardware(int register) {
+    return switch (register) {
+      case MSR_APIC_BASE,
+          0x174,
+          0x175,
+          0x176,
+          0x277,
+          0xC000_0081,
+          0xC000_0082,
+          0xC000_0083,
+          0xC000_0084,
+          0xC000_0103 ->
+          true;
+      default -> false;
+    };
+  }
+
+  // ---- time
+
+  /** What the time stamp counter reads at a moment of the board. */
+  private long hardwareTime(long nanos) {
+    return ParavirtualProcessor.ticks(nanos + state.tscOffset, model.tscHertz());
+  }
+
+  private long nanos(long ticks) {
+    long hertz = model.tscHertz();
+    return Math.floorDiv(ticks, hertz) * NANOS + Math.floorMod(ticks, hertz) * NANOS / hertz;
+  }
+
+  private void moveTime(long nanos) {
+    state.tscOffset += nanos;
+    state.tscAdjust += nanos;
+    transfer.putModelRegister(MSR_TSC, hardwareTime(boardNanos.getAsLong()));
+    ParavirtualProcessor aware = paravirtual;
+    if (aware != null) {
+      aware.timeStampChanged();
+    }
+  }
+
+  /**
+   * The deadline of the local APIC's timer, which counts virtual nanoseconds. The distance from now
+   * is what matters: hardware's counter and the board's clock drift apart by some parts in a
+   * million.
+   */
+  private void setDeadline(long value) {
+    rawDeadline = value;
+    if (value == 0) {
+      interrupts.writeMsr(MSR_TSC_DEADLINE, 0);
+      return;
+    }
+    long distance = value - transfer.modelRegister(MSR_TSC);
+    long now = boardNanos.getAsLong() + state.tscOffset;
+    interrupts.writeMsr(MSR_TSC_DEADLINE, Math.max(1, now + nanos(Math.max(0, distance))));
+  }
+
+  // ---- the state there and back
+
+  private void give() {
+    state.halted = false;
+    transfer.put(
+        state,
+        interrupts.readMsr(MSR_APIC_BASE),
+        interrupts.taskPriorityClass(),
+        hardwareTime(boardNanos.getAsLong()));
+    replaced = false;
+    stale = false;
+    readyKnown = false;
+    timeChanged = false;
+    state.nmiPending = false;
+  }
+
+  /** For tests: gives the state to KVM and has it fetched from there. */
+  void giveAndForget() {
+    give();
+    stale = true;
+  }
+
+  private void fetch() {
+    KvmStateTransfer.InFlight inFlight = transfer.take(state);
+    stale = false;
+    if (!inFlight.none() || state.nmiPending) {
+      // An interrupt that KVM was given and has not delivered goes back to where it came from.
+      if (inFlight.interruptVector() >= 0) {
+        interrupts.retract(inFlight.interruptVector());
+      }
+      replaced = true;
+    }
+  }
+
+  @Override
+  public void close() {
+    system.unmap(run);
+    system.close(descriptor);
+    arena.close();
+  }
+}

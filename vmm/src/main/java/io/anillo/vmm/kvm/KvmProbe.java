@@ -1,0 +1,181 @@
+package io.anillo.vmm.kvm;
+
+import io.anillo.vmm.cpu.CpuModel;
+import io.anillo.vmm.cpu.CpuState;
+import io.anillo.vmm.cpu.Exit;
+import io.anillo.vmm.cpu.ExitCounters;
+import io.anillo.vmm.cpu.LocalInterrupts;
+import io.anillo.vmm.device.Bus;
+import io.anillo.vmm.device.MmioDevice;
+import io.anillo.vmm.device.PortDevice;
+import io.anillo.vmm.memory.GuestMemory;
+import java.util.HexFormat;
+import java.util.Locale;
+
+/**
+ * Finds out whether KVM really runs a guest's code here, and how fast: some hosts offer {@code
+ * /dev/kvm} without hardware underneath, and carry out kernel code in software, at about a million
+ * instructions a second.
+ */
+public final class KvmProbe {
+  /** Hardware makes more than a thousand million; what is below this does not. */
+  public static final long FAST_INSTRUCTIONS_PER_SECOND = 100_000_000;
+
+  private static final int CODE = 0x1000;
+  private static final int ROUNDS = 25_000;
+
+  /** mov ecx, ROUNDS; again: dec ecx; jnz again; hlt, in 16-bit code. */
+  private static final String LOOP = "66b9a8610000 6649 75fc f4";
+
+  private static final long PATIENCE_NANOS = 10_000_000_000L;
+
+  /**
+   * What was found.
+   *
+   * @param fast whether guests run at the hardware's speed
+   * @param instructionsPerSecond of kernel code, 0 where it does not run
+   * @param sentence the same for a person, without a full stop
+   */
+  public record Result(boolean fast, long instructionsPerSecond, String sentence) {}
+
+  private KvmProbe() {}
+
+  /** Runs a loop of kernel code; takes less than half a second. */
+  public static Result measure() {
+    GuestMemory memory = new GuestMemory(1 << 20);
+    try (KvmVirtualMachine machine = KvmVirtualMachine.open(memory)) {
+      try (KvmCpu cpu =
+          new KvmCpu(
+              0,
+              machine,
+              KvmCpu.modelFor(CpuModel.anilloV2(1), machine),
+              () -> 0,
+              new Nothing(),
+              new NoInterrupts(),
+              new ExitCounters())) {
+        byte[] code = HexFormat.of().parseHex(LOOP.replace(" ", ""));
+        memory.write(CODE, code, 0, code.length);
+        return measure(cpu);
+      }
+    } catch (KvmException e) {
+      return new Result(false, 0, String.valueOf(e.getMessage()));
+    } catch (IllegalStateException e) {
+      return new Result(false, 0, "KVM does not run guest code here: " + e.getMessage());
+    } finally {
+      memory.close();
+    }
+  }
+
+  private static Result measure(KvmCpu cpu) {
+    long best = Long.MAX_VALUE;
+    // The first run pays for memory that is touched for the first time.
+    for (int run = 0; run < 3; run++) {
+      CpuState state = cpu.state();
+      state.segmentBase[CpuState.CS] = 0;
+      state.segmentSelector[CpuState.CS] = 0;
+      state.rip = CODE;
+      state.halted = false;
+      cpu.stateReplaced();
+      Thread kicker =
+          Thread.ofVirtual()
+              .unstarted(() -> {
+                try {
+                  Thread.sleep(PATIENCE_NANOS / 1_000_000);
+                  cpu.kick();
+                } catch (InterruptedException e) {
+                  Thread.currentThread().interrupt();
+                }
+              });
+      kicker.start();
+      long start = System.nanoTime();
+      Exit exit = cpu.run(Long.MAX_VALUE);
+      long nanos = System.nanoTime() - start;
+      kicker.interrupt();
+      try {
+        kicker.join();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+      if (!(exit instanceof Exit.Halted)) {
+        return new Result(false, 0, "KVM does not come to the end of a small loop here");
+      }
+      best = Math.min(best, nanos);
+    }
+    long rate = 2L * ROUNDS * 1_000_000_000 / best;
+    if (rate >= FAST_INSTRUCTIONS_PER_SECOND) {
+      return new Result(true, rate, "KVM runs guests at the hardware's speed");
+    }
+    return new Result(
+        false,
+        rate,
+        String.format(
+            Locale.ROOT,
+            "KVM emulates kernel code here, at %.1f million instructions a second",
+            rate / 1e6));
+  }
+
+  /** No controller. */
+  private static final class NoInterrupts implements LocalInterrupts {
+    private static final long ENABLED_BASE = 0xFEE0_0900L;
+
+    @Override
+    public boolean pending() {
+      return false;
+    }
+
+    @Override
+    public int acknowledge() {
+      return -1;
+    }
+
+    @Override
+    public int taskPriorityClass() {
+      return 0;
+    }
+
+    @Override
+    public void setTaskPriorityClass(int priorityClass) {}
+
+    @Override
+    public long readMsr(int index) {
+      return ENABLED_BASE;
+    }
+
+    @Override
+    public void writeMsr(int index, long value) {}
+
+    @Override
+    public void initReset() {}
+  }
+
+  /** No devices. */
+  private static final class Nothing implements Bus {
+    @Override
+    public void mapPorts(int first, int count, PortDevice device) {}
+
+    @Override
+    public void unmapPorts(int first, int count) {}
+
+    @Override
+    public void mapMmio(long base, long sizeBytes, MmioDevice device) {}
+
+    @Override
+    public void unmapMmio(long base, long sizeBytes) {}
+
+    @Override
+    public int readPort(int port, int sizeBytes) {
+      return -1;
+    }
+
+    @Override
+    public void writePort(int port, int sizeBytes, int value) {}
+
+    @Override
+    public long readMmio(long address, int sizeBytes) {
+      return -1;
+    }
+
+    @Override
+    public void writeMmio(long address, int sizeBytes, long value) {}
+  }
+}

@@ -1,0 +1,148 @@
+# Four processors: start-up by INIT and SIPI, LOCKed counters, a spin lock, interrupts between them. Small and slow
+# enough on instructions for hosts whose KVM emulates kernel code. Ends through the debug-exit port: 0x21 when all held.
+#   as --64 several.s -o several.o && ld -m elf_x86_64 -Ttext 0x100000 --oformat binary several.o -o several.bin
+        .globl _start
+        .set CPUS, 4
+        .set ROUNDS, 2000
+        .set APIC, 0xFEE00000
+        .set TABLES, 0x10000
+        .set IDT, 0x3000
+        .code32
+_start: jmp begin
+        .balign 4
+header: .long 0x1BADB002, 0x10000, -(0x1BADB002 + 0x10000)
+        .long header, 0x100000, 0, end, _start
+        .balign 8
+gdt:    .quad 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF, 0x00AF9B000000FFFF
+gdtr:   .word 31
+        .long gdt
+idtr:   .word 0xFFF
+        .quad IDT
+begin:  cli
+        mov $TABLES, %edi
+        xor %eax, %eax
+        mov $0x1000, %ecx
+        rep stosl
+        movl $TABLES + 0x1003, TABLES
+        movl $TABLES + 0x2003, TABLES + 0x1000
+        movl $TABLES + 0x3003, TABLES + 0x1018
+        mov $512, %ecx
+        mov $0x83, %eax
+        mov $TABLES + 0x2000, %edi
+1:      mov %eax, (%edi)
+        add $0xC0000000, %eax
+        mov %eax, 0x1000(%edi)
+        sub $0xC0000000 - 0x200000, %eax
+        add $8, %edi
+        loop 1b
+        mov $startup, %esi
+        mov $0x8000, %edi
+        mov $startup_end - startup, %ecx
+        rep movsb
+long:   lgdt gdtr
+        mov $0x6A0, %eax
+        mov %eax, %cr4
+        mov $TABLES, %eax
+        mov %eax, %cr3
+        mov $0xC0000080, %ecx
+        mov $0x100, %eax
+        xor %edx, %edx
+        wrmsr
+        mov $0x80000013, %eax
+        mov %eax, %cr0
+        ljmp $0x18, $main
+        .code16
+startup:
+        cli
+        xor %ax, %ax
+        mov %ax, %ds
+        lgdtl 0x8000 + small_gdtr - startup
+        mov $1, %eax
+        mov %eax, %cr0
+        ljmpl $8, $protected
+small_gdtr:
+        .word 31
+        .long gdt
+startup_end:
+        .code32
+protected:
+        mov $16, %eax
+        mov %eax, %ds
+        mov %eax, %es
+        mov %eax, %ss
+        jmp long
+        .code64
+main:   mov $16, %eax
+        mov %eax, %ds
+        mov %eax, %es
+        mov %eax, %ss
+        mov $1, %ebx
+        lock xadd %ebx, started
+        mov %rbx, %rax
+        inc %rax
+        shl $14, %rax
+        lea 0x200000(%rax), %rsp
+        mov $APIC, %r15d
+        movl $0x1FF, 0xF0(%r15)
+        test %ebx, %ebx
+        jnz 2f
+        mov $IDT + 0x40 * 16, %edi
+        mov $called, %eax
+        mov %ax, (%rdi)
+        movw $0x18, 2(%rdi)
+        movw $0x8E00, 4(%rdi)
+        shr $16, %eax
+        mov %ax, 6(%rdi)
+        movq $0, 8(%rdi)
+        lidt idtr
+        movl $0xC4500, 0x300(%r15)
+        movl $0xC4608, 0x300(%r15)
+        jmp 3f
+2:      lidt idtr
+3:      sti
+        # Counters: one LOCKed, one under a spin lock.
+        mov $ROUNDS, %ecx
+4:      lock incl counter
+        mov $1, %eax
+5:      xchg %eax, spin
+        test %eax, %eax
+        jz 6f
+        pause
+        jmp 5b
+6:      incl guarded
+        movl $0, spin
+        loop 4b
+        # All have counted.
+        lock incl finished
+7:      pause
+        cmpl $CPUS, finished
+        jne 7b
+        # Processor 0 calls the others, who wait in HLT, and waits for their answers.
+        test %ebx, %ebx
+        jnz wait
+        movl $0xC4040, 0x300(%r15)
+8:      pause
+        cmpl $CPUS - 1, answers
+        jne 8b
+        mov $1, %eax
+        cmpl $CPUS * ROUNDS, counter
+        jne 9f
+        inc %eax
+        cmpl $CPUS * ROUNDS, guarded
+        jne 9f
+        mov $0x21, %eax
+9:      mov $0xF4, %edx
+        out %al, %dx
+wait:   hlt
+        jmp wait
+called: lock incl answers
+        movl $0, 0xB0(%r15)
+        iretq
+        .balign 64
+started: .long 0
+counter: .long 0
+spin:   .long 0
+guarded: .long 0
+finished: .long 0
+answers: .long 0
+end:
