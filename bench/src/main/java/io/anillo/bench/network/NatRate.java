@@ -145,7 +145,7 @@ final class NatRate {
       Thread.ofPlatform().daemon().start(() -> serve(server, mebibytes, seconds));
       Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
       try {
-        awaitShell(process.getInputStream(), process);
+        awaitShell(process.getInputStream());
         OutputStream keys = process.getOutputStream();
         String url = "http://10.0.2.2:" + server.getLocalPort() + "/";
         StringBuilder typed =
@@ -174,7 +174,7 @@ final class NatRate {
     }
   }
 
-  private static void awaitShell(InputStream output, Process process)
+  private static void awaitShell(InputStream output)
       throws IOException, BenchException {
     StringBuilder printed = new StringBuilder();
     byte[] block = new byte[4096];
@@ -191,9 +191,9 @@ final class NatRate {
           try {
             output.transferTo(OutputStream.nullOutputStream());
           } catch (IOException e) {
-            if (process.isAlive()) {
-              System.err.println("anillo: the guest's console broke: " + e.getMessage());
-            }
+            // The guest is ended while its console is still being read.
+            System.getLogger(NatRate.class.getName())
+                .log(System.Logger.Level.DEBUG, "the guest's console ended", e);
           }
         });
   }
