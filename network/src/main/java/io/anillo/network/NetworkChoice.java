@@ -60,7 +60,9 @@ public final class NetworkChoice {
       return HostInterface.packetSocket(kind.substring(7));
     }
     throw new IllegalArgumentException(
-        "unknown network \"" + kind + "\"; known are user, net=SWITCH, port=NUMBER, tap=NAME and packet=INTERFACE");
+        "unknown network \""
+            + kind
+            + "\"; known are user, net=SWITCH, port=NUMBER, tap=NAME and packet=INTERFACE");
   }
 
   private static NetworkBackend plug(String switchName, String options) throws IOException {

@@ -50,8 +50,7 @@ final class NatRate {
   private NatRate() {}
 
   static Rate qemu(int mebibytes) throws IOException, InterruptedException, BenchException {
-    return new Rate(
-        "QEMU guest, QEMU user network", run(qemuCommand("user,id=n0"), mebibytes));
+    return new Rate("QEMU guest, QEMU user network", run(qemuCommand("user,id=n0"), mebibytes));
   }
 
   static Rate ours(int mebibytes)
@@ -174,8 +173,7 @@ final class NatRate {
     }
   }
 
-  private static void awaitShell(InputStream output)
-      throws IOException, BenchException {
+  private static void awaitShell(InputStream output) throws IOException, BenchException {
     StringBuilder printed = new StringBuilder();
     byte[] block = new byte[4096];
     while (printed.indexOf("built-in shell") < 0) {
@@ -198,13 +196,15 @@ final class NatRate {
         });
   }
 
-  private static void serve(ServerSocket server, int mebibytes, LinkedBlockingQueue<Double> seconds) {
+  private static void serve(
+      ServerSocket server, int mebibytes, LinkedBlockingQueue<Double> seconds) {
     byte[] block = new byte[1 << 16];
     while (!server.isClosed()) {
       try (Socket socket = server.accept()) {
         socket.getInputStream().read(block);
         OutputStream output = socket.getOutputStream();
-        String header = "HTTP/1.0 200 OK\r\nContent-Length: " + ((long) mebibytes << 20) + "\r\n\r\n";
+        String header =
+            "HTTP/1.0 200 OK\r\nContent-Length: " + ((long) mebibytes << 20) + "\r\n\r\n";
         long begin = System.nanoTime();
         output.write(header.getBytes(StandardCharsets.US_ASCII));
         for (int sent = 0; sent < mebibytes << 4; sent++) {

@@ -41,7 +41,8 @@ public final class NetworkBench {
           ours.roundTripMicros() / peer.roundTripMicros());
     }
     if (parts.contains(Part.CONTROLLER)) {
-      System.out.println("Flows that the controller sets up a second (learning switch, window 128):");
+      System.out.println(
+          "Flows that the controller sets up a second (learning switch, window 128):");
       double peer = ControllerRate.peer(4);
       System.out.printf("  %-30s %,10.0f%n", "ovs-testcontroller", peer);
       System.out.printf("  %-30s %,10.0f%n", "Anillo, first 4 s", ControllerRate.ours(4));
@@ -71,11 +72,7 @@ public final class NetworkBench {
     for (SwitchRate.Cost cost : costs) {
       System.out.printf(
           "  %,8d flows, %,8d in use: %6.1f ns a packet, %5.2f million packets a second, %5.2fx%n",
-          cost.flows(),
-          cost.inUse(),
-          cost.nanos(),
-          1000 / cost.nanos(),
-          cost.nanos() / first);
+          cost.flows(), cost.inUse(), cost.nanos(), 1000 / cost.nanos(), cost.nanos() / first);
     }
   }
 

@@ -40,9 +40,7 @@ final class CaptureCommand extends ServiceCommand {
     try (ServiceClient client = ServiceClient.connect(folder())) {
       Request.Reply started =
           client.ask(
-              request("capture")
-                  .with("file", file.toAbsolutePath().toString())
-                  .withWords(ports));
+              request("capture").with("file", file.toAbsolutePath().toString()).withWords(ports));
       if (!started.done()) {
         throw new IOException(started.text());
       }

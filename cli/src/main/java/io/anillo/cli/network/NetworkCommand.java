@@ -340,8 +340,7 @@ public final class NetworkCommand implements Runnable {
       if (output == null) {
         return ask(request);
       }
-      Files.writeString(
-          output, io.anillo.network.service.ServiceClient.ask(folder(), request));
+      Files.writeString(output, io.anillo.network.service.ServiceClient.ask(folder(), request));
       return 0;
     }
   }

@@ -2,7 +2,6 @@ package io.anillo.cli.network;
 
 import io.anillo.network.service.NetworkService;
 import io.anillo.network.service.Request;
-import io.anillo.network.service.ServiceClient;
 import io.anillo.network.service.ServiceConfig;
 import io.anillo.network.tenant.Ipv4;
 import java.io.File;
@@ -102,8 +101,7 @@ final class ServeCommand extends ServiceCommand {
       int address = Ipv4.parseAddress(parts[0]);
       byte[] bytes = java.nio.ByteBuffer.allocate(4).putInt(address).array();
       return new InetSocketAddress(
-          InetAddress.getByAddress(bytes),
-          parts.length == 2 ? Integer.parseInt(parts[1]) : port);
+          InetAddress.getByAddress(bytes), parts.length == 2 ? Integer.parseInt(parts[1]) : port);
     }
   }
 

@@ -66,12 +66,13 @@ class NetworkGuestTest {
 
   private String ask(String operation, Map<String, String> values, String... words)
       throws IOException {
-    return ServiceClient.ask(
-        folder.resolve("one"), new Request(operation, values, List.of(words)));
+    return ServiceClient.ask(folder.resolve("one"), new Request(operation, values, List.of(words)));
   }
 
   private LinuxGuest boot(NetworkBackend backend) throws Exception {
-    return keep(LinuxGuest.boot(config -> config.withNetworks(List.of(backend)).withCommandLine(COMMAND_LINE)));
+    return keep(
+        LinuxGuest.boot(
+            config -> config.withNetworks(List.of(backend)).withCommandLine(COMMAND_LINE)));
   }
 
   private static byte[] randomBytes() {
@@ -130,11 +131,9 @@ class NetworkGuestTest {
 
     byte[] content = randomBytes();
     int port = webServer(content);
-    String digest =
-        HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
+    String digest = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
     for (LinuxGuest guest : List.of(one, two)) {
-      assertThat(
-              guest.console.run("wget -q -O - http://10.0.2.2:" + port + "/ | sha256sum"))
+      assertThat(guest.console.run("wget -q -O - http://10.0.2.2:" + port + "/ | sha256sum"))
           .contains(digest);
     }
   }

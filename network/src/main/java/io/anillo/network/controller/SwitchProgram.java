@@ -69,9 +69,7 @@ public final class SwitchProgram {
   private boolean settled = true;
   private long sent;
 
-  /**
-   * Creates the program of an application whose cookies have the upper half of {@code cookie}.
-   */
+  /** Creates the program of an application whose cookies have the upper half of {@code cookie}. */
   public SwitchProgram(ConnectedSwitch device, long cookie) {
     this.device = device;
     this.cookie = cookie & COOKIE_MASK;
@@ -117,18 +115,22 @@ public final class SwitchProgram {
     if (!device.master()) {
       return;
     }
-    wanted.meters().forEach((number, meter) -> {
-      if (!meter.equals(meters.put(number, meter))) {
-        device.putMeter(number, meter.flags(), meter.bands());
-        sent++;
-      }
-    });
-    wanted.groups().forEach((number, group) -> {
-      if (!group.equals(groups.put(number, group))) {
-        device.putGroup(number, group.type(), group.buckets());
-        sent++;
-      }
-    });
+    wanted
+        .meters()
+        .forEach((number, meter) -> {
+          if (!meter.equals(meters.put(number, meter))) {
+            device.putMeter(number, meter.flags(), meter.bands());
+            sent++;
+          }
+        });
+    wanted
+        .groups()
+        .forEach((number, group) -> {
+          if (!group.equals(groups.put(number, group))) {
+            device.putGroup(number, group.type(), group.buckets());
+            sent++;
+          }
+        });
     Map<FlowName, FlowModification> flows = new HashMap<>();
     wanted.flows().forEach(flow -> flows.put(FlowName.of(flow), flow));
     List<FlowModification> changes = new ArrayList<>();
@@ -150,10 +152,7 @@ public final class SwitchProgram {
                   && (settled || !inherited.contains(entry.getKey()));
           if (unwanted) {
             gone.add(
-                entry
-                    .getValue()
-                    .withCommand(FlowModification.Command.DELETE_STRICT)
-                    .withFlags(0));
+                entry.getValue().withCommand(FlowModification.Command.DELETE_STRICT).withFlags(0));
           }
           return unwanted;
         });

@@ -88,9 +88,7 @@ public final class FrameStream implements AutoCloseable {
           batch.put(next);
           ByteBuffer following = queue.peek();
           next =
-              following != null && following.remaining() <= batch.remaining()
-                  ? queue.poll()
-                  : null;
+              following != null && following.remaining() <= batch.remaining() ? queue.poll() : null;
         }
         batch.flip();
         while (batch.hasRemaining()) {
@@ -144,8 +142,7 @@ public final class FrameStream implements AutoCloseable {
     }
     int at = buffer.position();
     buffer.position(at + length);
-    return new NetworkFrame(
-        buffer.array(), at, length, start, offset, segmentation, segmentBytes);
+    return new NetworkFrame(buffer.array(), at, length, start, offset, segmentation, segmentBytes);
   }
 
   @Override

@@ -34,16 +34,14 @@ final class NetworkReport {
     hosts = service.networks().realPorts();
     dead = service.networks().deadBackends();
     connected =
-        java.util.stream.StreamSupport.stream(
-                service.controller().switches().spliterator(), false)
+        java.util.stream.StreamSupport.stream(service.controller().switches().spliterator(), false)
             .map(ConnectedSwitch::datapathId)
             .collect(java.util.stream.Collectors.toSet());
     Map<Long, Map<Integer, PortCounters>> counters = new LinkedHashMap<>();
     service
         .controller()
         .switches()
-        .forEach(device ->
-            counters.put(device.datapathId(), device.portCounters(PATIENCE_MILLIS)));
+        .forEach(device -> counters.put(device.datapathId(), device.portCounters(PATIENCE_MILLIS)));
     Map<Integer, Long> homes = service.networks().homes();
     for (LogicalPort port : model.ports().values()) {
       long home = homes.getOrDefault(port.number(), 0L);
@@ -72,9 +70,7 @@ final class NetworkReport {
   }
 
   private static String rate(long kilobits) {
-    return kilobits == 0
-        ? "-"
-        : kilobits % 1000 == 0 ? kilobits / 1000 + "M" : kilobits + "k";
+    return kilobits == 0 ? "-" : kilobits % 1000 == 0 ? kilobits / 1000 + "M" : kilobits + "k";
   }
 
   private static String list(List<String> names) {
@@ -122,21 +118,23 @@ final class NetworkReport {
     model
         .groups()
         .values()
-        .forEach(group -> policies.row(
-            Names.shown(group.name()),
-            group.rules().isEmpty()
-                ? "nothing in"
-                : String.join("; ", group.rules().stream().map(Object::toString).toList())));
+        .forEach(group ->
+            policies.row(
+                Names.shown(group.name()),
+                group.rules().isEmpty()
+                    ? "nothing in"
+                    : String.join("; ", group.rules().stream().map(Object::toString).toList())));
     TextTable balancers = new TextTable("BALANCER", "ADDRESS", "BACKENDS");
     for (LoadBalancer balancer : model.balancers().values()) {
       List<String> backends = new ArrayList<>();
       balancer
           .backends()
-          .forEach(b -> backends.add(
-              Names.shown(b.name())
-                  + ":"
-                  + b.port()
-                  + (dead.contains(balancer.name() + " " + b.name()) ? " (dead)" : "")));
+          .forEach(b ->
+              backends.add(
+                  Names.shown(b.name())
+                      + ":"
+                      + b.port()
+                      + (dead.contains(balancer.name() + " " + b.name()) ? " (dead)" : "")));
       balancers.row(
           Names.shown(balancer.name()),
           FieldText.ipv4(balancer.address()) + ":" + balancer.port(),
@@ -146,8 +144,7 @@ final class NetworkReport {
     hosts.forEach((id, real) ->
         places.row(host(id), connected.contains(id) ? "yes" : "no", String.valueOf(real.size())));
     StringBuilder text = new StringBuilder();
-    for (TextTable table :
-        List.of(places, switches, portTable, routers, policies, balancers)) {
+    for (TextTable table : List.of(places, switches, portTable, routers, policies, balancers)) {
       if (!table.isEmpty()) {
         text.append(text.isEmpty() ? "" : "\n").append(table);
       }

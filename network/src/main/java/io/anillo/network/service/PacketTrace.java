@@ -31,7 +31,8 @@ final class PacketTrace {
     NetworkModel model = service.networks().model();
     if (words.size() < 2) {
       throw new IllegalArgumentException(
-          "a packet is PORT tcp ADDRESS:PORT, PORT icmp ADDRESS or PORT and a frame in hexadecimal");
+          "a packet is PORT tcp ADDRESS:PORT, PORT icmp ADDRESS or PORT and a frame in"
+              + " hexadecimal");
     }
     String first = words.getFirst();
     boolean real = service.hostSwitch().port(first).isPresent();
@@ -91,9 +92,8 @@ final class PacketTrace {
       line = next.replaceFirst("then " + SampleFrame.stage(Integer.parseInt(next.group(1))));
     }
     Matcher real = REAL.matcher(line);
-    return real.replaceAll(
-        found ->
-            Matcher.quoteReplacement(
-                "(" + things.getOrDefault(Integer.parseInt(found.group(1)), found.group()) + ")"));
+    return real.replaceAll(found ->
+        Matcher.quoteReplacement(
+            "(" + things.getOrDefault(Integer.parseInt(found.group(1)), found.group()) + ")"));
   }
 }

@@ -30,7 +30,9 @@ import java.util.Set;
 import java.util.function.Predicate;
 import tools.jackson.core.JacksonException;
 
-/** Does what one connection of the control socket asks for. Requests are input of other programs. */
+/**
+ * Does what one connection of the control socket asks for. Requests are input of other programs.
+ */
 final class RequestHandler {
   /** Addresses outside that routers get when they ask for none: the upper part of the network. */
   private static final int FIRST_EXTERNAL = 100;
@@ -119,16 +121,13 @@ final class RequestHandler {
       case "balance" -> balance(request);
       case "mirror" -> {
         String mirror = name(request.need("name"));
-        service.change(
-            model ->
-                model.createMirror(
-                    mirror, name(request.need("source")), name(request.need("target"))));
+        service.change(model ->
+            model.createMirror(mirror, name(request.need("source")), name(request.need("target"))));
         yield "mirror " + Names.shown(mirror) + " watches " + request.need("source");
       }
       case "show" -> new NetworkReport(service).show(request.find("format").orElse("table"));
       case "trace" -> new PacketTrace(service, tenant).trace(request.words());
-      default ->
-          throw new IllegalArgumentException("no operation \"" + request.operation() + "\"");
+      default -> throw new IllegalArgumentException("no operation \"" + request.operation() + "\"");
     };
   }
 
@@ -137,7 +136,9 @@ final class RequestHandler {
     Ipv4 network = Ipv4.parse(request.need("subnet"));
     boolean isolated = request.find("isolated").isPresent();
     service.change(model -> model.createSwitch(name, network, isolated));
-    return "switch " + Names.shown(name) + " is ready, its gateway is "
+    return "switch "
+        + Names.shown(name)
+        + " is ready, its gateway is "
         + FieldText.ipv4(network.address() + 1);
   }
 
@@ -214,9 +215,7 @@ final class RequestHandler {
     boolean complete = false;
     try {
       if (request.find("backend").isPresent()) {
-        service
-            .hostSwitch()
-            .attach(port.realName(), NetworkChoice.open(request.need("backend")));
+        service.hostSwitch().attach(port.realName(), NetworkChoice.open(request.need("backend")));
       }
       if (request.find("socket").isPresent()) {
         listen(port, Path.of(request.need("socket")));
@@ -357,8 +356,7 @@ final class RequestHandler {
             String text = request.need("external");
             external = text.equals("auto") ? freeExternal(model) : Ipv4.parseAddress(text);
           }
-          Map<Integer, String> floating =
-              new HashMap<>(old == null ? Map.of() : old.floating());
+          Map<Integer, String> floating = new HashMap<>(old == null ? Map.of() : old.floating());
           for (String pair :
               request.find("floating").map(text -> text.split(",")).orElse(new String[0])) {
             String[] sides = pair.split("=", 2);
@@ -377,9 +375,7 @@ final class RequestHandler {
         + Names.shown(name)
         + " joins "
         + router.switches().stream().map(Names::shown).toList()
-        + (router.external() == 0
-            ? ""
-            : " and leads out as " + FieldText.ipv4(router.external()));
+        + (router.external() == 0 ? "" : " and leads out as " + FieldText.ipv4(router.external()));
   }
 
   private int freeExternal(NetworkModel model) {
@@ -388,10 +384,13 @@ final class RequestHandler {
       throw new IllegalArgumentException("there is no way out; start the service with --uplink");
     }
     Set<Integer> taken = new HashSet<>();
-    model.routers().values().forEach(router -> {
-      taken.add(router.external());
-      taken.addAll(router.floating().keySet());
-    });
+    model
+        .routers()
+        .values()
+        .forEach(router -> {
+          taken.add(router.external());
+          taken.addAll(router.floating().keySet());
+        });
     for (int last = FIRST_EXTERNAL; last < 255; last++) {
       if (!taken.contains(network | last)) {
         return network | last;
@@ -436,9 +435,7 @@ final class RequestHandler {
     Set<String> wanted = new HashSet<>();
     for (String word : request.words()) {
       wanted.add(
-          service.hostSwitch().port(word).isPresent()
-              ? word
-              : model.port(name(word)).realName());
+          service.hostSwitch().port(word).isPresent() ? word : model.port(name(word)).realName());
     }
     Predicate<SwitchPort> test = port -> wanted.isEmpty() || wanted.contains(port.name());
     try (CaptureFile capture = new CaptureFile(Path.of(request.need("file")), test, 65_535)) {

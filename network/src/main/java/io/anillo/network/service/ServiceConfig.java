@@ -8,7 +8,8 @@ import java.util.Optional;
  * How the network of one host is run.
  *
  * @param folder holds the control socket and the description of the networks
- * @param uplink the way out: {@code none}, or what {@code NetworkChoice} reads, such as {@code user}
+ * @param uplink the way out: {@code none}, or what {@code NetworkChoice} reads, such as {@code
+ *     user}
  * @param nextHop the first router outside, 0 for that of a user-mode uplink
  * @param tunnel where other hosts' tunnels end here; empty for a host alone
  * @param listen where switches of other hosts find this controller; empty for this host only

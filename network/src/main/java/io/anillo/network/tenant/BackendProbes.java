@@ -13,7 +13,8 @@ import java.util.Set;
 /**
  * Finds out which backends of balancers answer: once in a while each gets a TCP SYN in the name of
  * its gateway, and who accepts lives. The connection is reset at once. A backend dies after {@value
- * #FAILURES} probes without an answer, or when it refuses one; what it has not been asked yet lives.
+ * #FAILURES} probes without an answer, or when it refuses one; what it has not been asked yet
+ * lives.
  */
 final class BackendProbes {
   private static final int FAILURES = 2;
@@ -67,8 +68,7 @@ final class BackendProbes {
   }
 
   private static FrameBuilder.Side gateway(LogicalSwitch owner) {
-    return new FrameBuilder.Side(
-        owner.gatewayEthernet(), owner.gateway(), PortCompiler.PROBE_PORT);
+    return new FrameBuilder.Side(owner.gatewayEthernet(), owner.gateway(), PortCompiler.PROBE_PORT);
   }
 
   private static FrameBuilder.Side guest(LogicalPort port, LoadBalancer.Backend backend) {

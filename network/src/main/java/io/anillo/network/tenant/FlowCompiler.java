@@ -81,13 +81,7 @@ final class FlowCompiler {
   /** Tracks a connection in the zone that a register names. */
   static Action track(MatchField zone, boolean commit, int table, Action... inner) {
     return new Action.Track(
-        commit,
-        false,
-        0,
-        List.of(new Action.ZoneField(zone, 0, 16)),
-        table,
-        0,
-        List.of(inner));
+        commit, false, 0, List.of(new Action.ZoneField(zone, 0, 16)), table, 0, List.of(inner));
   }
 
   /** Undoes or redoes the translation that a connection has. */
@@ -156,9 +150,7 @@ final class FlowCompiler {
         Stage.GATEWAY,
         100,
         network,
-        match()
-            .set(MatchField.REG0, network)
-            .set(MatchField.ETH_DST, owner.gatewayEthernet()),
+        match().set(MatchField.REG0, network).set(MatchField.ETH_DST, owner.gatewayEthernet()),
         then(Stage.ROUTE));
     List<LogicalPort> ports = portsOf(owner);
     for (LogicalPort port : ports) {
@@ -235,9 +227,7 @@ final class FlowCompiler {
 
   private void forward(LogicalSwitch owner, LogicalPort port) {
     Match.Builder there =
-        match()
-            .set(MatchField.REG0, owner.number())
-            .set(MatchField.ETH_DST, port.ethernet());
+        match().set(MatchField.REG0, owner.number()).set(MatchField.ETH_DST, port.ethernet());
     boolean local = placement.local().containsKey(port.number());
     Optional<Integer> host = tunnelTo(port);
     if (!local && host.isEmpty()) {
@@ -330,8 +320,7 @@ final class FlowCompiler {
       boolean reachable = domain(model.logicalSwitch(port.logicalSwitch())) == domain;
       if (reachable && !placement.dead().contains(Placement.backend(balancer, backend))) {
         Action.Nat nat = translate(Action.Nat.DESTINATION, port.address(), backend.port());
-        buckets.add(
-            new Group.Bucket(track(MatchField.REG1, true, Stage.GATEWAY.table(), nat)));
+        buckets.add(new Group.Bucket(track(MatchField.REG1, true, Stage.GATEWAY.table(), nat)));
       }
     }
     groups.put(balancer.number(), new SwitchProgram.WantedGroup(Group.Type.SELECT, buckets));
@@ -387,9 +376,7 @@ final class FlowCompiler {
   }
 
   private static Match.Builder state(int type, int bit) {
-    return match()
-        .set(MatchField.ETH_TYPE, type)
-        .masked(MatchField.CT_STATE, bit, bit);
+    return match().set(MatchField.ETH_TYPE, type).masked(MatchField.CT_STATE, bit, bit);
   }
 
   private void mirrorsArrive() {
@@ -412,8 +399,7 @@ final class FlowCompiler {
   /** A rate in kilobits a second, with a burst of a quarter of a second and at least 1 Mbit. */
   int limit(int number, long kilobits) {
     Meter.Band band = new Meter.Band(true, kilobits, Math.max(1_000, kilobits / 4), 0);
-    meters.put(
-        number, new SwitchProgram.WantedMeter(Meter.KILOBITS | Meter.BURST, List.of(band)));
+    meters.put(number, new SwitchProgram.WantedMeter(Meter.KILOBITS | Meter.BURST, List.of(band)));
     return number;
   }
 }

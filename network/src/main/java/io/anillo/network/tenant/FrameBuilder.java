@@ -34,9 +34,7 @@ final class FrameBuilder {
   private static void checksum(byte[] frame, int protocol, int length, int at) {
     long sum = InternetChecksum.pseudo4(frame, 14, protocol, length);
     Bytes.putShort(
-        frame,
-        at,
-        InternetChecksum.complete(InternetChecksum.add(sum, frame, HEADERS, length)));
+        frame, at, InternetChecksum.complete(InternetChecksum.add(sum, frame, HEADERS, length)));
   }
 
   static byte[] udp(Side from, Side to, byte[] payload) {

@@ -104,11 +104,9 @@ final class GuestServices {
     if (question.isEmpty()) {
       return;
     }
-    FrameBuilder.Side from =
-        new FrameBuilder.Side(owner.gatewayEthernet(), owner.gateway(), 53);
+    FrameBuilder.Side from = new FrameBuilder.Side(owner.gatewayEthernet(), owner.gateway(), 53);
     if (NameService.ours(question.get())) {
-      byte[] answer =
-          NameService.answer(query, question.get(), name -> find(model, owner, name));
+      byte[] answer = NameService.answer(query, question.get(), name -> find(model, owner, name));
       send(device, real, FrameBuilder.udp(from, guest, answer));
       return;
     }
@@ -136,8 +134,7 @@ final class GuestServices {
   private static int find(NetworkModel model, LogicalSwitch owner, String name) {
     String[] labels = name.split("\\.", -1);
     String tenant = Names.tenant(owner.name());
-    boolean whole =
-        labels.length == 4 && labels[2].equals(tenant) && labels[3].equals("internal");
+    boolean whole = labels.length == 4 && labels[2].equals(tenant) && labels[3].equals("internal");
     if (labels.length != 1 && !whole) {
       return 0;
     }

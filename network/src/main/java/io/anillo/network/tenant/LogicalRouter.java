@@ -12,11 +12,7 @@ import java.util.Map;
  * @param floating addresses outside that lead to one port each, and that the port has outside
  */
 public record LogicalRouter(
-    int number,
-    String name,
-    List<String> switches,
-    int external,
-    Map<Integer, String> floating) {
+    int number, String name, List<String> switches, int external, Map<Integer, String> floating) {
   public LogicalRouter {
     Names.check(name);
     switches = List.copyOf(switches);

@@ -163,8 +163,8 @@ public record NetworkModel(
       sameTenant(balancer.name(), owner.name());
       boolean used =
           ports.values().stream()
-              .anyMatch(p ->
-                  p.logicalSwitch().equals(owner.name()) && p.address() == balancer.address());
+              .anyMatch(
+                  p -> p.logicalSwitch().equals(owner.name()) && p.address() == balancer.address());
       if (used
           || !owner.network().contains(balancer.address())
           || balancer.address() == owner.gateway()) {
@@ -221,24 +221,12 @@ public record NetworkModel(
     isNew(switches, name, "switch");
     LogicalSwitch added = new LogicalSwitch(lastNumber + 1, name, network, isolated);
     return new NetworkModel(
-        lastNumber + 1,
-        with(switches, name, added),
-        ports,
-        routers,
-        groups,
-        balancers,
-        mirrors);
+        lastNumber + 1, with(switches, name, added), ports, routers, groups, balancers, mirrors);
   }
 
   public NetworkModel deleteSwitch(String name) {
     return new NetworkModel(
-        lastNumber,
-        without(switches, name, "switch"),
-        ports,
-        routers,
-        groups,
-        balancers,
-        mirrors);
+        lastNumber, without(switches, name, "switch"), ports, routers, groups, balancers, mirrors);
   }
 
   /**
@@ -294,13 +282,7 @@ public record NetworkModel(
 
   public NetworkModel detach(String name) {
     return new NetworkModel(
-        lastNumber,
-        switches,
-        without(ports, name, "port"),
-        routers,
-        groups,
-        balancers,
-        mirrors);
+        lastNumber, switches, without(ports, name, "port"), routers, groups, balancers, mirrors);
   }
 
   /** Makes a router or gives one other switches and addresses. */
@@ -321,13 +303,7 @@ public record NetworkModel(
 
   public NetworkModel deleteRouter(String name) {
     return new NetworkModel(
-        lastNumber,
-        switches,
-        ports,
-        without(routers, name, "router"),
-        groups,
-        balancers,
-        mirrors);
+        lastNumber, switches, ports, without(routers, name, "router"), groups, balancers, mirrors);
   }
 
   public NetworkModel putGroup(String name, List<SecurityGroup.Rule> rules) {
@@ -343,13 +319,7 @@ public record NetworkModel(
 
   public NetworkModel deleteGroup(String name) {
     return new NetworkModel(
-        lastNumber,
-        switches,
-        ports,
-        routers,
-        without(groups, name, "group"),
-        balancers,
-        mirrors);
+        lastNumber, switches, ports, routers, without(groups, name, "group"), balancers, mirrors);
   }
 
   /** Makes a balancer or changes one. */
@@ -400,12 +370,6 @@ public record NetworkModel(
 
   public NetworkModel deleteMirror(String name) {
     return new NetworkModel(
-        lastNumber,
-        switches,
-        ports,
-        routers,
-        groups,
-        balancers,
-        without(mirrors, name, "mirror"));
+        lastNumber, switches, ports, routers, groups, balancers, without(mirrors, name, "mirror"));
   }
 }

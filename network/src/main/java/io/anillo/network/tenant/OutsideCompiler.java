@@ -71,8 +71,7 @@ final class OutsideCompiler {
                 .set(MatchField.REG0, owner.number())
                 .set(MatchField.REG3, 0)
                 .set(MatchField.ETH_TYPE, IPV4),
-            Instructions.apply(
-                flows.tunnel(owner.number(), host).toArray(Action[]::new)));
+            Instructions.apply(flows.tunnel(owner.number(), host).toArray(Action[]::new)));
       }
     }
   }
@@ -142,8 +141,7 @@ final class OutsideCompiler {
               .set(MatchField.ETH_TYPE, IPV4)
               .set(MatchField.IPV4_DST, address & 0xffffffffL),
           Instructions.apply(
-              set(MatchField.REG4, router.number()),
-              track(router, false, Stage.ENTER, KEEP)));
+              set(MatchField.REG4, router.number()), track(router, false, Stage.ENTER, KEEP)));
     }
     flows.add(
         Stage.ENTER,

@@ -50,17 +50,11 @@ final class PortCompiler {
       instructions = instructions.withMeter(flows.limit(port.number() * 2, port.kilobits()));
     }
     flows.add(
-        Stage.CLASSIFY,
-        100,
-        port.number(),
-        match().set(MatchField.IN_PORT, real),
-        instructions);
+        Stage.CLASSIFY, 100, port.number(), match().set(MatchField.IN_PORT, real), instructions);
   }
 
   private Match.Builder from(LogicalPort port) {
-    return match()
-        .set(MatchField.REG1, port.number())
-        .set(MatchField.ETH_SRC, port.ethernet());
+    return match().set(MatchField.REG1, port.number()).set(MatchField.ETH_SRC, port.ethernet());
   }
 
   private Match.Builder fromAddress(LogicalPort port) {
@@ -119,11 +113,7 @@ final class PortCompiler {
             new Action.Output(Ports.IN_PORT)));
     flows.add(Stage.ADMIT, 100, number, fromAddress(port), then(Stage.OUTGOING));
     flows.add(
-        Stage.ADMIT,
-        100,
-        number,
-        from(port).set(MatchField.ETH_TYPE, IPV6),
-        then(Stage.OUTGOING));
+        Stage.ADMIT, 100, number, from(port).set(MatchField.ETH_TYPE, IPV6), then(Stage.OUTGOING));
     for (long sender : new long[] {port.address() & 0xffffffffL, 0}) {
       flows.add(
           Stage.ADMIT,
@@ -150,10 +140,8 @@ final class PortCompiler {
   private void connections(LogicalPort port, boolean tracked) {
     int number = port.number();
     for (int type : new int[] {IPV4, IPV6}) {
-      Match.Builder out =
-          match().set(MatchField.REG1, number).set(MatchField.ETH_TYPE, type);
-      Match.Builder in =
-          match().set(MatchField.REG2, number).set(MatchField.ETH_TYPE, type);
+      Match.Builder out = match().set(MatchField.REG1, number).set(MatchField.ETH_TYPE, type);
+      Match.Builder in = match().set(MatchField.REG2, number).set(MatchField.ETH_TYPE, type);
       if (tracked) {
         Action outgoing = track(MatchField.REG1, false, Stage.OUTGOING_RULES.table(), KEEP);
         Action incoming = track(MatchField.REG2, false, Stage.DELIVER_RULES.table(), KEEP);
@@ -164,8 +152,7 @@ final class PortCompiler {
         flows.add(Stage.DELIVER, 100, number, in, then(Stage.OUTPUT));
       }
     }
-    flows.add(
-        Stage.DELIVER, 50, number, match().set(MatchField.REG2, number), then(Stage.OUTPUT));
+    flows.add(Stage.DELIVER, 50, number, match().set(MatchField.REG2, number), then(Stage.OUTPUT));
   }
 
   private void rules(LogicalPort port) {

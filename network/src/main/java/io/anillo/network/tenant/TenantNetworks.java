@@ -220,8 +220,7 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
       if (uplink != null) {
         host.device
             .filter(ConnectedSwitch::master)
-            .ifPresent(
-                d -> d.packetOut(question, Ports.CONTROLLER, new Action.Output(uplink)));
+            .ifPresent(d -> d.packetOut(question, Ports.CONTROLLER, new Action.Output(uplink)));
       }
     }
   }
@@ -312,9 +311,7 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
     for (Host host : hosts.values()) {
       Integer real = host.ports.get(port.realName());
       if (real != null && host.device.isPresent() && host.device.get().master()) {
-        host.device
-            .get()
-            .packetOut(frame, Ports.CONTROLLER, new Action.Output(real));
+        host.device.get().packetOut(frame, Ports.CONTROLLER, new Action.Output(real));
         return true;
       }
     }

@@ -69,8 +69,7 @@ class VxlanAndCaptureTest {
           new NetworkFrame(
               unfinished, 0, unfinished.length, 14, 2, NetworkFrame.Segmentation.NONE, 0));
       byte[] finished = HexFormat.of().parseHex(first(guest));
-      assertThat(InternetChecksum.of(finished, 14, 60) & 0xffff)
-          .isEqualTo(0x5a5a);
+      assertThat(InternetChecksum.of(finished, 14, 60) & 0xffff).isEqualTo(0x5a5a);
       assertThat(stranger.take()).isEmpty();
     }
   }

@@ -51,7 +51,8 @@ class NetworkServiceTest {
           ServiceClient.plug(
               folder, new Request("plug", Map.of("switch", "lan", "name", name), List.of()));
       backend.start(frame -> {
-        byte[] data = Arrays.copyOfRange(frame.data(), frame.offset(), frame.offset() + frame.length());
+        byte[] data =
+            Arrays.copyOfRange(frame.data(), frame.offset(), frame.offset() + frame.length());
         synchronized (received) {
           received.add(HexFormat.of().formatHex(data));
         }
@@ -83,7 +84,14 @@ class NetworkServiceTest {
 
   private static String arp(long ethernet, String sender, String target) {
     String mac = "%012x".formatted(ethernet);
-    return "ffffffffffff" + mac + "0806000108000604" + "0001" + mac + sender + "000000000000" + target;
+    return "ffffffffffff"
+        + mac
+        + "0806000108000604"
+        + "0001"
+        + mac
+        + sender
+        + "000000000000"
+        + target;
   }
 
   @Test
@@ -126,11 +134,7 @@ class NetworkServiceTest {
     ask("attach", Map.of("switch", "lan", "name", "a", "rate", "10M"));
     ask("attach", Map.of("switch", "lan", "name", "b"));
     ask("mirror", Map.of("name", "m", "source", "a", "target", "b"));
-    ask(
-        "balance",
-        Map.of("name", "v", "switch", "lan", "address", "10.7.0.9:80"),
-        "a:8080",
-        "b");
+    ask("balance", Map.of("name", "v", "switch", "lan", "address", "10.7.0.9:80"), "a:8080", "b");
     var before = service.networks().model();
     service.close();
     service = NetworkService.start(ServiceConfig.alone(folder));

@@ -37,7 +37,16 @@ class OpenVSwitchTenantTest {
     Peers.succeed("ip", "netns", "add", namespace);
     keep(() -> Peers.run(5, "ip", "netns", "del", namespace));
     Peers.succeed(
-        "ip", "link", "add", port.realName(), "type", "veth", "peer", "name", "eth0", "netns",
+        "ip",
+        "link",
+        "add",
+        port.realName(),
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "eth0",
+        "netns",
         namespace);
     Peers.succeed("ip", "link", "set", port.realName(), "up");
     inside(port, "ip", "link", "set", "eth0", "address", FieldText.address(port.ethernet()));
@@ -96,8 +105,7 @@ class OpenVSwitchTenantTest {
             .attach("default/one", "default/a", 0, 0, List.of(), 0)
             .attach("default/one", "default/b", 0, 0, List.of("default/web"), 0)
             .attach("default/two", "default/c", 0, 0, List.of("default/web"), 50_000)
-            .putRouter(
-                "default/r", List.of("default/one", "default/two"), 0, java.util.Map.of());
+            .putRouter("default/r", List.of("default/one", "default/two"), 0, java.util.Map.of());
     int shared = Ipv4.parseAddress("10.81.0.100");
     model =
         model.putBalancer(

@@ -38,8 +38,7 @@ class OutsideTest {
                 List.of(SecurityGroup.Rule.parse(List.of("in", "tcp:80"), "default")))
             .attach("default/lan", "default/a", 0, 0, List.of(), 0)
             .attach("default/lan", "default/b", 0, 0, List.of("default/web"), 0)
-            .putRouter(
-                "default/r", List.of("default/lan"), SHARED, Map.of(FLOATING, "default/b"));
+            .putRouter("default/r", List.of("default/lan"), SHARED, Map.of(FLOATING, "default/b"));
     fabric.networks.apply(model);
   }
 

@@ -29,7 +29,8 @@ class TenantNetworksTest {
     fabric.close();
   }
 
-  private static NetworkModel attach(NetworkModel model, String owner, String name, String... groups) {
+  private static NetworkModel attach(
+      NetworkModel model, String owner, String name, String... groups) {
     String tenant = Names.tenant(Names.qualify(name, "default"));
     return model.attach(
         Names.qualify(owner, tenant),
@@ -88,9 +89,7 @@ class TenantNetworksTest {
   @Test
   void tenantsWithTheSameAddressesDoNotSeeEachOther() throws Exception {
     NetworkModel model =
-        NetworkModel.EMPTY
-            .createSwitch("red/lan", NET, false)
-            .createSwitch("blue/lan", NET, false);
+        NetworkModel.EMPTY.createSwitch("red/lan", NET, false).createSwitch("blue/lan", NET, false);
     for (String name : List.of("red/a", "red/b", "blue/a", "blue/b")) {
       model = attach(model, "lan", name);
     }
@@ -125,7 +124,8 @@ class TenantNetworksTest {
             .putGroup("default/front", List.of())
             .putGroup(
                 "default/web", List.of(rule("in tcp:80-81"), rule("in icmp from group front")));
-    model = attach(attach(attach(model, "lan", "server", "web"), "lan", "client"), "lan", "f", "front");
+    model =
+        attach(attach(attach(model, "lan", "server", "web"), "lan", "client"), "lan", "f", "front");
     fabric.networks.apply(model);
     TestGuest server = fabric.plug(0, "server");
     TestGuest client = fabric.plug(1, "client");
@@ -270,8 +270,7 @@ class TenantNetworksTest {
           return offer[0].length > 240;
         });
     assertThat(Bytes.getInt(offer[0], 16)).isEqualTo(a.port.address());
-    assertThat(new String(offer[0], StandardCharsets.ISO_8859_1))
-        .contains("lan.default.internal");
+    assertThat(new String(offer[0], StandardCharsets.ISO_8859_1)).contains("lan.default.internal");
     Bytes.putAddress(discover, 28, a.port.ethernet() + 1);
     assertThat(a.ask(-1, -1L >>> 16, 68, 67, discover)).isEmpty();
 
@@ -323,7 +322,9 @@ class TenantNetworksTest {
     TestGuest b = fabric.plug(0, "b");
     Fabric.await("a ping", () -> a.ping(b.port.address()));
     fabric.networks.apply(fabric.networks.model().changePort("default/a", List.of(), 1000));
-    Fabric.await("the meter", () -> fabric.switches.get(0).inspect(() -> fabric.switches.get(0).meters().size() == 2));
+    Fabric.await(
+        "the meter",
+        () -> fabric.switches.get(0).inspect(() -> fabric.switches.get(0).meters().size() == 2));
     fabric.controller.find(1).orElseThrow().barrier(2000);
     b.take();
     for (int i = 0; i < 1000; i++) {
@@ -412,10 +413,9 @@ class TenantNetworksTest {
     assertThatThrownBy(() -> attach(model, "wan", "a")).hasMessage("there is no switch wan");
     assertThatThrownBy(() -> model.attach("default/lan", "default/a", 0, 0x0a020001, List.of(), 0))
         .hasMessage("10.2.0.1 is no address for a port in 10.1.0.0/24");
-    assertThatThrownBy(() -> rule("in tcp:80-") ).hasMessageContaining("is no rule");
+    assertThatThrownBy(() -> rule("in tcp:80-")).hasMessageContaining("is no rule");
     assertThatThrownBy(() -> Ipv4.parse("10.1.0.5/24")).hasMessageContaining("10.1.0.0/24");
     NetworkModel used = attach(model, "lan", "a");
-    assertThatThrownBy(() -> used.deleteSwitch("default/lan"))
-        .hasMessage("there is no switch lan");
+    assertThatThrownBy(() -> used.deleteSwitch("default/lan")).hasMessage("there is no switch lan");
   }
 }

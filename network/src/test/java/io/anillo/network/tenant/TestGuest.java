@@ -41,7 +41,8 @@ final class TestGuest implements PortWire {
 
   @Override
   public boolean transmit(NetworkFrame frame) {
-    byte[] bytes = Arrays.copyOfRange(frame.data(), frame.offset(), frame.offset() + frame.length());
+    byte[] bytes =
+        Arrays.copyOfRange(frame.data(), frame.offset(), frame.offset() + frame.length());
     synchronized (this) {
       received.add(bytes);
     }
@@ -131,7 +132,11 @@ final class TestGuest implements PortWire {
     if (!waitFor(answer)) {
       return 0;
     }
-    return take().stream().filter(answer).mapToLong(f -> Bytes.getAddress(f, 22)).findFirst().orElse(0);
+    return take().stream()
+        .filter(answer)
+        .mapToLong(f -> Bytes.getAddress(f, 22))
+        .findFirst()
+        .orElse(0);
   }
 
   private long nextHop(int address) {

@@ -39,8 +39,7 @@ class HalfOpenFloodTest {
     Bytes.putShort(frame, 46, 5 << 12 | 2);
     Bytes.putShort(frame, 48, 1024);
     long sum = InternetChecksum.pseudo4(frame, 14, 6, 20);
-    Bytes.putShort(
-        frame, 50, InternetChecksum.complete(InternetChecksum.add(sum, frame, 34, 20)));
+    Bytes.putShort(frame, 50, InternetChecksum.complete(InternetChecksum.add(sum, frame, 34, 20)));
     return frame;
   }
 
