@@ -147,6 +147,8 @@ final class VmmGuestMachine implements GuestMachine {
     numbers.put("instructionsPerEntry", entries == 0 ? 0 : translated / entries);
     numbers.put("promotions", metrics.promotions());
     numbers.put("refusals", metrics.refusals());
+    numbers.put("keptBytes", metrics.keptBytes());
+    numbers.put("evictions", metrics.evictions());
     numbers.put("codePagesInvalidated", machine.codeCache().invalidations());
     translator.failure().ifPresent(failure -> numbers.put("failure", failure.toString()));
     return numbers;

@@ -144,6 +144,14 @@ public final class CodeCache implements CodeTracker {
     return true;
   }
 
+  /** Gives up compiled code; a processor inside it leaves at its next look for interrupts. */
+  public void evict(CompiledCode code) {
+    synchronized (this) {
+      code.invalidate();
+    }
+    processors.forEach(InterpretedCpu::leaveCompiledCode);
+  }
+
   /** How often the block at a guest-physical address has run as steps; 0 where there is none. */
   int heat(long physical, int key) {
     CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];

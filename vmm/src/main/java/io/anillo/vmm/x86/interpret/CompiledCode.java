@@ -34,8 +34,10 @@ public abstract class CompiledCode {
   /** Guest instructions it ran, counted by whoever runs it. */
   private long retired;
 
-  /** When {@link #retired} passes this, {@link HotCode#veryHot} is called. */
+  /** When {@link #retired} passes this, {@link #promotion} is called. */
   private long promotionAt = Long.MAX_VALUE;
+
+  private Runnable promotion = () -> {};
 
   /** Executes guest code. {@code CpuState.rip} is at the entry. */
   public abstract int run(InterpretedCpu cpu);
@@ -82,19 +84,19 @@ public abstract class CompiledCode {
     return retired;
   }
 
-  /** Asks for one call of {@link HotCode#veryHot} when so many instructions ran. */
-  public final void promoteAt(long instructions) {
+  /** Asks for one call, by whoever runs the code, when so many instructions ran. */
+  public final void promoteAt(long instructions, Runnable action) {
+    promotion = action;
     promotionAt = instructions;
   }
 
-  /** Counts one run; returns whether promotion is due. */
-  final boolean count(long instructions) {
+  /** Counts one run. */
+  final void count(long instructions) {
     retired += instructions;
-    if (retired < promotionAt) {
-      return false;
+    if (retired >= promotionAt) {
+      promotionAt = Long.MAX_VALUE;
+      promotion.run();
     }
-    promotionAt = Long.MAX_VALUE;
-    return true;
   }
 
   /** Becomes what runs instead of a block. Under the lock of the {@link CodeCache}. */

@@ -11,9 +11,6 @@ public interface HotCode {
    */
   void request(Site site, CodeHints hints);
 
-  /** Compiled code has run for so long that more effort is worth it. */
-  void veryHot(CompiledCode code);
-
   /** Where compiled code is to be installed. */
   interface Site {
     /** Whether the block's code is still what it was. */

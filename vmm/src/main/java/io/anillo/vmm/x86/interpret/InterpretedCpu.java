@@ -371,9 +371,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
         entries++;
         int outcome = code.run(this);
         long now = s.instructions;
-        if (code.count(now - before)) {
-          promote(code);
-        }
+        code.count(now - before);
         before = now;
         if (attention != 0) {
           break;
@@ -403,13 +401,6 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     }
     compiledEntries += entries;
     compiledInstructions += s.instructions - start;
-  }
-
-  private void promote(CompiledCode code) {
-    HotCode compiler = hotCode;
-    if (compiler != null) {
-      compiler.veryHot(code);
-    }
   }
 
   private void runBlock(Block block) {

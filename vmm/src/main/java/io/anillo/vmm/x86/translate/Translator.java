@@ -11,7 +11,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.WeakHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -47,6 +46,7 @@ public final class Translator implements HotCode, AutoCloseable {
 
   private final GuestMemory memory;
   private final RegionMachine machine;
+  private final CodeLimit codeLimit;
   private final LinkedBlockingQueue<Work> queue = new LinkedBlockingQueue<>();
 
   /** Asked for and not looked at yet; most of them never become hot enough. */
@@ -59,7 +59,6 @@ public final class Translator implements HotCode, AutoCloseable {
   /** When blocks became part of a region, by guest-physical address. */
   private final Map<Long, Long> covered = new HashMap<>();
 
-  private final Map<CompiledCode, Translation> translations = new WeakHashMap<>();
   private final Thread thread;
   private final boolean immediate;
   private volatile boolean closed;
@@ -75,7 +74,7 @@ public final class Translator implements HotCode, AutoCloseable {
 
   private record Request(Site site, CodeHints hints) implements Work {}
 
-  private record VeryHot(CompiledCode code) implements Work {}
+  private record VeryHot(Translation translation) implements Work {}
 
   private record Made(Translation translation, Snapshot snapshot, long[] chunks, int instructions) {
     boolean install() {
@@ -91,6 +90,8 @@ public final class Translator implements HotCode, AutoCloseable {
    * @param instructions guest instructions in all regions, those in several counted as often
    * @param promotions regions that the optimizing compiler was asked for
    * @param refusals regions that HotSpot did not compile; tried again half as large
+   * @param keptBytes class files of the regions that can run
+   * @param evictions regions given up since there were too many
    */
   public record Metrics(
       long regions,
@@ -98,11 +99,14 @@ public final class Translator implements HotCode, AutoCloseable {
       long bytecodeBytes,
       long nanos,
       long promotions,
-      long refusals) {}
+      long refusals,
+      long keptBytes,
+      long evictions) {}
 
   private Translator(GuestMemory memory, CodeCache codeCache, boolean ordered, boolean immediate) {
     this.memory = memory;
     this.machine = new RegionMachine(memory, codeCache.translations(), ordered);
+    this.codeLimit = new CodeLimit(codeCache);
     this.immediate = immediate;
     this.thread = Thread.ofPlatform().name("translator").daemon(true).unstarted(this::work);
   }
@@ -139,14 +143,22 @@ public final class Translator implements HotCode, AutoCloseable {
 
   private synchronized void makeNow(Site site, CodeHints hints) {
     Made made = make(site, hints, INSTRUCTIONS);
-    if (made != null) {
-      made.install();
+    if (made != null && made.install()) {
+      codeLimit.installed(made.translation);
     }
   }
 
-  @Override
-  public void veryHot(CompiledCode code) {
-    queue.add(new VeryHot(code));
+  /**
+   * Changes how much code is kept.
+   *
+   * @param bytes of class files; the oldest regions go when there are more
+   */
+  public void limitCode(long bytes) {
+    codeLimit.limit(bytes);
+  }
+
+  private void veryHot(Translation translation) {
+    queue.add(new VeryHot(translation));
   }
 
   /** What stopped translation, if anything did: a fault of the monitor. */
@@ -155,7 +167,15 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   public Metrics metrics() {
-    return new Metrics(regions, instructions, bytecodeBytes, nanos, promotions, refusals);
+    return new Metrics(
+        regions,
+        instructions,
+        bytecodeBytes,
+        nanos,
+        promotions,
+        refusals,
+        codeLimit.keptBytes(),
+        codeLimit.evictions());
   }
 
   private void work() {
@@ -171,7 +191,7 @@ public final class Translator implements HotCode, AutoCloseable {
         while (work != null) {
           switch (work) {
             case Request request -> waiting.add(request);
-            case VeryHot veryHot -> promote(veryHot.code);
+            case VeryHot veryHot -> promote(veryHot.translation);
           }
           work = queue.poll();
         }
@@ -243,10 +263,11 @@ public final class Translator implements HotCode, AutoCloseable {
       case DONE -> {
         CompiledCode code = each.made.translation.code();
         if (HotSpotCompilers.ofThisMachine().isPresent()) {
-          code.promoteAt(VERY_HOT);
-          translations.put(code, each.made.translation);
+          code.promoteAt(VERY_HOT, () -> veryHot(each.made.translation));
         }
-        if (!each.made.install()) {
+        if (each.made.install()) {
+          codeLimit.installed(each.made.translation);
+        } else {
           site.rearm();
         }
       }
@@ -268,10 +289,9 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   @SuppressWarnings("NonAtomicVolatileUpdate") // one thread compiles
-  private void promote(CompiledCode code) {
-    Translation translation = translations.get(code);
+  private void promote(Translation translation) {
     Optional<HotSpotCompilers> compilers = HotSpotCompilers.ofThisMachine();
-    if (!code.valid || translation == null || compilers.isEmpty()) {
+    if (!translation.code().valid || compilers.isEmpty()) {
       return;
     }
     promoted.add(new Promotion(compilers.get(), translation));
