@@ -28,8 +28,11 @@ final class VmmGuestMachine implements GuestMachine {
   private final MachineConfig.Engine engine;
   private final LiveView liveView;
   private final List<BlockBackend> disks;
+  private final LearnedCode learned;
 
-  VmmGuestMachine(Machine machine, MachineConfig.Engine engine, List<BlockBackend> disks) {
+  VmmGuestMachine(
+      Machine machine, MachineConfig.Engine engine, List<BlockBackend> disks, LearnedCode learned) {
+    this.learned = learned;
     this.machine = machine;
     this.engine = engine;
     this.liveView = new LiveView(machine);
@@ -188,6 +191,7 @@ final class VmmGuestMachine implements GuestMachine {
 
   @Override
   public void close() {
+    machine.translator().ifPresent(learned::takeFrom);
     machine.close();
     close(disks);
   }

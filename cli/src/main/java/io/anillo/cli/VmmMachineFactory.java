@@ -46,7 +46,9 @@ final class VmmMachineFactory implements GuestMachine.Factory {
       if (plan.measured()) {
         made.measureTimes();
       }
-      VmmGuestMachine machine = new VmmGuestMachine(made, config.engine(), disks);
+      LearnedCode learned = LearnedCode.of(kernel);
+      made.translator().ifPresent(learned::bringTo);
+      VmmGuestMachine machine = new VmmGuestMachine(made, config.engine(), disks, learned);
       complete = true;
       return machine;
     } catch (BootException e) {

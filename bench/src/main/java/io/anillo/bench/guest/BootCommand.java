@@ -25,8 +25,10 @@ public final class BootCommand implements Callable<Integer> {
   @Option(
       names = "--engine",
       split = ",",
-      description = "Engines of Anillo (default ${DEFAULT-VALUE}).")
-  private List<String> engines = List.of("interpret", "translate");
+      description =
+          "Engines of Anillo; with +first nothing is known of earlier runs (default"
+              + " ${DEFAULT-VALUE}).")
+  private List<String> engines = List.of("interpret", "translate+first", "translate");
 
   @Option(names = "--peer", description = "qemu or none (default ${DEFAULT-VALUE}).")
   private String peer = "qemu";

@@ -3,6 +3,7 @@ package io.anillo.bench.guest;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** A program that boots guests: Anillo with one of its engines, or a peer. */
@@ -19,8 +20,24 @@ sealed interface Contender {
    */
   List<String> command(Workload.Image image, String arguments, boolean withDisk, Path statistics);
 
-  /** {@code anillo run}. */
+  /** What it finds in its environment besides. */
+  default Map<String, String> environment() {
+    return Map.of();
+  }
+
+  /**
+   * {@code anillo run}.
+   *
+   * @param engine as the command line calls it; with "+first" it knows nothing of earlier runs
+   */
   record Anillo(Path top, String engine) implements Contender {
+    private static final String FIRST = "+first";
+
+    @Override
+    public Map<String, String> environment() {
+      return engine.endsWith(FIRST) ? Map.of("ANILLO_PROFILES", "off") : Map.of();
+    }
+
     @Override
     public String name() {
       return "anillo " + engine;
@@ -35,7 +52,9 @@ sealed interface Contender {
                   top.resolve("anillo").toString(),
                   "run",
                   "--engine",
-                  engine,
+                  engine.endsWith(FIRST)
+                      ? engine.substring(0, engine.length() - FIRST.length())
+                      : engine,
                   "--memory",
                   MEMORY_MEBIBYTES + "M",
                   "--kernel",

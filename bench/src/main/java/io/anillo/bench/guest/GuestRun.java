@@ -72,11 +72,12 @@ record GuestRun(
       Contender contender, java.util.List<String> command, Path statistics, Path errors)
       throws IOException, InterruptedException, BenchException {
     long begin = System.nanoTime();
-    Process process =
+    ProcessBuilder builder =
         new ProcessBuilder(command)
             .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
-            .redirectError(errors.toFile())
-            .start();
+            .redirectError(errors.toFile());
+    builder.environment().putAll(contender.environment());
+    Process process = builder.start();
     Thread killer = new Thread(process::destroyForcibly);
     Runtime.getRuntime().addShutdownHook(killer);
     Thread limit =

@@ -19,6 +19,7 @@ public final class CodeCache implements CodeTracker {
   private final @Nullable CodePage[] pages;
   private final List<InterpretedCpu> processors = new ArrayList<>();
   private final TlbArray translations;
+  private @Nullable CodeProfile profile;
   private int instructions;
   private long invalidations;
 
@@ -37,6 +38,11 @@ public final class CodeCache implements CodeTracker {
   /** The TLBs of the machine's processors: what code made for the machine looks addresses up in. */
   public TlbArray translations() {
     return translations;
+  }
+
+  /** Gives what is known of code from earlier runs; before the first instruction. */
+  public void setProfile(CodeProfile newProfile) {
+    this.profile = newProfile;
   }
 
   void register(InterpretedCpu processor) {
@@ -97,6 +103,10 @@ public final class CodeCache implements CodeTracker {
   synchronized void insert(CodePage page, Block block, int writes) {
     if ((memory.attributes(page.physical) & GuestMemory.CODE) == 0 || page.writes != writes) {
       return;
+    }
+    CodeProfile known = profile;
+    if (known != null) {
+      block.heat = known.initialHeat(page.contentHash(memory), block.pageOffset);
     }
     page.insert(block);
     instructions += block.instructions;

@@ -6,6 +6,8 @@ import io.anillo.vmm.x86.interpret.CodeCache;
 import io.anillo.vmm.x86.interpret.CodeHints;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import io.anillo.vmm.x86.interpret.HotCode;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -20,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Translator implements HotCode, AutoCloseable {
   /** Runs after which a block of code is worth compiling. */
-  private static final int HOT_RUNS = Integer.getInteger("anillo.hot", 2000);
+  private static final int HOT_RUNS = Integer.getInteger("anillo.hot", 500);
 
   /** Instructions a region takes. */
   private static final int INSTRUCTIONS = Integer.getInteger("anillo.region", 150);
@@ -47,6 +49,8 @@ public final class Translator implements HotCode, AutoCloseable {
   private final GuestMemory memory;
   private final RegionMachine machine;
   private final CodeLimit codeLimit;
+  private final CodeCache codeCache;
+  private volatile @Nullable TranslationProfile profile;
   private final LinkedBlockingQueue<Work> queue = new LinkedBlockingQueue<>();
 
   /** Asked for and not looked at yet; most of them never become hot enough. */
@@ -107,6 +111,7 @@ public final class Translator implements HotCode, AutoCloseable {
     this.memory = memory;
     this.machine = new RegionMachine(memory, codeCache.translations(), ordered);
     this.codeLimit = new CodeLimit(codeCache);
+    this.codeCache = codeCache;
     this.immediate = immediate;
     this.thread = Thread.ofPlatform().name("translator").daemon(true).unstarted(this::work);
   }
@@ -125,6 +130,26 @@ public final class Translator implements HotCode, AutoCloseable {
   /** A translator that compiles all code before it runs, for tests. */
   public static Translator immediate(GuestMemory memory, CodeCache codeCache, int processors) {
     return new Translator(memory, codeCache, processors > 1, true);
+  }
+
+  /**
+   * Uses what earlier runs of the same code learned, and takes note for later ones; before the
+   * machine runs.
+   *
+   * @param file need not exist
+   */
+  public void useProfile(Path file) {
+    TranslationProfile loaded = TranslationProfile.load(file, threshold());
+    profile = loaded;
+    codeCache.setProfile(loaded);
+  }
+
+  /** Writes the profile, where one is used. */
+  public void saveProfile(Path file) throws IOException {
+    TranslationProfile used = profile;
+    if (used != null) {
+      used.save(file);
+    }
   }
 
   /** Runs after which a block of code is to be offered; 0 for all code at once. */
@@ -326,6 +351,10 @@ public final class Translator implements HotCode, AutoCloseable {
       Translation translation = Translation.load(bytes, machine);
       translation.code().complete(compiler.fallbacks(), region.instructions());
       cover(region);
+      TranslationProfile used = profile;
+      if (used != null) {
+        used.note(region);
+      }
       regions++;
       instructions += region.instructions();
       bytecodeBytes += bytes.length;
