@@ -10,7 +10,7 @@ import java.util.Optional;
 /**
  * Asks HotSpot's compilers for what they would otherwise do only after many slow runs, through the
  * interface that it has for its own tests. Present where the virtual machine was started with it,
- * as {@code ./anillo} does; see {@code docs/decisions/0006-compile-on-request.md}.
+ * as {@code ./anillo} does; see {@code docs/decisions/0007-compile-on-request.md}.
  */
 final class HotSpotCompilers {
   /** HotSpot's levels: the fast compiler without and with profiling, the optimizing compiler. */
