@@ -25,6 +25,9 @@ final class TranslationProfile implements CodeProfile {
   private static final int ENTRY = 0x4000;
   private static final int OFFSET = 0x0FFF;
 
+  /** What the blocks inside regions get: enough to be taken into one. */
+  private static final int MEMBER_SHARE = 6;
+
   /** Runs that are left to a block before it is offered. */
   private static final int RUNS_LEFT = 20;
 
@@ -73,7 +76,7 @@ final class TranslationProfile implements CodeProfile {
     if (entry == null) {
       return 0;
     }
-    return entry ? Math.max(0, threshold - RUNS_LEFT) : threshold / 2;
+    return entry ? Math.max(0, threshold - RUNS_LEFT) : threshold / MEMBER_SHARE;
   }
 
   /** Takes note of a region. */

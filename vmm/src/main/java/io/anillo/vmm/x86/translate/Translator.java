@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Translator implements HotCode, AutoCloseable {
   /** Runs after which a block of code is worth compiling. */
-  private static final int HOT_RUNS = Integer.getInteger("anillo.hot", 500);
+  private static final int HOT_RUNS = Integer.getInteger("anillo.hot", 1000);
 
   /** Instructions a region takes. */
   private static final int INSTRUCTIONS = Integer.getInteger("anillo.region", 150);
