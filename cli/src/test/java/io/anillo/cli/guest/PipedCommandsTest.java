@@ -48,7 +48,16 @@ class PipedCommandsTest {
                 System.getProperty("java.class.path"),
                 Anillo.class.getName(),
                 "run"));
-    command.addAll(List.of("--memory", "256M", "--timeout", "5m", "--stats", "" + statistics));
+    command.addAll(
+        List.of(
+            "--engine",
+            "interpret",
+            "--memory",
+            "256M",
+            "--timeout",
+            "5m",
+            "--stats",
+            "" + statistics));
     Process process =
         new ProcessBuilder(command)
             .redirectInput(input.toFile())
