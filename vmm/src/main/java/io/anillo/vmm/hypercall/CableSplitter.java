@@ -2,6 +2,7 @@ package io.anillo.vmm.hypercall;
 
 import io.anillo.vmm.port.NetworkBackend;
 import io.anillo.vmm.port.NetworkFrame;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,6 +43,11 @@ public final class CableSplitter implements NetworkBackend {
   @Override
   public Offloads offloads() {
     return cable.offloads();
+  }
+
+  @Override
+  public OptionalLong cardAddress() {
+    return cable.cardAddress();
   }
 
   @Override
