@@ -30,7 +30,4 @@ public final class WhiteBox {
   public native int getMethodCompilationLevel0(Executable method, boolean isOsr);
 
   public native boolean isMethodQueuedForCompilation0(Executable method);
-
-  /** Drops the method's compiled code; calls that run it go on in HotSpot's interpreter. */
-  public native int deoptimizeMethod0(Executable method, boolean isOsr);
 }

@@ -232,7 +232,7 @@ final class Frame {
   }
 
   /** Does an instruction through its step. */
-  void fallback(int index, Instruction instruction) {
+  void fallback(int index) {
     registers.store(RegisterMask.EVERYTHING);
     prepareStep();
     code.aload(0).aload(cpu).loadConstant(index);

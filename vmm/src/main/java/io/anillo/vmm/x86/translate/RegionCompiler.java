@@ -214,7 +214,7 @@ final class RegionCompiler {
     if (CompiledCode.endsRegion(instruction)) {
       return false;
     }
-    frame.fallback(fallbacks.add(instruction, frame.current), instruction);
+    frame.fallback(fallbacks.add(instruction, frame.current));
     // It, or what other processors did meanwhile, may have overwritten this region.
     int next = frame.current + instruction.length();
     frame.code.aload(0).getfield(Names.CODE, "valid", Names.Z);

@@ -22,10 +22,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Translator implements HotCode, AutoCloseable {
   /** Runs after which a block of code is worth compiling. */
-  private static final int HOT_RUNS = Integer.getInteger("anillo.hot", 1000);
+  private static final int HOT_RUNS = 1000;
 
   /** Instructions a region takes. */
-  private static final int INSTRUCTIONS = Integer.getInteger("anillo.region", 150);
+  private static final int INSTRUCTIONS = 150;
 
   /** HotSpot does not compile longer methods, unless it is told to. */
   private static final int METHOD_LIMIT = 7900;
@@ -34,7 +34,7 @@ public final class Translator implements HotCode, AutoCloseable {
   private static final int REQUESTED_METHOD_LIMIT = 14_000;
 
   /** Guest instructions after which the optimizing compiler is asked. */
-  private static final long VERY_HOT = Long.getLong("anillo.veryhot", 10_000_000);
+  private static final long VERY_HOT = 10_000_000;
 
   private static final long WARM_UP_PAUSE_MICROS = 300;
 
