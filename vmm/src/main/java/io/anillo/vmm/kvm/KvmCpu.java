@@ -38,6 +38,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   /** Entries after which an exception that is not delivered is left to happen again. */
   private static final int PATIENCE = 100;
 
+  /** How long the guest may run so that an exception is delivered. */
+  private static final long SHORTEST_ENTRY_NANOS = 20_000, LONGEST_ENTRY_NANOS = 2_000_000;
+
   private final int index;
   private final HostSystem system = new HostSystem();
   private final Arena arena = Arena.ofShared();
@@ -286,8 +289,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
         exit = handle(enterGuest(false));
       }
       if (exit != null) {
-        complete();
-        return exit;
+        return complete(exit);
       }
     }
   }
@@ -452,16 +454,30 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     return null;
   }
 
-  /** Brings the processor to an instruction boundary with nothing under way. */
-  private void complete() {
+  /**
+   * Brings the processor to an instruction boundary with nothing under way.
+   *
+   * @return how the run ended: as given, or by what happened on the way
+   */
+  private Exit complete(Exit exit) {
+    completeInstruction();
+    long delay = SHORTEST_ENTRY_NANOS;
+    for (int i = 0; i < PATIENCE && stale && transfer.takeEvents(state).exception(); i++) {
+      // A signal that waits would keep KVM from entering the guest, and none would leave it there.
+      kick.sendLater(delay);
+      Exit other = handle(enterGuest(false));
+      completeInstruction();
+      if (other != null) {
+        return other;
+      }
+      delay = Math.min(2 * delay, LONGEST_ENTRY_NANOS);
+    }
+    return exit;
+  }
+
+  private void completeInstruction() {
     while (instructionPending) {
       handle(enterGuest(true));
-    }
-    for (int i = 0; i < PATIENCE && stale && transfer.takeEvents(state).exception(); i++) {
-      handle(enterGuest(false));
-      while (instructionPending) {
-        handle(enterGuest(true));
-      }
     }
   }
 

@@ -4,6 +4,7 @@ import io.anillo.vmm.host.HostSystem;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,5 +68,14 @@ final class VcpuKick {
       sent = true;
       ofOthers.signal(threadId, SIGNAL);
     }
+  }
+
+  /** As {@link #send}, after so many nanoseconds; the thread may have left the guest by then. */
+  void sendLater(long nanos) {
+    Thread.ofVirtual()
+        .start(() -> {
+          LockSupport.parkNanos(nanos);
+          send();
+        });
   }
 }

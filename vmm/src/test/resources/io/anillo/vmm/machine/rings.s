@@ -133,6 +133,10 @@ again:  mov $INNER, %ecx
         incl steps
         cmpl $STEPS, steps
         jb again
+        # A fast processor can be here before the first tick.
+7:      pause
+        cmpl $0, ticks
+        je 7b
         fstpl DATA
         movsd %xmm1, DATA + 8
         mov %r12, DATA + 16
