@@ -37,7 +37,10 @@ public interface Disk extends AutoCloseable {
   /** Makes a range read as zeros and keeps it allocated if it can. */
   void zero(long offset, long length) throws IOException;
 
-  /** Sets the size; what is added reads as zeros. A device can only keep its size. */
+  /**
+   * Sets the size; what is added reads as zeros. A device can only keep its size. Nobody may write
+   * beyond the smaller of the old and the new size meanwhile: it could be cut off.
+   */
   void resize(long sizeBytes) throws IOException;
 
   /** The first byte at or after an offset that may hold data, or the size when none does. */

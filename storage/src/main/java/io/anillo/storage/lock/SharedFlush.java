@@ -9,10 +9,10 @@ import java.util.concurrent.locks.ReentrantLock;
  * that began after its call has succeeded.
  */
 public final class SharedFlush {
-  /** What makes things durable. */
+  /** What makes things durable, or has to wait for that. */
   @FunctionalInterface
   public interface Action {
-    void flush() throws IOException;
+    void run() throws IOException;
   }
 
   private final ReentrantLock lock = new ReentrantLock();
@@ -24,6 +24,16 @@ public final class SharedFlush {
     this.action = action;
   }
 
+  /** Runs something while no flush is under way; it may flush by itself. */
+  public void excluding(Action alone) throws IOException {
+    lock.lock();
+    try {
+      alone.run();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   public void flush() throws IOException {
     long ticket = asked.incrementAndGet();
     lock.lock();
@@ -33,7 +43,7 @@ public final class SharedFlush {
       }
       // every ticket drawn up to here belongs to a caller whose writes have returned
       long covered = asked.get();
-      action.flush();
+      action.run();
       done = covered;
     } finally {
       lock.unlock();

@@ -119,7 +119,7 @@ final class ClusterMap {
       clockHand = clockHand >= loaded.size() ? 0 : clockHand;
       int index = loaded.get(clockHand);
       L2Table table = tables.get(index);
-      if (table == null || (!table.dirty && !table.used)) {
+      if (table == null || (!table.dirty && !table.beingWritten && !table.used)) {
         tables.set(index, null);
         int last = loaded.removeLast();
         if (clockHand < loaded.size()) {
@@ -314,8 +314,13 @@ final class ClusterMap {
     tables = largerTables;
   }
 
-  /** The changed tables, copied so that they can be written without the lock. */
-  record Pending(List<L2Table> l2, long @Nullable [] l1) {
+  /**
+   * The changed tables, copied so that they can be written without the lock.
+   *
+   * @param originals what was copied; they stay in memory until {@link #arrived}, for the file
+   *     still has what they were before
+   */
+  record Pending(List<L2Table> l2, long @Nullable [] l1, List<L2Table> originals) {
     boolean isEmpty() {
       return l2.isEmpty() && l1 == null;
     }
@@ -323,15 +328,25 @@ final class ClusterMap {
 
   Pending takeDirty() {
     List<L2Table> copies = new ArrayList<>();
+    List<L2Table> originals = new ArrayList<>();
     for (int index : loaded) {
       L2Table table = tables.get(index);
       if (table != null && table.dirty) {
         copies.add(new L2Table(table.hostOffset, table.words.clone()));
+        originals.add(table);
         table.dirty = false;
+        table.beingWritten = true;
       }
     }
     long[] l1Copy = l1Dirty ? l1.clone() : null;
     l1Dirty = false;
-    return new Pending(copies, l1Copy);
+    return new Pending(copies, l1Copy, originals);
+  }
+
+  /** Notes that everything pending has been written; under the metadata lock. */
+  void arrived(Pending pending) {
+    for (L2Table table : pending.originals()) {
+      table.beingWritten = false;
+    }
   }
 }

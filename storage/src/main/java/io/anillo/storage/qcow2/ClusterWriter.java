@@ -152,6 +152,8 @@ final class ClusterWriter {
       if (mapping.kind == Kind.DATA && mapping.writable) {
         return 0;
       }
+      // what others have allocated since we looked may be written where it is at this moment
+      int count = (int) mapping.length;
       L2Table table = tableForReading(image.map.l1Index(offset));
       int index = image.map.wordIndex(offset);
       long entry = table == null ? 0 : table.word(index);
@@ -180,7 +182,7 @@ final class ClusterWriter {
       long unitHost = host + (within & -unit);
       try {
         boolean blank = fresh && !copyAll && bitmap == 0 && image.backedByZeros(clusterStart);
-        fill(offset, source, length, unitHost, unit, blank);
+        fill(offset, source, count, unitHost, unit, blank);
       } catch (IOException failure) {
         if (!owned) {
           giveBack(counts, host, clusterBytes);
@@ -190,7 +192,7 @@ final class ClusterWriter {
       long newBitmap = ALL_ALLOCATED;
       if (!copyAll) {
         int firstSub = within / unit;
-        int lastSub = (within + length - 1) / unit;
+        int lastSub = (within + count - 1) / unit;
         long mask = ((1L << (lastSub - firstSub + 1)) - 1) << firstSub;
         newBitmap = (bitmap | mask) & ~(mask << 32);
       }
@@ -205,7 +207,7 @@ final class ClusterWriter {
       } finally {
         image.metadata.unlock();
       }
-      return length;
+      return count;
     }
   }
 

@@ -3,10 +3,18 @@ package io.anillo.storage.qcow2;
 import io.anillo.storage.disk.Disk;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 
-/** The file that holds an image: reads beyond its end give zeros, as the format allows. */
+/**
+ * The file that holds an image: reads beyond its end give zeros, as the format allows. Whoever
+ * moves the end holds {@link #end}: writers beyond it share it, so that {@link #extendTo} never
+ * sets a size that one of them has just passed, which would cut off what was written.
+ */
 final class ImageFile {
   final Disk disk;
+  private final ReentrantReadWriteLock end = new ReentrantReadWriteLock();
+
+  /** The file is at least this long. */
   private volatile long sizeBytes;
 
   ImageFile(Disk disk) throws IOException {
@@ -30,21 +38,27 @@ final class ImageFile {
     }
     // another writer may have made the file longer than we remember
     refreshSize();
-    int end = destination.limit();
+    int limit = destination.limit();
     int present = (int) Math.max(0, Math.min(destination.remaining(), sizeBytes - offset));
     destination.limit(destination.position() + present);
     disk.read(offset, destination);
-    destination.limit(end);
+    destination.limit(limit);
     while (destination.hasRemaining()) {
       destination.put((byte) 0);
     }
   }
 
   void write(long offset, ByteBuffer source) throws IOException {
-    long end = offset + source.remaining();
-    disk.write(offset, source);
-    if (end > sizeBytes) {
+    if (offset + source.remaining() <= sizeBytes) {
+      disk.write(offset, source);
+      return;
+    }
+    end.readLock().lock();
+    try {
+      disk.write(offset, source);
       refreshSize();
+    } finally {
+      end.readLock().unlock();
     }
   }
 
@@ -53,17 +67,16 @@ final class ImageFile {
   }
 
   /** Makes the file reach at least this far. */
-  synchronized void extendTo(long bytes) throws IOException {
-    if (bytes > sizeBytes) {
-      disk.resize(bytes);
-      sizeBytes = bytes;
-    }
-  }
-
-  synchronized void truncateTo(long bytes) throws IOException {
-    if (bytes < sizeBytes) {
-      disk.resize(bytes);
-      sizeBytes = bytes;
+  void extendTo(long bytes) throws IOException {
+    end.writeLock().lock();
+    try {
+      refreshSize();
+      if (bytes > sizeBytes) {
+        disk.resize(bytes);
+        sizeBytes = bytes;
+      }
+    } finally {
+      end.writeLock().unlock();
     }
   }
 

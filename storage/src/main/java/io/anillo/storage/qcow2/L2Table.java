@@ -10,6 +10,10 @@ final class L2Table {
   final long hostOffset;
   final long[] words;
   boolean dirty;
+
+  /** A copy is on its way to the file, which has older words until it arrives. */
+  boolean beingWritten;
+
   volatile boolean used = true;
 
   L2Table(long hostOffset, long[] words) {

@@ -10,7 +10,6 @@ import io.anillo.storage.qcow2.ClusterMap.Kind;
 import io.anillo.storage.qcow2.ClusterMap.Mapping;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.jspecify.annotations.Nullable;
@@ -24,7 +23,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Qcow2Image implements BlockDevice {
   private static final long CACHE_BYTES = 64L << 20;
-  private static final int FREES_BEFORE_FLUSH = 65536;
 
   final ImageFile file;
   final Qcow2Header header;
@@ -35,11 +33,9 @@ public final class Qcow2Image implements BlockDevice {
   final @Nullable Refcounts refcounts;
   private final @Nullable BlockDevice backing;
   private final boolean readOnly;
-  private final SharedFlush sharedFlush = new SharedFlush(this::flushOnce);
   private final ClusterWriter writer;
-  private final PendingFrees frees = new PendingFrees();
+  private final WriteBack writeBack;
   private volatile boolean flushWanted;
-  private volatile @Nullable IOException broken;
   private volatile @Nullable UnpackedCluster lastUnpacked;
   private boolean closed;
 
@@ -61,6 +57,7 @@ public final class Qcow2Image implements BlockDevice {
     this.backing = backing;
     this.readOnly = refcounts == null;
     this.writer = new ClusterWriter(this);
+    this.writeBack = new WriteBack(this);
   }
 
   /** The header of an image file, without opening it for use. */
@@ -83,6 +80,11 @@ public final class Qcow2Image implements BlockDevice {
    * @param backing the open backing device, when the header names one and it is wanted
    */
   public static Qcow2Image open(Disk disk, @Nullable BlockDevice backing) throws IOException {
+    return open(disk, backing, CACHE_BYTES);
+  }
+
+  static Qcow2Image open(Disk disk, @Nullable BlockDevice backing, long cacheBytes)
+      throws IOException {
     ImageFile file = new ImageFile(disk);
     Qcow2Header header = readHeader(file);
     boolean readOnly = disk.readOnly();
@@ -99,7 +101,7 @@ public final class Qcow2Image implements BlockDevice {
       file.write(0, header.serialize());
     }
     long[] l1 = file.readWords(header.l1Offset, header.l1Size);
-    ClusterMap map = new ClusterMap(file, header, l1, CACHE_BYTES);
+    ClusterMap map = new ClusterMap(file, header, l1, cacheBytes);
     return new Qcow2Image(
         file, header, map, readOnly ? null : new Refcounts(file, header), backing);
   }
@@ -157,11 +159,7 @@ public final class Qcow2Image implements BlockDevice {
     if (readOnly) {
       throw new IOException("the disk is read-only");
     }
-    IOException earlier = broken;
-    if (earlier != null) {
-      throw new IOException(
-          file.name() + " takes no more writes, because one to its metadata failed", earlier);
-    }
+    writeBack.requireWorking();
   }
 
   @Override
@@ -336,10 +334,7 @@ public final class Qcow2Image implements BlockDevice {
 
   /** Frees clusters once no durable table names them; under the metadata lock. */
   void freeLater(long hostOffset, long length) {
-    frees.add(hostOffset, length);
-    if (frees.size() > FREES_BEFORE_FLUSH) {
-      flushWanted = true;
-    }
+    flushWanted |= writeBack.freeLater(hostOffset, length);
   }
 
   private void flushIfWanted() throws IOException {
@@ -349,87 +344,22 @@ public final class Qcow2Image implements BlockDevice {
     }
   }
 
+  /** Runs with no request and no flush under way and nothing left to write back. */
+  void alone(SharedFlush.Action action) throws IOException {
+    requireWritable();
+    writeBack.alone(action);
+  }
+
+  /** Makes all tables durable; for callers of {@link #alone}. */
+  void writeTables() throws IOException {
+    writeBack.writeTables();
+  }
+
   @Override
   public void flush() throws IOException {
     if (!readOnly) {
       requireWritable();
-      sharedFlush.flush();
-    }
-  }
-
-  private void flushOnce() throws IOException {
-    try {
-      writeBack();
-    } catch (IOException failure) {
-      broken = failure;
-      throw failure;
-    }
-  }
-
-  /**
-   * Data and reference counts reach the disk before tables that name them, tables before the frees
-   * they make possible.
-   */
-  private void writeBack() throws IOException {
-    Refcounts counts = writableRefcounts();
-    boolean lazy = (header.compatible & Qcow2Header.LAZY_REFCOUNTS) != 0;
-    Refcounts.Pending countsToWrite = new Refcounts.Pending();
-    ClusterMap.Pending mapToWrite;
-    List<PendingFrees.Free> freed;
-    long endOfFile;
-    metadata.lock();
-    try {
-      mapToWrite = map.takeDirty();
-      if (!lazy) {
-        countsToWrite = counts.takeDirty();
-      }
-      freed = frees.take();
-      endOfFile = counts.highWater() << header.clusterBits;
-    } finally {
-      metadata.unlock();
-    }
-    if (lazy && !mapToWrite.isEmpty() && (header.incompatible & Qcow2Header.DIRTY) == 0) {
-      header.incompatible |= Qcow2Header.DIRTY;
-      file.write(0, header.serialize());
-    }
-    countsToWrite.write(file);
-    if (!mapToWrite.isEmpty()) {
-      file.extendTo(endOfFile);
-    }
-    file.flush();
-    if (!mapToWrite.isEmpty()) {
-      for (L2Table table : mapToWrite.l2()) {
-        file.writeWords(table.hostOffset, table.words);
-      }
-      long[] l1 = mapToWrite.l1();
-      if (l1 != null) {
-        if (!mapToWrite.l2().isEmpty()) {
-          file.flush();
-        }
-        file.writeWords(header.l1Offset, l1);
-      }
-      file.flush();
-    }
-    if (!freed.isEmpty()) {
-      release(counts, freed);
-    }
-  }
-
-  private void release(Refcounts counts, List<PendingFrees.Free> freed) throws IOException {
-    gate.writeLock().lock();
-    metadata.lock();
-    try {
-      counts.endCompressedRun();
-      for (PendingFrees.Free free : freed) {
-        counts.add(free.hostOffset(), free.length(), -1);
-        if ((free.hostOffset() & (header.clusterBytes() - 1)) == 0
-            && counts.get(free.hostOffset() >>> header.clusterBits) == 0) {
-          file.disk.punch(free.hostOffset(), header.clusterBytes());
-        }
-      }
-    } finally {
-      metadata.unlock();
-      gate.writeLock().unlock();
+      writeBack.flush();
     }
   }
 
@@ -512,16 +442,11 @@ public final class Qcow2Image implements BlockDevice {
   /** Names another backing file; contents are not touched. */
   public void setBacking(@Nullable String backingFile, @Nullable String backingFormat)
       throws IOException {
-    requireWritable();
-    flush();
-    gate.writeLock().lock();
-    try {
+    alone(() -> {
       header.backingFile = backingFile;
       header.backingFormat = backingFile == null ? null : backingFormat;
       writeHeader();
-    } finally {
-      gate.writeLock().unlock();
-    }
+    });
   }
 
   /** Writes the header durably; everything it points to must be durable already. */
@@ -540,28 +465,9 @@ public final class Qcow2Image implements BlockDevice {
     }
     try (BlockDevice below = backing;
         Disk disk = file.disk) {
-      if (!readOnly && broken == null) {
-        shutDown();
+      if (!readOnly) {
+        writeBack.shutDown();
       }
-    }
-  }
-
-  private void shutDown() throws IOException {
-    flush();
-    Refcounts counts = writableRefcounts();
-    metadata.lock();
-    try {
-      Refcounts.Pending rest = counts.takeDirty();
-      if (!rest.isEmpty()) {
-        rest.write(file);
-        file.flush();
-      }
-      if ((header.incompatible & Qcow2Header.DIRTY) != 0) {
-        header.incompatible &= ~Qcow2Header.DIRTY;
-        writeHeader();
-      }
-    } finally {
-      metadata.unlock();
     }
   }
 }

@@ -31,14 +31,10 @@ final class Qcow2Resize {
     }
     // what is cut off must not come back when the disk grows again
     image.writeZeroes(newSize, oldSize - newSize, true);
-    image.flush();
-    image.gate.writeLock().lock();
-    try {
+    image.alone(() -> {
       header.sizeBytes = newSize;
       image.writeHeader();
-    } finally {
-      image.gate.writeLock().unlock();
-    }
+    });
   }
 
   private void grow(long newSize, long oldSize) throws IOException {
@@ -48,19 +44,13 @@ final class Qcow2Resize {
           "%d bytes are too many for clusters of %d bytes"
               .formatted(newSize, header.clusterBytes()));
     }
-    image.flush();
-    image.gate.writeLock().lock();
-    image.metadata.lock();
-    try {
+    image.alone(() -> {
       if (entries > header.l1Size) {
         moveL1((int) entries);
       }
       header.sizeBytes = newSize;
       image.writeHeader();
-    } finally {
-      image.metadata.unlock();
-      image.gate.writeLock().unlock();
-    }
+    });
     BlockDevice backing = image.backing();
     if (backing != null && backing.sizeBytes() > oldSize) {
       // the new part must not show what the backing device has there

@@ -30,39 +30,15 @@ public final class Qcow2Snapshots {
     return SnapshotTable.read(image.file, header);
   }
 
-  /** Runs with no request under way and nothing left to write back. */
-  private void alone(Action action) throws IOException {
-    image.requireWritable();
-    image.flush();
-    image.gate.writeLock().lock();
-    try {
-      // frees found by the first flush may leave counts to write
-      image.metadata.lock();
-      try {
-        action.run();
-      } finally {
-        image.metadata.unlock();
-      }
-    } finally {
-      image.gate.writeLock().unlock();
-    }
-  }
-
-  @FunctionalInterface
-  private interface Action {
-    void run() throws IOException;
-  }
-
   /** Takes a snapshot of the disk as it is now. */
   public void create(String name) throws IOException {
-    alone(() -> {
-      writeTables();
+    image.alone(() -> {
       SnapshotTable old = table();
       long l1Bytes = 8L * header.l1Size;
       long l1Offset = l1Bytes == 0 ? 0 : counts.allocateAdjacent(clusters(l1Bytes));
       reference(image.map.l1, 1);
       clearOwnership();
-      writeTables();
+      image.writeTables();
       if (l1Bytes > 0) {
         image.file.writeWords(l1Offset, image.map.l1);
       }
@@ -100,7 +76,7 @@ public final class Qcow2Snapshots {
 
   /** Makes the disk what it was when the snapshot was taken. */
   public void restore(String nameOrId) throws IOException {
-    alone(() -> {
+    image.alone(() -> {
       SnapshotTable.Entry entry = table().find(nameOrId, image.file.name());
       if (entry.diskBytes() != header.sizeBytes
           && header.l1EntriesFor(entry.diskBytes()) > header.l1Size) {
@@ -115,7 +91,7 @@ public final class Qcow2Snapshots {
       for (int i = 0; i < active.length; i++) {
         active[i] &= ~ClusterMap.COPIED;
       }
-      writeTables();
+      image.writeTables();
       image.file.writeWords(header.l1Offset, active);
       header.sizeBytes = entry.diskBytes();
       image.writeHeader();
@@ -123,19 +99,19 @@ public final class Qcow2Snapshots {
       image.map.replaceL1(active);
       image.forgetUnpacked();
       restoreOwnership();
-      writeTables();
+      image.writeTables();
     });
   }
 
   /** Deletes a snapshot; the disk keeps what it shares with it. */
   public void delete(String nameOrId) throws IOException {
-    alone(() -> {
+    image.alone(() -> {
       SnapshotTable old = table();
       SnapshotTable.Entry entry = old.find(nameOrId, image.file.name());
       long[] words = image.file.readWords(entry.l1Offset(), entry.l1Size());
       List<SnapshotTable.Entry> entries = new ArrayList<>(old.entries());
       entries.remove(entry);
-      writeTables();
+      image.writeTables();
       replaceTable(old, entries);
       reference(words, -1);
       if (words.length > 0) {
@@ -143,7 +119,7 @@ public final class Qcow2Snapshots {
       }
       counts.endCompressedRun();
       restoreOwnership();
-      writeTables();
+      image.writeTables();
     });
   }
 
@@ -155,7 +131,7 @@ public final class Qcow2Snapshots {
       ByteBuffer bytes = SnapshotTable.serialize(entries);
       offset = counts.allocateAdjacent(clusters(bytes.limit()));
       image.file.write(offset, bytes);
-      writeTables();
+      image.writeTables();
     }
     header.snapshotsOffset = offset;
     header.snapshotCount = entries.size();
@@ -163,7 +139,7 @@ public final class Qcow2Snapshots {
     image.writeHeader();
     if (oldOffset != 0 && old.lengthBytes() > 0) {
       counts.add(oldOffset, old.lengthBytes(), -1);
-      writeTables();
+      image.writeTables();
     }
   }
 
@@ -243,27 +219,7 @@ public final class Qcow2Snapshots {
 
   private void flushWhenMany() throws IOException {
     if (image.map.mostlyDirty()) {
-      writeTables();
+      image.writeTables();
     }
-  }
-
-  /** Writes what is dirty, counts first; the caller holds everything. */
-  private void writeTables() throws IOException {
-    counts.takeDirty().write(image.file);
-    image.file.extendTo(counts.highWater() << header.clusterBits);
-    image.file.flush();
-    ClusterMap.Pending pending = image.map.takeDirty();
-    if (pending.isEmpty()) {
-      return;
-    }
-    for (L2Table table : pending.l2()) {
-      image.file.writeWords(table.hostOffset, table.words);
-    }
-    long[] l1 = pending.l1();
-    if (l1 != null) {
-      image.file.flush();
-      image.file.writeWords(header.l1Offset, l1);
-    }
-    image.file.flush();
   }
 }

@@ -25,6 +25,7 @@ final class Refcounts {
   private @Nullable ByteBuffer[] blocks;
   private final BitSet dirtyBlocks = new BitSet();
   private final BitSet dirtyTable = new BitSet();
+  private List<PendingFrees.Free> retired = new ArrayList<>();
 
   /** No cluster from here on was ever allocated: the file has no data there. */
   private long highWater;
@@ -298,7 +299,14 @@ final class Refcounts {
     file.write(0, header.serialize());
     file.flush();
     dirtyTable.clear();
-    add(oldOffset, (long) oldClusters << clusterBits, -1);
+    retired.add(new PendingFrees.Free(oldOffset, (long) oldClusters << clusterBits));
+  }
+
+  /** Old places of the table. A flush may be writing to them until the next one takes them. */
+  List<PendingFrees.Free> takeRetired() {
+    List<PendingFrees.Free> taken = retired;
+    retired = new ArrayList<>();
+    return taken;
   }
 
   private long placeAfter(long block, long next) throws IOException {

@@ -1,0 +1,4 @@
+@NullMarked
+package io.anillo.storage.block;
+
+import org.jspecify.annotations.NullMarked;
