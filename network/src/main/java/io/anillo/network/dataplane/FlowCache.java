@@ -1,90 +1,111 @@
 package io.anillo.network.dataplane;
 
+import io.anillo.network.flow.Dependents;
+import io.anillo.network.flow.FlowEntry;
+import io.anillo.network.flow.FlowTable;
+import io.anillo.network.flow.Match;
 import io.anillo.network.packet.FlowKey;
 import io.anillo.network.packet.Packet;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Paths that packets took, found again without the tables by the bits that the tables looked at:
- * one {@link PathTable} for each set of bits, the busiest first. Where there are several, a frame's
- * whole key is tried before. Dropping everything is always right, and is what any change of tables,
- * groups or ports does.
+ * one {@link PathTable} for each set of bits. Which of them knew a packet like this one is guessed
+ * by a hash of its whole key: a byte for each guess, and a wrong one costs only time.
+ *
+ * <p>A path depends on the flows it was made of and ends with them ({@link #forget}); a new flow
+ * ends the paths that it could have changed ({@link #forgetBelow}) and leaves the others. Dropping
+ * everything is always right, and is what changes of groups, meters and ports do.
  *
  * <p>Hot: allocates only when a new path is learnt; watched by {@code anillo bench network}.
  */
 final class FlowCache {
-  private static final int EXACT_SLOTS = 1 << 12;
-  private static final int STRIDE = FlowKey.PACKET_WORDS;
+  private static final int GUESSES = 1 << 17;
   private static final int MAXIMUM_PATHS = 1 << 17;
   private static final int MAXIMUM_TABLES = 128;
   private static final int SORT_EVERY = 1 << 16;
-  private static final int REPLACE_EVERY = 16;
 
   /** With so few tables, trying each costs less than the whole key does. */
   private static final int FEW_TABLES = 2;
 
-  private final long[] exactKeys = new long[EXACT_SLOTS * STRIDE];
-  private final @Nullable PathTable[] exactTables = new PathTable[EXACT_SLOTS];
-  private final int[] exactPlaces = new int[EXACT_SLOTS];
+  /**
+   * How many paths, as a multiple of those there are, may be compared with new flows in half a
+   * second: beyond, learning all anew is cheaper.
+   */
+  private static final int PATIENCE = 32;
+
+  private static final long[] FACTORS = factors();
+
+  private final byte[] guesses = new byte[GUESSES];
+  private final @Nullable PathTable[] tablesById = new PathTable[MAXIMUM_TABLES];
+
+  /** The same tables, the busiest first. */
   private final List<PathTable> tables = new ArrayList<>();
-  private final Map<List<Operation>, Operation[]> programs = new HashMap<>();
+
+  private final Programs programs = new Programs();
   private long generation = -1;
   private int paths;
   private int sinceSort;
-  private int replacements;
+  private long compared;
   private boolean counted;
+  private long lastNanos;
 
-  private long exactHits;
+  private long guessedHits;
   private long tableHits;
   private long misses;
 
+  private static long[] factors() {
+    long[] factors = new long[FlowKey.WORDS];
+    long state = 0x9E3779B97F4A7C15L;
+    for (int i = 0; i < factors.length; i++) {
+      state = FlowKey.mix(state, i);
+      factors[i] = state | 1;
+    }
+    return factors;
+  }
+
   /**
-   * What is to be done to a packet under the tables' {@code currentGeneration}, if it is known; the
-   * packet is counted then.
+   * What is to be done to a packet under the pipeline's {@code currentGeneration}, if it is known;
+   * the packet is counted then.
    */
   Operation @Nullable [] find(Packet packet, long currentGeneration, long nowNanos) {
     if (generation != currentGeneration) {
       clear();
       generation = currentGeneration;
     }
+    lastNanos = nowNanos;
     long[] words = packet.key.words;
-    int exact = -1;
-    if (tables.size() > FEW_TABLES
-        && packet.key.recirculation() == 0
-        && words[FlowKey.TUNNEL_ENDPOINTS] == 0) {
-      exact = hash(words) & EXACT_SLOTS - 1;
-      PathTable table = exactTables[exact];
-      if (table != null
-          && Arrays.equals(words, 0, STRIDE, exactKeys, exact * STRIDE, exact * STRIDE + STRIDE)) {
-        exactHits++;
-        counted = true;
-        return table.count(exactPlaces[exact], packet.length(), nowNanos);
+    int guess = -1;
+    PathTable guessed = null;
+    if (tables.size() > FEW_TABLES) {
+      guess = hash(words) & GUESSES - 1;
+      guessed = tablesById[guesses[guess]];
+      if (guessed != null) {
+        int slot = guessed.find(words);
+        if (slot >= 0) {
+          guessedHits++;
+          counted = true;
+          return guessed.count(slot, packet.length(), nowNanos);
+        }
       }
     }
     for (int i = 0; i < tables.size(); i++) {
       PathTable table = tables.get(i);
-      int place = table.find(words);
-      if (place >= 0) {
+      int slot = table == guessed ? -1 : table.find(words);
+      if (slot >= 0) {
         table.hits++;
         tableHits++;
         counted = true;
-        // A busy slot changes hands only now and then: with more kinds of packets than slots,
-        // storing each would cost more than it brings.
-        if (exact >= 0
-            && (exactTables[exact] == null || (++replacements & REPLACE_EVERY - 1) == 0)) {
-          System.arraycopy(words, 0, exactKeys, exact * STRIDE, STRIDE);
-          exactTables[exact] = table;
-          exactPlaces[exact] = place;
+        if (guess >= 0) {
+          guesses[guess] = (byte) table.id;
         }
         if (++sinceSort >= SORT_EVERY) {
           sort();
         }
-        return table.count(place, packet.length(), nowNanos);
+        return table.count(slot, packet.length(), nowNanos);
       }
     }
     misses++;
@@ -98,78 +119,116 @@ final class FlowCache {
   }
 
   /** Keeps a path for the packets that agree with a key in the bits it depends on. */
-  void learn(FlowKey key, CachedPath path) {
+  void learn(FlowKey key, CachedPath path, Pipeline pipeline) {
     if (paths >= MAXIMUM_PATHS) {
       clear();
     }
-    PathTable table = null;
+    PathTable table = tableFor(key, path);
+    int number = programs.number(path.operations());
+    CachedPath kept =
+        path.sharing(
+            table, number, number == Programs.UNSHARED ? path.operations() : programs.get(number));
+    table.put(key.words, kept);
+    paths++;
+    for (FlowEntry entry : kept.entries()) {
+      pipeline.table(entry.table()).depend(entry, kept);
+    }
+    for (FlowTable silent : kept.silent()) {
+      silent.silence().add(kept);
+    }
+  }
+
+  private PathTable tableFor(FlowKey key, CachedPath path) {
     for (PathTable candidate : tables) {
       if (candidate.has(path.examined())) {
-        table = candidate;
-        break;
+        return candidate;
       }
     }
-    if (table == null) {
-      if (tables.size() >= MAXIMUM_TABLES) {
-        clear();
+    if (tables.size() >= MAXIMUM_TABLES) {
+      clear();
+    }
+    int id = 0;
+    while (tablesById[id] != null) {
+      id++;
+    }
+    PathTable table = new PathTable(id, path.examined(), key.words, programs);
+    tablesById[id] = table;
+    tables.add(table);
+    return table;
+  }
+
+  /** Ends what a flow decided, before the flow changes or leaves its table. */
+  void forget(FlowEntry entry) {
+    entry.dependents().forEach(this::end);
+    entry.dependents().clear();
+  }
+
+  /** Ends what a flow that is about to be added to a table could decide otherwise. */
+  void forgetBelow(FlowTable table, Match match, int priority) {
+    if (paths == 0) {
+      return;
+    }
+    table.forEachBelow(
+        match,
+        priority,
+        dependent -> {
+          compared++;
+          if (dependent instanceof CachedPath path && path.mayMatch(match)) {
+            end(path);
+          }
+        });
+    if (compared > (long) PATIENCE * Math.max(paths, 1024)) {
+      clear();
+    }
+  }
+
+  /** Restores the patience with new flows; to be called twice a second. */
+  void tick() {
+    compared = 0;
+  }
+
+  private void end(Dependents.Dependent dependent) {
+    if (dependent instanceof CachedPath path) {
+      PathTable table = path.home();
+      table.remove(path, lastNanos);
+      paths--;
+      if (table.size() == 0) {
+        tables.remove(table);
+        tablesById[table.id] = null;
       }
-      table = new PathTable(path.examined());
-      tables.add(table);
     }
-    Operation[] program =
-        programs.computeIfAbsent(List.of(path.operations()), operations -> path.operations());
-    int capacity = table.capacity();
-    table.put(
-        key.words,
-        new CachedPath(program, path.entries(), path.tables(), path.missed(), path.examined()));
-    if (table.capacity() != capacity) {
-      // Paths of this table have moved.
-      Arrays.fill(exactTables, null);
-    }
-    paths++;
   }
 
   /** Credits flows and tables with the packets that the cache served since the last call. */
   void settle() {
     if (counted) {
       counted = false;
-      tables.forEach(PathTable::settle);
+      tables.forEach(table -> table.settle(lastNanos));
     }
   }
 
   private void clear() {
-    settle();
+    compared = 0;
+    counted = false;
     if (paths > 0) {
-      Arrays.fill(exactTables, null);
+      tables.forEach(table -> table.clear(lastNanos));
       tables.clear();
+      Arrays.fill(tablesById, null);
       programs.clear();
       paths = 0;
     }
   }
 
-  /**
-   * Mixes the words that differ in most traffic thoroughly and the others cheaply; a collision only
-   * costs time.
-   */
   private static int hash(long[] words) {
-    long rest =
-        words[1] * 0x9E3779B97F4A7C15L
-            + words[2] * 0xD6E8FEB86659FD93L
-            + words[7] * 0xA0761D6478BD642FL
-            + words[8] * 0xE7037ED1A0B428DBL
-            + words[9] * 0x8EBC6AF09C88C6E3L
-            + words[10] * 0x589965CC75374CC3L
-            + words[11] * 0x1D8E4E27C47D124FL
-            + words[14] * 0xEB44ACCAB455D165L;
-    long hash = FlowKey.mix(rest, words[0]);
-    long other = FlowKey.mix(words[3], words[4]);
-    hash = FlowKey.mix(hash, words[5]);
-    other = FlowKey.mix(other, words[6]);
-    return FlowKey.finish(hash ^ other);
+    long hash = 0;
+    for (int i = 0; i < FlowKey.WORDS; i++) {
+      hash += (words[i] ^ words[i] >>> 32) * FACTORS[i];
+    }
+    return FlowKey.finish(hash);
   }
 
-  long exactHits() {
-    return exactHits;
+  long guessedHits() {
+    return guessedHits;
   }
 
   long tableHits() {

@@ -24,13 +24,15 @@ final class FlowProgram {
   static final int MAXIMUM_METERS = 65_536;
 
   private final Pipeline pipeline;
+  private final FlowCache cache;
   private final List<SwitchObserver> observers;
 
   /** The tables that hold flows, so that expiry need not visit the others. */
   private final Set<Integer> used = new TreeSet<>();
 
-  FlowProgram(Pipeline pipeline, List<SwitchObserver> observers) {
+  FlowProgram(Pipeline pipeline, FlowCache cache, List<SwitchObserver> observers) {
     this.pipeline = pipeline;
+    this.cache = cache;
     this.observers = observers;
   }
 
@@ -49,6 +51,7 @@ final class FlowProgram {
         check(change);
         FlowTable flows = pipeline.table(table);
         for (FlowEntry entry : flows.select(change::means)) {
+          cache.forget(entry);
           flows.modify(
               entry, change.instructions(), (change.flags() & FlowEntry.RESET_COUNTS) != 0);
         }
@@ -69,7 +72,7 @@ final class FlowProgram {
         }
       }
     }
-    pipeline.changed();
+    pipeline.flowsChanged();
   }
 
   private void add(FlowModification change, long nowNanos) throws FlowError {
@@ -81,6 +84,12 @@ final class FlowProgram {
     if ((change.flags() & FlowEntry.CHECK_OVERLAP) != 0
         && flows.overlaps(change.match(), change.priority())) {
       throw new FlowError(FlowError.FLOW_MOD_FAILED, 3, "the flow overlaps another one");
+    }
+    FlowEntry replaced = flows.find(change.match(), change.priority());
+    if (replaced == null) {
+      cache.forgetBelow(flows, change.match(), change.priority());
+    } else {
+      cache.forget(replaced);
     }
     flows.add(
         new FlowEntry(
@@ -115,6 +124,7 @@ final class FlowProgram {
   }
 
   private void remove(FlowTable flows, FlowEntry entry, FlowTable.Removal reason) {
+    cache.forget(entry);
     flows.remove(entry);
     if (flows.size() == 0) {
       used.remove(flows.id());
@@ -140,7 +150,7 @@ final class FlowProgram {
       }
     }
     if (removed) {
-      pipeline.changed();
+      pipeline.flowsChanged();
     }
   }
 

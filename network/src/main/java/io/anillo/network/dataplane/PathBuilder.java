@@ -11,6 +11,7 @@ import io.anillo.network.packet.FlowKey;
 import io.anillo.network.packet.MatchField;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,10 +30,11 @@ final class PathBuilder {
   /** Told each decision, for people; does nothing on the forwarding path. */
   @FunctionalInterface
   interface Narrator {
-    void say(int depth, String text);
+    void say(int depth, Supplier<String> text);
   }
 
   private static final Narrator SILENT = (depth, text) -> {};
+  private static final FlowTable[] NONE = {};
 
   private final Pipeline pipeline;
   private final Narrator narrator;
@@ -40,9 +42,15 @@ final class PathBuilder {
   private final long[] examined = new long[FlowKey.WORDS];
   private final List<FlowEntry> entries = new ArrayList<>();
   private final List<FlowTable> tables = new ArrayList<>();
+  private final List<FlowTable> silent = new ArrayList<>();
+  private final FlowKey original = new FlowKey();
   private final ActionSet actionSet = new ActionSet();
   private boolean opaque;
   private boolean missed;
+
+  /** A bit for each word of the key that was not the packet's own when a table was looked up. */
+  private int changed;
+
   private int operations;
   private int depth;
   private int table;
@@ -55,6 +63,7 @@ final class PathBuilder {
 
   CachedPath build(FlowKey start) {
     key.copyFrom(start);
+    original.copyFrom(start);
     examined[FlowKey.PORT] |= 0xffffffff00000000L;
     examined[FlowKey.CT_ZONE] |= 0xffffffffL;
     examined[FlowKey.DESTINATION] |= 0xffffL;
@@ -78,7 +87,9 @@ final class PathBuilder {
         steps.toArray(Operation[]::new),
         entries.toArray(FlowEntry[]::new),
         pipeline.visits(tables),
+        silent.isEmpty() ? NONE : silent.toArray(FlowTable[]::new),
         missed,
+        changed,
         examined.clone());
   }
 
@@ -86,7 +97,8 @@ final class PathBuilder {
     int next = first;
     while (next >= 0) {
       if (opaque) {
-        narrator.say(depth, "headers changed: looked up again in table " + next);
+        int resumed = next;
+        narrator.say(depth, () -> "headers changed: looked up again in table " + resumed);
         steps.add(new Operation.Recirculate(pipeline.resumeAt(next, actionSet.all())));
         return;
       }
@@ -95,7 +107,7 @@ final class PathBuilder {
     }
     List<Action> actions = actionSet.finish();
     if (!actions.isEmpty()) {
-      narrator.say(depth, "action set");
+      narrator.say(depth, () -> "action set");
       translate(actions, steps);
     }
   }
@@ -104,30 +116,35 @@ final class PathBuilder {
   private int visitTable(List<Operation> steps) {
     FlowTable flows = pipeline.table(table);
     tables.add(flows);
+    for (int i = 0; i < FlowKey.WORDS; i++) {
+      changed |= key.words[i] == original.words[i] ? 0 : 1 << i;
+    }
     FlowEntry entry = flows.lookup(key.words, examined);
     if (entry == null) {
       missed = true;
+      silent.add(flows);
       actionSet.clear();
-      narrator.say(depth, "table " + table + ": no match, drop");
+      narrator.say(depth, () -> "table " + table + ": no match, drop");
       return -1;
     }
     entries.add(entry);
     current = entry;
     narrator.say(
         depth,
-        "table "
-            + table
-            + ": priority "
-            + entry.priority()
-            + ", "
-            + entry.match()
-            + ", cookie 0x"
-            + Long.toHexString(entry.cookie()));
+        () ->
+            "table "
+                + table
+                + ": priority "
+                + entry.priority()
+                + ", "
+                + entry.match()
+                + ", cookie 0x"
+                + Long.toHexString(entry.cookie()));
     Instructions instructions = entry.instructions();
     if (instructions.meter() != 0) {
       Meter meter = pipeline.meter(instructions.meter());
       if (meter != null) {
-        narrator.say(depth + 1, "meter " + meter.id());
+        narrator.say(depth + 1, () -> "meter " + meter.id());
         steps.add(new Operation.Measure(meter));
       }
     }
@@ -140,7 +157,7 @@ final class PathBuilder {
       Action.SetField store =
           new Action.SetField(
               MatchField.METADATA, 0, instructions.metadata(), 0, instructions.metadataMask());
-      narrator.say(depth + 1, "metadata " + Long.toHexString(instructions.metadata()));
+      narrator.say(depth + 1, () -> "metadata " + Long.toHexString(instructions.metadata()));
       setField(store, steps);
     }
     return instructions.gotoTable();
@@ -148,13 +165,13 @@ final class PathBuilder {
 
   private void translate(List<Action> actions, List<Operation> steps) {
     if (++depth > MAXIMUM_DEPTH) {
-      narrator.say(depth, "too deep, dropped");
+      narrator.say(depth, () -> "too deep, dropped");
       depth--;
       return;
     }
     for (Action action : actions) {
       if (++operations > MAXIMUM_OPERATIONS) {
-        narrator.say(depth, "too many actions, the rest is dropped");
+        narrator.say(depth, () -> "too many actions, the rest is dropped");
         break;
       }
       translate(action, steps);
@@ -163,7 +180,7 @@ final class PathBuilder {
   }
 
   private void translate(Action action, List<Operation> steps) {
-    narrator.say(depth, action.toString());
+    narrator.say(depth, action::toString);
     switch (action) {
       case Action.Output output -> output(output, steps);
       case Action.Group group -> group(group.group(), steps);
@@ -295,9 +312,9 @@ final class PathBuilder {
       default -> {
         SwitchPort target = pipeline.port(port);
         if (target == null) {
-          narrator.say(depth + 1, "no such port, dropped");
+          narrator.say(depth + 1, () -> "no such port, dropped");
         } else if (port == key.inPort()) {
-          narrator.say(depth + 1, "the port it came from, dropped");
+          narrator.say(depth + 1, () -> "the port it came from, dropped");
         } else {
           steps.add(pipeline.output(target));
         }
@@ -312,7 +329,7 @@ final class PathBuilder {
       return;
     }
     if (++depth > MAXIMUM_DEPTH) {
-      narrator.say(depth, "too deep, dropped");
+      narrator.say(depth, () -> "too deep, dropped");
       depth--;
       return;
     }
@@ -377,7 +394,7 @@ final class PathBuilder {
   }
 
   private void bucket(Group group, int index, List<Operation> steps) {
-    narrator.say(depth + 1, "group " + group.id() + " bucket " + index);
+    narrator.say(depth + 1, () -> "group " + group.id() + " bucket " + index);
     FlowKey before = new FlowKey();
     before.copyFrom(key);
     boolean opaqueBefore = opaque;

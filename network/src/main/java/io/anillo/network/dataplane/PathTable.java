@@ -1,46 +1,71 @@
 package io.anillo.network.dataplane;
 
+import io.anillo.network.flow.FlowEntry;
+import io.anillo.network.flow.FlowTable;
+import io.anillo.network.flow.Match;
 import io.anillo.network.packet.FlowKey;
 import java.util.Arrays;
-import java.util.IdentityHashMap;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The learnt paths that share one mask: a hash table with open addressing in one array, in which a
- * path's masked key lies next to its counters, so that a packet of one of many flows touches one
- * place in memory and the operations, which most paths share.
+ * The learnt paths that share one mask: a hash table with open addressing. A slot holds only the
+ * masked words in which paths differ, and one word of counters with the operations' number: sixteen
+ * bytes where one word tells the paths apart, so that a packet of one of very many flows touches
+ * one line of memory.
  *
  * <p>What packets did is counted here and credited to flows and tables by {@link #settle}.
  *
  * <p>Hot: watched by {@code anillo bench network}.
  */
 final class PathTable {
-  /** Behind the key: packets, bytes, the time of the last packet, and the program's number. */
-  private static final int COUNTERS = 4;
-
   private static final int FIRST_CAPACITY = 16;
 
+  // The word of counters: packets:20 bytes:28 program:16.
+  private static final int PACKETS_SHIFT = 44;
+  private static final int BYTES_SHIFT = 16;
+  private static final long BYTES_MASK = (1L << PACKETS_SHIFT - BYTES_SHIFT) - 1;
+  private static final long PROGRAM_MASK = 0xffff;
+
+  /** The top bits of both counters: one more packet could overflow when one of them is set. */
+  private static final long FULL = 1L << 63 | 1L << PACKETS_SHIFT - 1;
+
+  /** Which of the cache's tables this is. */
+  final int id;
+
   private final long[] mask;
-  private final int[] indexes;
-  private final long[] masks;
-  private final int stride;
+  private final Programs programs;
+
+  /** The words of the mask in which all paths agree so far, and what they have there. */
+  private int[] commonIndexes;
+
+  private long[] commonMasks;
+  private long[] commonValues;
+
+  /** The words in which paths differ. */
+  private int[] indexes = new int[0];
+
+  private long[] masks = new long[0];
+  private int stride = 1;
 
   /** The slots' hashes, 0 where a slot is empty: small enough to stay near the processor. */
   private int[] tags = new int[FIRST_CAPACITY];
 
-  private long[] slots;
+  private long[] slots = new long[FIRST_CAPACITY];
   private @Nullable CachedPath[] paths = new CachedPath[FIRST_CAPACITY];
-  private Operation[][] programs = new Operation[4][];
-  private int programCount;
-  private final Map<Operation[], Integer> programNumbers = new IdentityHashMap<>();
   private int size;
 
   /** Packets served since the cache last put its tables in order. */
   long hits;
 
-  PathTable(long[] mask) {
+  /**
+   * A table for paths with this mask.
+   *
+   * @param first the key of the first path to be stored
+   */
+  PathTable(int id, long[] mask, long[] first, Programs programs) {
+    this.id = id;
     this.mask = mask.clone();
+    this.programs = programs;
     int[] found = new int[mask.length];
     int count = 0;
     for (int i = 0; i < mask.length; i++) {
@@ -48,29 +73,34 @@ final class PathTable {
         found[count++] = i;
       }
     }
-    indexes = Arrays.copyOf(found, count);
-    masks = new long[count];
+    commonIndexes = Arrays.copyOf(found, count);
+    commonMasks = new long[count];
+    commonValues = new long[count];
     for (int i = 0; i < count; i++) {
-      masks[i] = mask[indexes[i]];
+      commonMasks[i] = mask[commonIndexes[i]];
+      commonValues[i] = first[commonIndexes[i]] & commonMasks[i];
     }
-    stride = count + COUNTERS;
-    slots = new long[FIRST_CAPACITY * stride];
   }
 
   boolean has(long[] examined) {
     return Arrays.equals(mask, examined);
   }
 
+  long[] mask() {
+    return mask;
+  }
+
   int size() {
     return size;
   }
 
-  int capacity() {
-    return tags.length;
-  }
-
   /** The slot of the path for a key, -1 when none is known. */
   int find(long[] key) {
+    for (int i = 0; i < commonIndexes.length; i++) {
+      if ((key[commonIndexes[i]] & commonMasks[i]) != commonValues[i]) {
+        return -1;
+      }
+    }
     int[] hashes = tags;
     int last = hashes.length - 1;
     int hash = hash(key);
@@ -103,80 +133,205 @@ final class PathTable {
     return tag == 0 ? 1 : tag;
   }
 
-  /** Counts one packet of a slot's path; what is to be done to it. */
+  /**
+   * Counts one packet of a slot's path; what is to be done to it.
+   *
+   * @param bytes its length, below 2^27
+   */
   Operation[] count(int slot, int bytes, long nowNanos) {
-    int at = slot * stride + indexes.length;
-    slots[at]++;
-    slots[at + 1] += bytes;
-    slots[at + 2] = nowNanos;
-    return programs[(int) slots[at + 3]];
+    int at = slot * stride + stride - 1;
+    long word = slots[at] + (1L << PACKETS_SHIFT) + ((long) bytes << BYTES_SHIFT);
+    slots[at] = word;
+    if ((word & FULL) != 0) {
+      settle(slot, nowNanos);
+    }
+    int program = (int) (word & PROGRAM_MASK);
+    return program == Programs.UNSHARED ? path(slot).operations() : programs.get(program);
+  }
+
+  private CachedPath path(int slot) {
+    CachedPath path = paths[slot];
+    if (path == null) {
+      throw new IllegalStateException("slot " + slot + " is empty");
+    }
+    return path;
   }
 
   /** Stores a path for a key that has none yet. */
   void put(long[] key, CachedPath path) {
+    split(key);
     if ((size + 1) * 5L > tags.length * 4L) {
-      grow();
+      rebuild(indexes, masks, tags.length * 2);
     }
     int hash = hash(key);
-    int slot = free(tags, hash);
+    int slot = free(hash);
     int at = slot * stride;
     for (int i = 0; i < indexes.length; i++) {
       slots[at + i] = key[indexes[i]] & masks[i];
     }
-    Arrays.fill(slots, at + indexes.length, at + stride, 0);
-    slots[at + indexes.length + 3] = number(path.operations());
+    slots[at + indexes.length] = path.program;
     tags[slot] = hash;
     paths[slot] = path;
+    path.slot = slot;
     size++;
   }
 
-  private static int free(int[] hashes, int hash) {
-    int slot = hash & hashes.length - 1;
-    while (hashes[slot] != 0) {
-      slot = slot + 1 & hashes.length - 1;
+  /** Moves the words in which a key is the first to differ to those that slots hold. */
+  private void split(long[] key) {
+    int differing = 0;
+    for (int i = 0; i < commonIndexes.length; i++) {
+      differing += (key[commonIndexes[i]] & commonMasks[i]) == commonValues[i] ? 0 : 1;
+    }
+    if (differing == 0) {
+      return;
+    }
+    int held = indexes.length;
+    int[] moreIndexes = Arrays.copyOf(indexes, held + differing);
+    long[] moreMasks = Arrays.copyOf(masks, held + differing);
+    int kept = 0;
+    int[] keptIndexes = new int[commonIndexes.length - differing];
+    long[] keptMasks = new long[keptIndexes.length];
+    long[] keptValues = new long[keptIndexes.length];
+    for (int i = 0; i < commonIndexes.length; i++) {
+      int index = commonIndexes[i];
+      if ((key[index] & commonMasks[i]) == commonValues[i]) {
+        keptIndexes[kept] = index;
+        keptMasks[kept] = commonMasks[i];
+        keptValues[kept++] = commonValues[i];
+      } else {
+        moreIndexes[held] = index;
+        moreMasks[held++] = commonMasks[i];
+      }
+    }
+    rebuild(moreIndexes, moreMasks, tags.length);
+    commonIndexes = keptIndexes;
+    commonMasks = keptMasks;
+    commonValues = keptValues;
+  }
+
+  /** Lays the slots out anew, with these words in each. */
+  private void rebuild(int[] newIndexes, long[] newMasks, int capacity) {
+    @Nullable CachedPath[] oldPaths = paths;
+    long[] oldSlots = slots;
+    int oldStride = stride;
+    long[] key = new long[FlowKey.WORDS];
+    for (int i = 0; i < commonIndexes.length; i++) {
+      key[commonIndexes[i]] = commonValues[i];
+    }
+    int[] oldIndexes = indexes;
+    indexes = newIndexes;
+    masks = newMasks;
+    stride = newIndexes.length + 1;
+    tags = new int[capacity];
+    slots = new long[capacity * stride];
+    paths = new CachedPath[capacity];
+    for (int old = 0; old < oldPaths.length; old++) {
+      CachedPath path = oldPaths[old];
+      if (path == null) {
+        continue;
+      }
+      for (int i = 0; i < oldIndexes.length; i++) {
+        key[oldIndexes[i]] = oldSlots[old * oldStride + i];
+      }
+      int hash = hash(key);
+      int slot = free(hash);
+      int at = slot * stride;
+      for (int i = 0; i < indexes.length; i++) {
+        slots[at + i] = key[indexes[i]];
+      }
+      slots[at + indexes.length] = oldSlots[old * oldStride + oldStride - 1];
+      tags[slot] = hash;
+      paths[slot] = path;
+      path.slot = slot;
+    }
+  }
+
+  private int free(int hash) {
+    int slot = hash & tags.length - 1;
+    while (tags[slot] != 0) {
+      slot = slot + 1 & tags.length - 1;
     }
     return slot;
   }
 
-  private int number(Operation[] program) {
-    return programNumbers.computeIfAbsent(
-        program,
-        added -> {
-          if (programCount == programs.length) {
-            programs = Arrays.copyOf(programs, programCount * 2);
-          }
-          programs[programCount] = added;
-          return programCount++;
-        });
-  }
-
-  private void grow() {
-    int[] newTags = new int[tags.length * 2];
-    long[] newSlots = new long[slots.length * 2];
-    @Nullable CachedPath[] newPaths = new CachedPath[newTags.length];
-    for (int i = 0; i < tags.length; i++) {
-      if (tags[i] != 0) {
-        int slot = free(newTags, tags[i]);
-        newTags[slot] = tags[i];
-        System.arraycopy(slots, i * stride, newSlots, slot * stride, stride);
-        newPaths[slot] = paths[i];
+  /** Whether some packet of a path may also be one of a flow's, wherever the path looked it up. */
+  boolean mayMatch(CachedPath path, Match match) {
+    long[] value = match.value();
+    long[] bits = match.mask();
+    for (int i = 0; i < commonIndexes.length; i++) {
+      int word = commonIndexes[i];
+      if (path.original(word)
+          && ((commonValues[i] ^ value[word]) & commonMasks[i] & bits[word]) != 0) {
+        return false;
       }
     }
-    tags = newTags;
-    slots = newSlots;
-    paths = newPaths;
+    int at = path.slot * stride;
+    for (int i = 0; i < indexes.length; i++) {
+      int word = indexes[i];
+      if (path.original(word) && ((slots[at + i] ^ value[word]) & masks[i] & bits[word]) != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Forgets a path, which is credited with its packets before. */
+  void remove(CachedPath path, long nowNanos) {
+    int hole = path.slot;
+    settle(hole, nowNanos);
+    path.slot = -1;
+    size--;
+    int last = tags.length - 1;
+    for (int next = hole + 1 & last; tags[next] != 0; next = next + 1 & last) {
+      // What lies beyond the hole may move into it unless its own place is behind the hole.
+      if ((next - tags[next] & last) >= (next - hole & last)) {
+        tags[hole] = tags[next];
+        System.arraycopy(slots, next * stride, slots, hole * stride, stride);
+        CachedPath moved = path(next);
+        paths[hole] = moved;
+        moved.slot = hole;
+        hole = next;
+      }
+    }
+    tags[hole] = 0;
+    paths[hole] = null;
+    slots[hole * stride + stride - 1] = 0;
+  }
+
+  /** Forgets all paths, and has their flows forget them. */
+  void clear(long nowNanos) {
+    for (int slot = 0; slot < paths.length; slot++) {
+      CachedPath path = paths[slot];
+      if (path != null) {
+        settle(slot, nowNanos);
+        path.slot = -1;
+        for (FlowEntry entry : path.entries()) {
+          entry.dependents().clear();
+        }
+        for (FlowTable table : path.silent()) {
+          table.silence().clear();
+        }
+      }
+    }
   }
 
   /** Credits flows and tables with what was counted since the last call. */
-  void settle() {
-    for (int slot = 0; slot < paths.length; slot++) {
-      int at = slot * stride + indexes.length;
-      CachedPath path = paths[slot];
-      if (path != null && slots[at] != 0) {
-        path.credit(slots[at], slots[at + 1], slots[at + 2]);
-        slots[at] = 0;
-        slots[at + 1] = 0;
+  void settle(long nowNanos) {
+    int counters = stride - 1;
+    for (int slot = 0; slot < tags.length; slot++) {
+      if (slots[slot * stride + counters] >>> BYTES_SHIFT != 0) {
+        settle(slot, nowNanos);
       }
+    }
+  }
+
+  private void settle(int slot, long nowNanos) {
+    int at = slot * stride + stride - 1;
+    long word = slots[at];
+    long packets = word >>> PACKETS_SHIFT;
+    if (packets != 0) {
+      path(slot).credit(packets, word >>> BYTES_SHIFT & BYTES_MASK, nowNanos);
+      slots[at] = word & PROGRAM_MASK;
     }
   }
 }

@@ -37,7 +37,7 @@ final class PathTrace {
     }
     lines.add("packet: " + describe(packet.key));
     PathBuilder builder =
-        new PathBuilder(pipeline, (depth, text) -> lines.add("  ".repeat(depth + 1) + text));
+        new PathBuilder(pipeline, (depth, text) -> lines.add("  ".repeat(depth + 1) + text.get()));
     CachedPath path = builder.build(packet.key);
     boolean sent = follow(path.operations(), pipeline, packet, connections, nowNanos, lines, pass);
     if (!sent) {

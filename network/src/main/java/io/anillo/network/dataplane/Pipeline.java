@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Tables, groups, meters and ports: everything that decides a packet's path. Guarded by the
- * switch's lock. Each change moves the generation on, which empties the flow cache.
+ * switch's lock. Each change but those of flows moves the generation on, which empties the flow
+ * cache.
  */
 final class Pipeline {
   static final int TABLES = 254;
@@ -41,14 +42,28 @@ final class Pipeline {
     return generation;
   }
 
+  /** Groups, meters or ports have changed: no path that was learnt holds. */
   void changed() {
     generation++;
     outputs.clear();
+    forgetResumePoints();
+  }
+
+  /** Flows have changed; the flow cache has been told which paths no longer hold. */
+  void flowsChanged() {
+    if (forgetResumePoints()) {
+      generation++;
+    }
+  }
+
+  private boolean forgetResumePoints() {
     if (resumePoints.size() > MAXIMUM_RESUME_POINTS) {
       // No packet is under way while the lock is held by a change, so old numbers can be forgotten.
       resumePoints.subList(1, resumePoints.size()).clear();
       resumeNumbers.clear();
+      return true;
     }
+    return false;
   }
 
   FlowTable table(int id) {

@@ -54,7 +54,7 @@ public final class VirtualSwitch implements AutoCloseable {
     this.name = name;
     this.datapathId = datapathId;
     this.clock = clock;
-    this.program = new FlowProgram(pipeline, observers);
+    this.program = new FlowProgram(pipeline, cache, observers);
     Thread.ofVirtual().name("expiry of " + name).start(this::expireEverySecond);
   }
 
@@ -325,7 +325,6 @@ public final class VirtualSwitch implements AutoCloseable {
   public void modify(FlowModification modification) throws FlowError {
     lock.lock();
     try {
-      cache.settle();
       program.modify(modification, clock.monotonicNanos());
     } finally {
       lock.unlock();
@@ -436,12 +435,12 @@ public final class VirtualSwitch implements AutoCloseable {
 
   /** What the flow cache did so far. */
   public record CacheStatistics(
-      long exactHits, long tableHits, long misses, int paths, int tables) {}
+      long guessedHits, long tableHits, long misses, int paths, int tables) {}
 
   public CacheStatistics cacheStatistics() {
     return inspect(() ->
         new CacheStatistics(
-            cache.exactHits(), cache.tableHits(), cache.misses(), cache.paths(), cache.tables()));
+            cache.guessedHits(), cache.tableHits(), cache.misses(), cache.paths(), cache.tables()));
   }
 
   /** Connections being tracked. */
@@ -462,6 +461,7 @@ public final class VirtualSwitch implements AutoCloseable {
         if (program.hasIdleTimeouts()) {
           cache.settle();
         }
+        cache.tick();
         program.expire(now);
         connections.expire(now);
       } finally {
@@ -484,7 +484,7 @@ public final class VirtualSwitch implements AutoCloseable {
       Operation[] operations = cache.find(forwarded, pipeline.generation(), nowNanos);
       if (operations == null) {
         CachedPath path = new PathBuilder(pipeline, null).build(forwarded.key);
-        cache.learn(forwarded.key, path);
+        cache.learn(forwarded.key, path, pipeline);
         run(path, forwarded);
       } else {
         run(operations, forwarded);

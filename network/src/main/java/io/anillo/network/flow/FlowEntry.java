@@ -26,6 +26,11 @@ public final class FlowEntry {
   /** The next flow with the same masked key and a lower priority. */
   @Nullable FlowEntry lower;
 
+  private final Dependents dependents = new Dependents();
+
+  /** Whether the table lists this flow among those that something depends on. */
+  boolean listed;
+
   public FlowEntry(
       int table,
       int priority,
@@ -78,6 +83,11 @@ public final class FlowEntry {
 
   public Instructions instructions() {
     return instructions;
+  }
+
+  /** What was derived from this flow's being the one that packets match. */
+  public Dependents dependents() {
+    return dependents;
   }
 
   public long createdNanos() {

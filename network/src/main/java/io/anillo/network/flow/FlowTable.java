@@ -7,7 +7,10 @@ import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -48,6 +51,10 @@ public final class FlowTable {
   /** The flows that end by themselves, which alone are looked at for it. */
   private final Set<FlowEntry> timed = new LinkedHashSet<>();
 
+  /** The flows that something may depend on, by priority. */
+  private final NavigableMap<Integer, Set<FlowEntry>> used = new TreeMap<>();
+
+  private final Dependents silence = new Dependents();
   private int idling;
   private Tuple[] tuples = new Tuple[0];
   private long lookups;
@@ -108,16 +115,44 @@ public final class FlowTable {
       if (best != null && best.priority() >= tuple.maximumPriority) {
         break;
       }
-      long[] mask = tuple.space.mask();
-      for (int i = 0; i < mask.length; i++) {
-        examined[i] |= mask[i];
-      }
-      FlowEntry entry = tuple.space.find(key);
+      FlowEntry entry = tuple.space.find(key, examined);
       if (entry != null && (best == null || entry.priority() > best.priority())) {
         best = entry;
       }
     }
     return best;
+  }
+
+  /** Notes that something was derived from a flow of this table being the one that matches. */
+  public void depend(FlowEntry entry, Dependents.Dependent dependent) {
+    entry.dependents().add(dependent);
+    if (!entry.listed) {
+      entry.listed = true;
+      used.computeIfAbsent(entry.priority(), priority -> new LinkedHashSet<>()).add(entry);
+    }
+  }
+
+  /** What was derived from no flow of this table matching. */
+  public Dependents silence() {
+    return silence;
+  }
+
+  /**
+   * Visits what may no longer be right when a flow is added: what was derived from flows of lower
+   * priorities that some packet matches too, or from there being none. (Which of several flows of
+   * one priority a packet takes is undefined, OpenFlow 1.3.5 §5.3.)
+   */
+  public void forEachBelow(Match match, int priority, Consumer<Dependents.Dependent> visitor) {
+    silence.forEach(visitor);
+    for (Set<FlowEntry> flows : used.headMap(priority).values()) {
+      flows.removeIf(flow -> {
+        if (flow.match().overlaps(match) && flow.dependents().forEach(visitor) == 0) {
+          flow.listed = false;
+          return true;
+        }
+        return false;
+      });
+    }
   }
 
   /** The flow with exactly this match and priority. */
@@ -201,6 +236,13 @@ public final class FlowTable {
     }
     if (timed.remove(entry)) {
       idling -= entry.idleSeconds() > 0 ? 1 : 0;
+    }
+    if (entry.listed) {
+      Set<FlowEntry> flows = used.get(entry.priority());
+      if (flows != null && flows.remove(entry) && flows.isEmpty()) {
+        used.remove(entry.priority());
+      }
+      entry.listed = false;
     }
     MaskKey maskKey = new MaskKey(entry.match().mask());
     Tuple tuple = tuplesByMask.get(maskKey);
