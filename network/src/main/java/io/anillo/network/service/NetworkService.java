@@ -20,6 +20,7 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.SecureRandom;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
@@ -39,6 +40,7 @@ public final class NetworkService implements AutoCloseable {
   private final ModelFile file;
   private final ServerSocketChannel server;
   private final CountDownLatch ended = new CountDownLatch(1);
+  private final String run = Long.toHexString(new SecureRandom().nextLong());
   private volatile boolean closed;
 
   private NetworkService(ServiceConfig config, ServerSocketChannel server) throws IOException {
@@ -172,6 +174,11 @@ public final class NetworkService implements AutoCloseable {
     } catch (IOException e) {
       LOG.log(System.Logger.Level.DEBUG, "closing a command's connection", e);
     }
+  }
+
+  /** A text that no other run of the service has. */
+  String run() {
+    return run;
   }
 
   ServiceConfig config() {

@@ -2,12 +2,14 @@ package io.anillo.network.service;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 
 /** What a command asks the service for: an operation with named values. One line of JSON. */
 public record Request(String operation, Map<String, String> values, List<String> words) {
   public Request {
+    Objects.requireNonNull(operation, "an operation");
     values = Map.copyOf(values);
     words = List.copyOf(words);
   }

@@ -257,6 +257,10 @@ final class RequestHandler {
 
   /** Plugs this connection in as a guest, at a port that exists or at one made for it. */
   private void plug(Request request) throws IOException {
+    String left = request.find("left").orElse("");
+    if (left.equals(service.run())) {
+      throw new IllegalArgumentException("its port was taken away");
+    }
     if (request.find("number").isPresent()) {
       plugNumber(request);
       return;
@@ -267,7 +271,8 @@ final class RequestHandler {
     }
     NetworkModel model = service.networks().model();
     LogicalPort port;
-    boolean made = false;
+    // A port that an earlier run made for this guest alone may still be there after a crash.
+    boolean made = request.find("temporary").isPresent();
     String given = request.find("name").map(this::name).orElse("");
     if (!given.isEmpty() && model.ports().containsKey(given)) {
       port = model.port(given);
@@ -280,7 +285,14 @@ final class RequestHandler {
       throw new IllegalArgumentException(
           "port " + Names.shown(port.name()) + " has a guest already");
     }
-    reply(true, Long.toHexString(port.ethernet()));
+    reply(
+        true,
+        new GuestPlug.Place(
+                port.ethernet(),
+                made ? port.name() : "-",
+                made ? FieldText.ipv4(port.address()) : "-",
+                service.run())
+            .toString());
     boolean remove = made;
     StreamWire.attach(
         service.hostSwitch(),
@@ -309,7 +321,7 @@ final class RequestHandler {
             .find("ethernet")
             .map(RequestHandler::ethernet)
             .orElse(LogicalPort.ownEthernet(number));
-    reply(true, Long.toHexString(ethernet));
+    reply(true, new GuestPlug.Place(ethernet, "-", "-", service.run()).toString());
     StreamWire.attach(service.hostSwitch(), real, new FrameStream(channel, false), () -> {});
   }
 

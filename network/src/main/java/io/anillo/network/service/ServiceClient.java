@@ -2,7 +2,6 @@ package io.anillo.network.service;
 
 import io.anillo.network.port.FrameStream;
 import io.anillo.vmm.port.NetworkBackend;
-import io.anillo.vmm.port.NetworkFrame;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
@@ -11,7 +10,6 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.OptionalLong;
 import tools.jackson.core.JacksonException;
 
 /** Talks to the network service of this host. */
@@ -63,9 +61,9 @@ public final class ServiceClient implements AutoCloseable {
   }
 
   /**
-   * Plugs a guest in.
+   * Plugs a guest in. It is plugged in again when the service starts anew.
    *
-   * @param request the operation {@code plug}, whose reply is the card's Ethernet address
+   * @param request the operation {@code plug}
    */
   public static NetworkBackend plug(Path folder, Request request) throws IOException {
     ServiceClient client = connect(folder);
@@ -74,36 +72,12 @@ public final class ServiceClient implements AutoCloseable {
       client.close();
       throw new IOException(reply.text());
     }
-    long ethernet = Long.parseLong(reply.text(), 16);
-    return new Plug(new FrameStream(client.channel, false), ethernet);
+    return GuestPlug.of(folder, request, client, reply.text());
   }
 
-  /** The guest's end of the stream. */
-  private record Plug(FrameStream stream, long ethernet) implements NetworkBackend {
-    @Override
-    public void start(Receiver receiver) {
-      stream.start("the network service", receiver::receive, () -> {});
-    }
-
-    @Override
-    public void send(NetworkFrame frame) {
-      stream.send(frame);
-    }
-
-    @Override
-    public Offloads offloads() {
-      return new Offloads(true, true, true);
-    }
-
-    @Override
-    public OptionalLong cardAddress() {
-      return OptionalLong.of(ethernet);
-    }
-
-    @Override
-    public void close() {
-      stream.close();
-    }
+  /** The connection as a stream of frames, which it is once a guest is plugged in. */
+  FrameStream stream() {
+    return new FrameStream(channel, false);
   }
 
   static void writeLine(SocketChannel channel, String line) throws IOException {

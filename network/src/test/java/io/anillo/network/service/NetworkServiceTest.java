@@ -8,6 +8,9 @@ import io.anillo.vmm.port.NetworkBackend;
 import io.anillo.vmm.port.NetworkFrame;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -15,6 +18,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -23,6 +27,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The service of one host, asked as commands and guests ask it. */
 class NetworkServiceTest {
+  private static final long SEED = Long.getLong("anillo.fuzz.seed", 20_240_602);
+
   private @TempDir Path folder;
   private NetworkService service;
 
@@ -139,6 +145,64 @@ class NetworkServiceTest {
     service.close();
     service = NetworkService.start(ServiceConfig.alone(folder));
     assertThat(service.networks().model()).isEqualTo(before);
+  }
+
+  private boolean answers(Guest guest) throws InterruptedException {
+    synchronized (guest.received) {
+      guest.received.clear();
+    }
+    boolean answered = false;
+    for (int i = 0; i < 20 && !answered; i++) {
+      guest.send(arp(guest.backend.cardAddress().orElseThrow(), "0a070002", "0a070001"));
+      answered = guest.waitFor("0002" + "02616e000001" + "0a070001");
+    }
+    return answered;
+  }
+
+  @Test
+  void guestsArePluggedInAgainWhenTheServiceRestarts() throws Exception {
+    ask("create", Map.of("name", "lan", "subnet", "10.7.0.0/24"));
+    try (Guest guest = new Guest("a")) {
+      assertThat(answers(guest)).isTrue();
+      var before = service.networks().model().port("default/a");
+      service.close();
+      service = NetworkService.start(ServiceConfig.alone(folder));
+      assertThat(answers(guest)).isTrue();
+      var after = service.networks().model().port("default/a");
+      assertThat(after.ethernet()).isEqualTo(before.ethernet());
+      assertThat(after.address()).isEqualTo(before.address());
+
+      // A port that is taken away does not come back by itself.
+      ask("delete", Map.of("kind", "port", "name", "a"));
+      Thread.sleep(500);
+      assertThat(service.networks().model().ports()).isEmpty();
+    }
+  }
+
+  @Test
+  void garbageAtTheControlSocketIsRefusedAndTheServiceGoesOn() throws Exception {
+    Random random = new Random(SEED);
+    String[] lines = {
+      "{\"operation\":\"create\",\"values\":{\"name\":\"lan\",\"subnet\":\"10.7.0.0/24\"},\"words\":[]}",
+      "{\"operation\":\"policy\",\"values\":{\"name\":\"p\"},\"words\":[\"in\",\"tcp:80\",\"from\",\"10.0.0.0/8\"]}",
+      "{\"operation\":\"router\",\"values\":{\"name\":\"r\",\"connect\":\"lan\",\"floating\":\"1.2.3.4=a\"},\"words\":[]}",
+      "{\"operation\":\"trace\",\"values\":{},\"words\":[\"a\",\"tcp\",\"10.7.0.3:80\"]}",
+      "{\"operation\":\"show\",\"values\":{\"format\":\"json\"},\"words\":[]}",
+    };
+    for (int round = 0; round < Integer.getInteger("anillo.fuzz.rounds", 100); round++) {
+      byte[] line = lines[round % lines.length].getBytes(StandardCharsets.UTF_8);
+      for (int i = 1 + random.nextInt(4); i > 0; i--) {
+        line[random.nextInt(line.length)] = (byte) (32 + random.nextInt(95));
+      }
+      try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+        channel.connect(UnixDomainSocketAddress.of(ServiceConfig.socket(folder)));
+        ServiceClient.writeLine(channel, new String(line, StandardCharsets.UTF_8));
+        assertThat(ServiceClient.readLine(channel))
+            .as("%s, seed %d", new String(line, StandardCharsets.UTF_8), SEED)
+            .startsWith("{\"done\":");
+      }
+    }
+    assertThat(ask("show", Map.of())).isNotEmpty();
   }
 
   @Test
