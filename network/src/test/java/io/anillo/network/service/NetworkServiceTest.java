@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.anillo.network.Peers;
+import io.anillo.network.port.FrameStream;
 import io.anillo.vmm.port.NetworkBackend;
 import io.anillo.vmm.port.NetworkFrame;
 import java.io.ByteArrayInputStream;
@@ -19,6 +20,8 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -176,6 +179,37 @@ class NetworkServiceTest {
       ask("delete", Map.of("kind", "port", "name", "a"));
       Thread.sleep(500);
       assertThat(service.networks().model().ports()).isEmpty();
+    }
+  }
+
+  @Test
+  void aGuestOfAnotherMonitorIsPluggedInAtASocketOfItsPort() throws Exception {
+    ask("create", Map.of("name", "lan", "subnet", "10.7.0.0/24"));
+    Path socket = folder.resolve("stream");
+    ask("attach", Map.of("switch", "lan", "name", "q", "socket", socket.toString()));
+    long ethernet = service.networks().model().port("default/q").ethernet();
+    // QEMU's stream back end: each frame behind its length. One guest after the other.
+    for (int guest = 0; guest < 2; guest++) {
+      try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+        channel.connect(UnixDomainSocketAddress.of(socket));
+        LinkedBlockingQueue<String> received = new LinkedBlockingQueue<>();
+        FrameStream stream = new FrameStream(channel, true);
+        stream.start(
+            "the port",
+            frame ->
+                received.add(
+                    HexFormat.of()
+                        .formatHex(
+                            frame.data(), frame.offset(), frame.offset() + frame.length())),
+            () -> {});
+        byte[] question = HexFormat.of().parseHex(arp(ethernet, "0a070002", "0a070001"));
+        String answer = null;
+        for (int i = 0; i < 40 && answer == null; i++) {
+          stream.send(NetworkFrame.of(question));
+          answer = received.poll(500, TimeUnit.MILLISECONDS);
+        }
+        assertThat(answer).contains("0002" + "02616e000001" + "0a070001");
+      }
     }
   }
 
