@@ -199,8 +199,7 @@ class NetworkServiceTest {
             frame ->
                 received.add(
                     HexFormat.of()
-                        .formatHex(
-                            frame.data(), frame.offset(), frame.offset() + frame.length())),
+                        .formatHex(frame.data(), frame.offset(), frame.offset() + frame.length())),
             () -> {});
         byte[] question = HexFormat.of().parseHex(arp(ethernet, "0a070002", "0a070001"));
         String answer = null;
