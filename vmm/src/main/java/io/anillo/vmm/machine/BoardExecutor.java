@@ -44,6 +44,10 @@ public final class BoardExecutor implements Board, AutoCloseable {
   private final ConcurrentLinkedQueue<Posted> posted = new ConcurrentLinkedQueue<>();
   private volatile long earliestDeadline = HostTimer.NEVER;
   private volatile Runnable kick = () -> {};
+
+  /** The deadline that a reading of the clock last kicked for; a lost update costs a kick. */
+  private long toldOverdue = HostTimer.NEVER;
+
   private volatile @Nullable MachineRequest request;
   private volatile LongSupplier instructions = () -> 0;
   private long payloadsApplied;
@@ -313,6 +317,13 @@ public final class BoardExecutor implements Board, AutoCloseable {
     long now = clock.nanos();
     if (recorder != null) {
       recorder.clock(now);
+    }
+    long earliest = earliestDeadline;
+    if (earliest <= now && earliest != toldOverdue) {
+      // Who sees this moment is to see what was due before it, even if the host's timer thread has
+      // not run yet.
+      toldOverdue = earliest;
+      kick.run();
     }
     return now;
   }

@@ -17,6 +17,7 @@ import io.anillo.vmm.device.chipset.PanicNotice;
 import io.anillo.vmm.device.firmware.FirmwareConfiguration;
 import io.anillo.vmm.device.firmware.PhysicalMemoryMap;
 import io.anillo.vmm.device.interrupt.InterruptFabric;
+import io.anillo.vmm.device.interrupt.IntervalTimerLine;
 import io.anillo.vmm.device.interrupt.IoApic;
 import io.anillo.vmm.device.interrupt.LocalApic;
 import io.anillo.vmm.device.interrupt.PicPair;
@@ -114,7 +115,7 @@ public final class MachineBoard {
                   tscOffsets.get(cpu))));
     }
     pic.connect(asserted -> localApics.forEach(apic -> apic.setLint0(asserted)));
-    add(new Pit8254(executor, isaLine(0)));
+    add(new Pit8254(executor, new IntervalTimerLine(pic, ioApic)));
     add(new RealTimeClock(executor, isaLine(8)));
     add(new Uart16550(executor, "com1", Uart16550.COM1, isaLine(4), config.com1()));
     add(new Uart16550(executor, "com2", Uart16550.COM2, isaLine(3), config.com2()));
@@ -145,10 +146,10 @@ public final class MachineBoard {
   // ---- wiring
   // -------------------------------------------------------------------------------------------------------
 
-  /** An ISA interrupt: to the 8259As and to the I/O APIC, where the interval timer has input 2. */
+  /** An ISA interrupt, other than 0: to the 8259As and to the same input of the I/O APIC. */
   private InterruptLine isaLine(int number) {
     InterruptLine toPic = pic.line(number);
-    InterruptLine toIoApic = ioApic.line(number == 0 ? 2 : number);
+    InterruptLine toIoApic = ioApic.line(number);
     return asserted -> {
       toPic.set(asserted);
       toIoApic.set(asserted);

@@ -3,6 +3,7 @@ package io.anillo.vmm.device.interrupt;
 import io.anillo.vmm.device.MessageInterrupts;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntConsumer;
 
 /**
  * The wires between local APICs, I/O APIC and devices: finds the processors that a message is for
@@ -25,6 +26,7 @@ public final class InterruptFabric implements MessageInterrupts {
 
   private final List<LocalApic> processors = new ArrayList<>();
   private EndOfInterruptListener endOfInterrupt = vector -> {};
+  private IntConsumer taken = vector -> {};
   private long messages;
 
   /** Told of the end of level-triggered interrupts. */
@@ -43,6 +45,26 @@ public final class InterruptFabric implements MessageInterrupts {
 
   void ended(int vector) {
     endOfInterrupt.ended(vector);
+  }
+
+  /** Names whom to tell of vectors that a processor has taken. */
+  void setTakenListener(IntConsumer listener) {
+    taken = listener;
+  }
+
+  void taken(int vector) {
+    taken.accept(vector);
+  }
+
+  /** Whether a processor of this destination has the vector requested and not yet in service. */
+  boolean requested(int destination, boolean logical, int vector) {
+    for (int i = 0; i < processors.size(); i++) {
+      LocalApic candidate = processors.get(i);
+      if (candidate.matches(destination, logical) && candidate.requested(vector)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Messages sent by devices. */

@@ -24,6 +24,8 @@ public final class IoApic implements Device, MmioDevice {
   private static final long DEFINED = 0xFF00_0000_0001_FFFFL;
 
   private final InterruptFabric fabric;
+  private Runnable edgeTaken = () -> {};
+  private int countedPin = -1;
   private final long[] entries = new long[PINS];
   private int inputs;
   private int select;
@@ -36,6 +38,7 @@ public final class IoApic implements Device, MmioDevice {
   public IoApic(Bus bus, InterruptFabric fabric) {
     this.fabric = fabric;
     fabric.setEndOfInterruptListener(this::endOfInterrupt);
+    fabric.setTakenListener(this::taken);
     bus.mapMmio(BASE, 0x1000, this);
     reset();
   }
@@ -71,17 +74,46 @@ public final class IoApic implements Device, MmioDevice {
     }
   }
 
+  private static int destination(long entry) {
+    int destination = (int) (entry >>> 56);
+    boolean everybody = destination == InterruptFabric.BROADCAST_8 && (entry & LOGICAL) == 0;
+    return everybody ? InterruptFabric.BROADCAST : destination;
+  }
+
   private void send(long entry, boolean level) {
     delivered++;
-    int destination = (int) (entry >>> 56);
-    boolean logical = (entry & LOGICAL) != 0;
-    boolean everybody = destination == InterruptFabric.BROADCAST_8 && !logical;
     fabric.send(
-        everybody ? InterruptFabric.BROADCAST : destination,
-        logical,
+        destination(entry),
+        (entry & LOGICAL) != 0,
         (int) entry >> 8 & 7,
         (int) entry & 0xFF,
         level);
+  }
+
+  // ---- edges that are counted
+
+  /** Whether an edge of the input would be sent to a processor. */
+  boolean sendsEdges(int pin) {
+    return (entries[pin] & (MASKED | LEVEL)) == 0;
+  }
+
+  /** Whether an edge of the input was sent to a processor that has not taken it yet. */
+  boolean edgeWaits(int pin) {
+    long entry = entries[pin];
+    return sendsEdges(pin)
+        && fabric.requested(destination(entry), (entry & LOGICAL) != 0, (int) entry & 0xFF);
+  }
+
+  /** Names whom to tell that a processor has taken an edge of the input; for one input only. */
+  void onEdgeTaken(int pin, Runnable listener) {
+    countedPin = pin;
+    edgeTaken = listener;
+  }
+
+  private void taken(int vector) {
+    if (countedPin >= 0 && (entries[countedPin] & 0xFF) == vector && sendsEdges(countedPin)) {
+      edgeTaken.run();
+    }
   }
 
   private void endOfInterrupt(int vector) {

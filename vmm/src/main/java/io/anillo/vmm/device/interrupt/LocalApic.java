@@ -242,6 +242,11 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
         || (entry & LVT_MASKED) == 0 && (entry >> 8 & 7) == InterruptFabric.EXTINT;
   }
 
+  /** Whether the vector was sent here and has not been taken. */
+  boolean requested(int vector) {
+    return requests.contains(vector);
+  }
+
   int processorPriority() {
     int served = inService.highest();
     return Math.max(taskPriority, served < 0 ? 0 : served & 0xF0);
@@ -287,7 +292,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     takeSharedEnd();
     sharedEnd.withdraw();
     int vector = deliverableVector();
-    if (vector >= 0) {
+    boolean fromFabric = vector >= 0;
+    if (fromFabric) {
       requests.remove(vector);
       inService.add(vector);
     } else if (externalPending()) {
@@ -298,6 +304,10 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
       return -1;
     }
     delivered++;
+    if (fromFabric) {
+      // A device may send its next interrupt now, which then follows this one.
+      fabric.taken(vector);
+    }
     shareEnd();
     update();
     return vector;

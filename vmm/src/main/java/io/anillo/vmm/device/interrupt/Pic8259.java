@@ -222,6 +222,10 @@ final class Pic8259 {
     edgeLevelControl = value & edgeLevelMask;
   }
 
+  boolean requested(int input) {
+    return (requests & 1 << input) != 0;
+  }
+
   int masks() {
     return masks;
   }

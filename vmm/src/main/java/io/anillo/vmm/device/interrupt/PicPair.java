@@ -19,6 +19,8 @@ public final class PicPair implements Device, BytePortDevice {
   private final Pic8259 second = new Pic8259(false, 0xDE);
   private InterruptLine output = InterruptLine.UNCONNECTED;
   private boolean outputAsserted;
+  private int countedInput = -1;
+  private Runnable taken = () -> {};
   private long acknowledged;
   private long spurious;
 
@@ -42,6 +44,24 @@ public final class PicPair implements Device, BytePortDevice {
       throw new IllegalArgumentException("interrupt input " + input + " does not exist: 0 to 15");
     }
     return input == CASCADE ? InterruptLine.UNCONNECTED : asserted -> setInput(input, asserted);
+  }
+
+  /** Whether an input of the first 8259A is let through. */
+  boolean unmasked(int input) {
+    return (first.masks() & 1 << input) == 0;
+  }
+
+  /** Whether an input of the first 8259A waits for a processor to take it. */
+  boolean requested(int input) {
+    return first.requested(input);
+  }
+
+  /**
+   * Names whom to tell that a processor has taken an input of the first 8259A; for one input only.
+   */
+  void onTaken(int input, Runnable listener) {
+    countedInput = input;
+    taken = listener;
   }
 
   public Metrics metrics() {
@@ -99,6 +119,9 @@ public final class PicPair implements Device, BytePortDevice {
       }
     }
     update();
+    if (input >= 0 && input == countedInput) {
+      taken.run();
+    }
     return vector;
   }
 

@@ -3,20 +3,24 @@ package io.anillo.vmm.device.timer;
 import io.anillo.vmm.device.Board;
 import io.anillo.vmm.device.BoardTimer;
 import io.anillo.vmm.device.BytePortDevice;
+import io.anillo.vmm.device.CountedLine;
 import io.anillo.vmm.device.Device;
-import io.anillo.vmm.device.InterruptLine;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
 /**
  * The 8254 interval timer at ports 0x40 to 0x43, with the system control port 0x61 that gates and
  * shows its third counter. The first counter's output is interrupt 0.
+ *
+ * <p>Guests count the periodic interrupt to tell the time, and Linux refuses to boot when too few
+ * come. A host that is late, or a guest that is slower than real time, would let some be lost: they
+ * are sent later, one whenever a processor has taken the one before, up to a second of them.
  */
 public final class Pit8254 implements Device, BytePortDevice {
   /** Ticks per second: a third of the colour subcarrier of NTSC. */
   public static final long FREQUENCY = 1_193_182;
 
-  private static final int STATE_VERSION = 1;
+  private static final int STATE_VERSION = 2;
   private static final long SECOND = 1_000_000_000L;
 
   /**
@@ -24,26 +28,43 @@ public final class Pit8254 implements Device, BytePortDevice {
    */
   private static final long REFRESH_NANOS = 15_085;
 
+  /** Shorter periods than 100 us are not made up for: the guest would do nothing else. */
+  private static final int SHORTEST_MADE_UP = (int) (FREQUENCY / 10_000);
+
   private final Board board;
-  private final InterruptLine interrupt;
+  private final CountedLine interrupt;
   private final BoardTimer timer;
   private final PitChannel[] channels = {new PitChannel(), new PitChannel(), new PitChannel()};
   private boolean speaker;
+
+  /** The tick of the edge that the timer is armed for. */
+  private long due;
+
+  /** Periodic interrupts that no processor has seen, to be sent later. */
+  private int lost;
+
   private long interrupts;
+  private long madeUp;
 
-  /** Rising edges of the first counter's output. */
-  public record Metrics(long interrupts) {}
+  /**
+   * What happened so far.
+   *
+   * @param interrupts interrupts sent, those made up for included
+   * @param madeUp interrupts sent later than they were due
+   */
+  public record Metrics(long interrupts, long madeUp) {}
 
-  public Pit8254(Board board, InterruptLine interrupt) {
+  public Pit8254(Board board, CountedLine interrupt) {
     this.board = board;
     this.interrupt = interrupt;
     this.timer = board.timer("pit", this::rise);
+    interrupt.onTaken(this::sendLost);
     board.bus().mapPorts(0x40, 4, this);
     board.bus().mapPorts(0x61, 1, this);
   }
 
   public Metrics metrics() {
-    return new Metrics(interrupts);
+    return new Metrics(interrupts, madeUp);
   }
 
   static long ticks(long nanos) {
@@ -60,10 +81,31 @@ public final class Pit8254 implements Device, BytePortDevice {
   }
 
   private void rise() {
+    long now = now();
+    int period = channels[0].period();
+    if (period < SHORTEST_MADE_UP || !interrupt.open()) {
+      lost = 0;
+    } else {
+      long missed = (now - due) / period + (interrupt.waiting() ? 1 : 0);
+      lost = (int) Math.min(lost + missed, FREQUENCY / period);
+    }
+    send();
+    arm(now);
+  }
+
+  private void send() {
     interrupts++;
     interrupt.set(false);
     interrupt.set(true);
-    arm(now());
+  }
+
+  /** A processor has taken an interrupt. */
+  private void sendLost() {
+    if (lost > 0) {
+      lost--;
+      madeUp++;
+      send();
+    }
   }
 
   private void arm(long now) {
@@ -71,12 +113,14 @@ public final class Pit8254 implements Device, BytePortDevice {
     if (next == Long.MAX_VALUE) {
       timer.cancel();
     } else {
+      due = next;
       timer.arm(nanos(next));
     }
   }
 
   /** The first counter was programmed: its output may have changed, and its next edge has. */
   private void changed(long now) {
+    lost = 0;
     interrupt.set(channels[0].output(now));
     arm(now);
   }
@@ -147,6 +191,7 @@ public final class Pit8254 implements Device, BytePortDevice {
     channels[1].reset(true);
     channels[2].reset(false);
     speaker = false;
+    lost = 0;
     timer.cancel();
     interrupt.set(false);
   }
@@ -154,7 +199,7 @@ public final class Pit8254 implements Device, BytePortDevice {
   @Override
   public void save(StateWriter out) {
     out.record(name(), STATE_VERSION).putBoolean(speaker);
-    out.putBoolean(timer.armed()).putLong(timer.deadlineNanos());
+    out.putBoolean(timer.armed()).putLong(timer.deadlineNanos()).putInt(lost);
     for (PitChannel channel : channels) {
       channel.save(out);
     }
@@ -166,10 +211,12 @@ public final class Pit8254 implements Device, BytePortDevice {
     speaker = in.getBoolean();
     boolean armed = in.getBoolean();
     long deadline = in.getLong();
+    lost = Math.clamp(in.getInt(), 0, (int) FREQUENCY / SHORTEST_MADE_UP);
     for (PitChannel channel : channels) {
       channel.restore(in);
     }
     if (armed) {
+      due = ticks(deadline);
       timer.arm(deadline);
     } else {
       timer.cancel();

@@ -170,6 +170,11 @@ final class PitChannel {
     };
   }
 
+  /** Ticks between two rising edges of the output, or 0 when it does not repeat by itself. */
+  int period() {
+    return counting && !held && (mode == 2 || mode == 3) ? count : 0;
+  }
+
   private int counter(long now) {
     long elapsed = counting ? elapsed(now) : 0;
     int modulus = binaryCodedDecimal ? 10000 : 0x10000;

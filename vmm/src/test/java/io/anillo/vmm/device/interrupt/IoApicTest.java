@@ -113,6 +113,46 @@ class IoApicTest {
   }
 
   @Test
+  void lostTicksFollowTheirPredecessorAtOnce() {
+    redirect(2, 0x30, 0);
+    machine.out(0x43, 0x34);
+    machine.out(0x40, 0xA9);
+    machine.out(0x40, 0x04); // 1193 ticks: about a millisecond
+    assertThat(machine.take(0)).as("its output rose when it was programmed").isEqualTo(0x30);
+    end(0);
+    machine.base.clock.advance(5_100_000);
+    machine.base.board.runPending();
+    for (int tick = 0; tick < 5; tick++) {
+      assertThat(machine.take(0)).as("tick %d", tick).isEqualTo(0x30);
+      assertThat(machine.take(0)).as("its end has not come yet").isEqualTo(-1);
+      end(0);
+    }
+    assertThat(machine.take(0)).isEqualTo(-1);
+  }
+
+  @Test
+  void lostTicksFollowAtThe8259AsToo() {
+    for (int[] word :
+        new int[][] {{0x20, 0x11}, {0x21, 0x20}, {0x21, 4}, {0x21, 1}, {0x21, 0xFE}}) {
+      machine.out(word[0], word[1]);
+    }
+    machine.apic(0, 0x350, 0x700); // LINT0 takes the 8259As' interrupts
+    machine.out(0x43, 0x34);
+    machine.out(0x40, 0xA9);
+    machine.out(0x40, 0x04);
+    assertThat(machine.take(0)).isEqualTo(0x20);
+    machine.out(0x20, 0x20);
+    machine.base.clock.advance(3_100_000);
+    machine.base.board.runPending();
+    for (int tick = 0; tick < 3; tick++) {
+      assertThat(machine.take(0)).as("tick %d", tick).isEqualTo(0x20);
+      assertThat(machine.take(0)).isEqualTo(-1);
+      machine.out(0x20, 0x20);
+    }
+    assertThat(machine.take(0)).isEqualTo(-1);
+  }
+
+  @Test
   void stateGoesRound() {
     redirect(17, 0x52 | LEVEL, 1);
     ioApic.line(17).set(true);

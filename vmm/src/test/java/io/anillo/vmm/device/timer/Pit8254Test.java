@@ -2,6 +2,7 @@ package io.anillo.vmm.device.timer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.anillo.vmm.device.CountedLine;
 import io.anillo.vmm.machine.TestBoard;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -11,11 +12,46 @@ class Pit8254Test {
   private final TestBoard board = new TestBoard();
   private int rises;
   private boolean line;
-  private final Pit8254 pit = new Pit8254(board.board, this::interrupt);
+  private boolean open = true;
+  private boolean waiting;
+  private Runnable taken = () -> {};
+  private final Pit8254 pit = new Pit8254(board.board, new Input());
 
-  private void interrupt(boolean asserted) {
-    rises += asserted && !line ? 1 : 0;
-    line = asserted;
+  /** An interrupt input whose processor takes nothing, unless {@link #take} says so. */
+  private final class Input implements CountedLine {
+    @Override
+    public void set(boolean asserted) {
+      if (asserted && !line) {
+        rises++;
+      }
+      line = asserted;
+    }
+
+    @Override
+    public boolean open() {
+      return open;
+    }
+
+    @Override
+    public boolean waiting() {
+      return waiting;
+    }
+
+    @Override
+    public void onTaken(Runnable listener) {
+      taken = listener;
+    }
+  }
+
+  /** A processor takes interrupts until none follows; gives how many followed. */
+  private int take() {
+    int before;
+    int first = rises;
+    do {
+      before = rises;
+      taken.run();
+    } while (rises != before);
+    return rises - first;
   }
 
   Pit8254Test() {
@@ -75,6 +111,57 @@ class Pit8254Test {
     ticks(3);
     board.out(0x43, 0x00);
     assertThat(read(0)).isEqualTo((int) TICK_COUNT - 3);
+  }
+
+  /** The host did not run the machine meanwhile: time goes on in one step. */
+  private void sleep(long tickCount) {
+    long now = board.board.clock().nanos();
+    board.clock.advance(Pit8254.nanos(Pit8254.ticks(now) + tickCount) - now);
+    board.board.runPending();
+  }
+
+  @Test
+  void ticksThatALateHostLetPassAreSentOneByOne() {
+    program(0, 2, TICK_COUNT);
+    rises = 0;
+    sleep(TICK_COUNT * 25 + 10);
+    assertThat(rises).as("one edge at once").isEqualTo(1);
+    assertThat(take()).as("the others when the one before is taken").isEqualTo(24);
+    ticks(TICK_COUNT);
+    assertThat(rises).as("and then in time").isEqualTo(26);
+    assertThat(take()).isZero();
+    assertThat(pit.metrics().madeUp()).isEqualTo(24);
+  }
+
+  @Test
+  void ticksThatComeWhileOneWaitsAreSentLater() {
+    program(0, 3, TICK_COUNT);
+    rises = 0;
+    ticks(TICK_COUNT);
+    waiting = true;
+    ticks(TICK_COUNT * 4);
+    waiting = false;
+    assertThat(take()).isEqualTo(4);
+  }
+
+  @Test
+  void lostTicksAreBoundedAndForgottenWhereNobodyWantsThem() {
+    program(0, 2, TICK_COUNT);
+    sleep(TICK_COUNT * 100_000);
+    assertThat(take()).as("a second of them").isBetween(999, 1001);
+    sleep(TICK_COUNT * 100);
+    program(0, 2, TICK_COUNT);
+    assertThat(take()).as("programmed anew").isZero();
+    open = false;
+    sleep(TICK_COUNT * 100);
+    assertThat(take()).as("masked").isZero();
+    open = true;
+    program(0, 2, 50);
+    sleep(5_000);
+    assertThat(take()).as("faster than a guest can follow").isZero();
+    program(0, 0, TICK_COUNT);
+    sleep(TICK_COUNT * 100);
+    assertThat(take()).as("once only").isZero();
   }
 
   @Test
@@ -207,11 +294,13 @@ class Pit8254Test {
     program(2, 0, 500);
     ticks(100);
     board.out(0x43, 0xC2);
+    sleep(TICK_COUNT * 3);
     byte[] state = TestBoard.save(pit);
     pit.reset();
     TestBoard.restore(pit, state);
     assertThat(TestBoard.save(pit)).isEqualTo(state);
     assertThat(board.in(0x40)).isEqualTo(0xB4);
+    assertThat(take()).as("lost ticks").isEqualTo(2);
     rises = 0;
     ticks(TICK_COUNT);
     assertThat(rises).isEqualTo(1);
