@@ -27,7 +27,8 @@ import io.anillo.vmm.x86.execute.Processor;
 
 /**
  * RETF and IRET in every mode (Intel SDM vol. 2 RET, IRET; AMD APM vol. 3). As on AMD's processors,
- * the instruction pointer is checked before the stack segment is read.
+ * everything is read from the stack before a descriptor is, and the instruction pointer is checked
+ * before the stack segment is read.
  */
 public final class FarReturn {
   private static final int ALWAYS_RETURNED = ARITHMETIC_FLAGS | TF | DF | NT;
@@ -52,18 +53,21 @@ public final class FarReturn {
       stack.commit();
       return;
     }
+    int newPrivilege = selector & 3;
+    boolean outerLevel = newPrivilege != state.privilege;
+    long outerPointer =
+        outerLevel ? stack.peek(2L * operandBytes + released, operandBytes) : 0;
+    int outerSelector =
+        outerLevel ? (int) stack.peek(3L * operandBytes + released, operandBytes) & 0xFFFF : 0;
     long code = CodeSegment.readReturn(processor, selector);
     DescriptorTables.probeAccessed(processor, selector, code);
-    int newPrivilege = selector & 3;
-    if (newPrivilege == state.privilege) {
+    if (!outerLevel) {
       CodeSegment.checkOffset(processor, code, offset, 0);
       stack.release(2L * operandBytes + released);
       stack.commit();
       CodeSegment.enter(processor, selector, code, newPrivilege, offset);
       return;
     }
-    long outerPointer = stack.peek(2L * operandBytes + released, operandBytes);
-    int outerSelector = (int) stack.peek(3L * operandBytes + released, operandBytes) & 0xFFFF;
     CodeSegment.checkOffset(processor, code, offset, 0);
     long outer = readOuterStack(processor, outerSelector, code, newPrivilege);
     CodeSegment.enter(processor, selector, code, newPrivilege, offset);
@@ -141,10 +145,14 @@ public final class FarReturn {
       enterVirtual8086(processor, stack, offset, selector, flags);
       return;
     }
-    boolean from64 = state.code64();
+    int newPrivilege = selector & 3;
+    boolean outer = newPrivilege != state.privilege;
+    boolean loadsStack = outer || state.code64();
+    long newPointer = loadsStack ? stack.peek(3L * operandBytes, operandBytes) : 0;
+    int newSelector =
+        loadsStack ? (int) stack.peek(4L * operandBytes, operandBytes) & 0xFFFF : 0;
     long code = CodeSegment.readReturn(processor, selector);
     DescriptorTables.probeAccessed(processor, selector, code);
-    int newPrivilege = selector & 3;
     int loaded = ALWAYS_RETURNED | (operandBytes == 2 ? 0 : WIDE_FLAGS);
     if (state.privilege <= (state.systemFlags & IOPL) >> 12) {
       loaded |= IF;
@@ -152,7 +160,7 @@ public final class FarReturn {
     if (state.privilege == 0) {
       loaded |= IOPL | (operandBytes == 2 ? 0 : VIF | VIP);
     }
-    if (newPrivilege == state.privilege && !from64) {
+    if (!loadsStack) {
       CodeSegment.checkOffset(processor, code, offset, 0);
       stack.release(3L * operandBytes);
       stack.commit();
@@ -160,9 +168,6 @@ public final class FarReturn {
       setFlags(processor, flags, loaded);
       return;
     }
-    long newPointer = stack.peek(3L * operandBytes, operandBytes);
-    int newSelector = (int) stack.peek(4L * operandBytes, operandBytes) & 0xFFFF;
-    boolean outer = newPrivilege != state.privilege;
     CodeSegment.checkOffset(processor, code, offset, 0);
     long newStack = readOuterStack(processor, newSelector, code, newPrivilege);
     CodeSegment.enter(processor, selector, code, newPrivilege, offset);
