@@ -46,12 +46,8 @@ public record DefaultGuest(Path kernel, Path initialRamDisk) {
   private static final Map<String, String> ALIASES =
       Map.of("fs-ext4", "ext4", "fs-vfat", "vfat", "fs-iso9660", "isofs", "net-pf-17", "af_packet");
 
-  /**
-   * What is appended to the kernel's command line for this guest. Linux tests its timer for 40 ms
-   * of real time and panics when a busy host gives the guest no processor meanwhile; the test is
-   * left out, as Linux does by itself under the hypervisors that it knows.
-   */
-  public static final String COMMAND_LINE = "console=ttyS0 quiet no_timer_check";
+  /** What is appended to the kernel's command line for this guest. */
+  public static final String COMMAND_LINE = "console=ttyS0 quiet";
 
   /** The cached guest, prepared now when there is none. */
   public static DefaultGuest get(GuestCache cache, boolean again, Progress progress)

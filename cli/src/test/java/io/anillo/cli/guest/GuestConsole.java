@@ -92,13 +92,27 @@ final class GuestConsole implements CharBackend {
     wait(rest);
   }
 
-  private synchronized void expectPrompt() throws InterruptedException {
+  private void expectPrompt() throws InterruptedException {
+    expectPromptOr("");
+  }
+
+  /**
+   * Waits for the shell's prompt, or for a text that comes instead, where one is given.
+   *
+   * @return whether it was the prompt
+   */
+  synchronized boolean expectPromptOr(String text) throws InterruptedException {
     long end = System.nanoTime() + patience.toNanos();
     while (true) {
+      int at = text.isEmpty() ? -1 : printed.indexOf(text, seen);
+      if (at >= 0) {
+        seen = at + text.length();
+        return false;
+      }
       Matcher matcher = PROMPT.matcher(printed.substring(seen));
       if (matcher.find()) {
         seen += matcher.end();
-        return;
+        return true;
       }
       awaitOutput("a prompt", end);
     }
@@ -107,6 +121,11 @@ final class GuestConsole implements CharBackend {
   /** Waits for the shell, and makes its lines so wide that the echo of a command stays whole. */
   void expectShell() throws InterruptedException {
     expectPrompt();
+    widen();
+  }
+
+  /** At the prompt: makes the terminal's lines so wide that the echo of a command stays whole. */
+  void widen() throws InterruptedException {
     send("stty cols 4000\n");
     expect("4000");
     expectPrompt();

@@ -236,6 +236,25 @@ public record MachineConfig(
         paravirtual);
   }
 
+  public MachineConfig withClock(Clock other) {
+    return new MachineConfig(
+        cpus,
+        memoryBytes,
+        engine,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        serial,
+        disks,
+        networks,
+        console,
+        debugExitPort,
+        resetEnds,
+        other,
+        entropy,
+        paravirtual);
+  }
+
   public MachineConfig withParavirtual(boolean offered) {
     return new MachineConfig(
         cpus,

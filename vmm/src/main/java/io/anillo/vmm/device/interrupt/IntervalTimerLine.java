@@ -27,8 +27,7 @@ public final class IntervalTimerLine implements CountedLine {
 
   @Override
   public boolean waiting() {
-    return ioApic.edgeWaits(IO_APIC_INPUT)
-        || pic.unmasked(PIC_INPUT) && pic.requested(PIC_INPUT);
+    return ioApic.edgeWaits(IO_APIC_INPUT) || pic.unmasked(PIC_INPUT) && pic.requested(PIC_INPUT);
   }
 
   @Override

@@ -55,8 +55,7 @@ public final class FarReturn {
     }
     int newPrivilege = selector & 3;
     boolean outerLevel = newPrivilege != state.privilege;
-    long outerPointer =
-        outerLevel ? stack.peek(2L * operandBytes + released, operandBytes) : 0;
+    long outerPointer = outerLevel ? stack.peek(2L * operandBytes + released, operandBytes) : 0;
     int outerSelector =
         outerLevel ? (int) stack.peek(3L * operandBytes + released, operandBytes) & 0xFFFF : 0;
     long code = CodeSegment.readReturn(processor, selector);
@@ -149,8 +148,7 @@ public final class FarReturn {
     boolean outer = newPrivilege != state.privilege;
     boolean loadsStack = outer || state.code64();
     long newPointer = loadsStack ? stack.peek(3L * operandBytes, operandBytes) : 0;
-    int newSelector =
-        loadsStack ? (int) stack.peek(4L * operandBytes, operandBytes) & 0xFFFF : 0;
+    int newSelector = loadsStack ? (int) stack.peek(4L * operandBytes, operandBytes) & 0xFFFF : 0;
     long code = CodeSegment.readReturn(processor, selector);
     DescriptorTables.probeAccessed(processor, selector, code);
     int loaded = ALWAYS_RETURNED | (operandBytes == 2 ? 0 : WIDE_FLAGS);
