@@ -1,5 +1,8 @@
 package io.anillo.cli;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.regex.Pattern;
@@ -11,18 +14,32 @@ import java.util.regex.Pattern;
 final class Milestones {
   private static final Pattern USER_SPACE = Pattern.compile("^(Anillo guest:|BOOT-OK ).*");
 
+  /** Of what Linux tells user space, whatever it was built with. */
+  private static final double TICKS_PER_SECOND = 100;
+
   private final Map<String, Long> reached = new LinkedHashMap<>();
   private final long startNanos;
   private volatile Runnable userSpaceObserver = () -> {};
 
   Milestones() {
-    long since =
-        ProcessHandle.current()
-            .info()
-            .startInstant()
-            .map(start -> java.time.Duration.between(start, java.time.Instant.now()).toNanos())
-            .orElse(0L);
-    startNanos = System.nanoTime() - Math.max(0, since);
+    startNanos = System.nanoTime() - nanosSinceStart();
+  }
+
+  /**
+   * How long the process has been running, to a hundredth of a second: {@link ProcessHandle} knows
+   * its start to a second only.
+   */
+  private static long nanosSinceStart() {
+    try {
+      String stat = Files.readString(Path.of("/proc/self/stat"));
+      // proc(5): field 22, counted from behind the name in parentheses, which is field 2.
+      String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+      double started = Long.parseLong(fields[19]) / TICKS_PER_SECOND;
+      double now = Double.parseDouble(Files.readString(Path.of("/proc/uptime")).split(" ")[0]);
+      return Math.max(0, (long) ((now - started) * 1e9));
+    } catch (IOException e) {
+      return 0; // a host without /proc: milliseconds since about the start
+    }
   }
 
   /** Notes a milestone, the first time it is reached. */

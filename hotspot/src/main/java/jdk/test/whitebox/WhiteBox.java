@@ -30,4 +30,7 @@ public final class WhiteBox {
   public native int getMethodCompilationLevel0(Executable method, boolean isOsr);
 
   public native boolean isMethodQueuedForCompilation0(Executable method);
+
+  /** How many methods wait for the compiler of a level; one being compiled does not. */
+  public native int getCompileQueueSize(int level);
 }

@@ -16,8 +16,8 @@ import java.util.Optional;
  * take the processors away from them.
  */
 public final class CompilerThreads {
-  /** Niceness: about an eighth of the share of a thread of 0 where both want one processor. */
-  private static final int NICENESS = 9;
+  /** Niceness: about a third of the share of a thread of 0 where both want one processor. */
+  private static final int NICENESS = 5;
 
   private static final int PRIO_PROCESS = 0;
   private static final Path TASKS = Path.of("/proc/self/task");

@@ -41,6 +41,12 @@ final class Block {
   /** Runs so far as steps. */
   int heat;
 
+  /** When {@link #heat} comes to this, the block is offered to be compiled. */
+  int offerAt = Integer.MAX_VALUE;
+
+  /** Runs from one offer to the next. */
+  private int offerInterval = Integer.MAX_VALUE;
+
   /** What runs instead of the steps, once there is something. */
   volatile @org.jspecify.annotations.Nullable CompiledCode compiled;
 
@@ -102,19 +108,26 @@ final class Block {
     Arrays.fill(steps, STOP);
   }
 
+  /** Lets the block be offered when it has run so often. */
+  void offerAfter(int runs) {
+    offerInterval = runs;
+    offerAt = runs;
+  }
+
+  /** Lets the block be offered when it has run as often again. */
+  void offerAgain() {
+    offerAt = heat > Integer.MAX_VALUE - offerInterval ? Integer.MAX_VALUE : heat + offerInterval;
+  }
+
   /** Under the lock of the {@link CodeCache}. */
   void install(CompiledCode code) {
-    CompiledCode old = compiled;
-    if (old != null) {
-      old.valid = false;
-    }
     compiled = code;
   }
 
   void uninstall(CompiledCode code) {
     if (compiled == code) {
       compiled = null;
-      heat = 0;
+      offerAgain();
     }
   }
 

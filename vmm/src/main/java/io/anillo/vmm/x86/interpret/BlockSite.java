@@ -16,7 +16,12 @@ record BlockSite(CodeCache cache, Block block) implements HotCode.Site {
 
   @Override
   public void rearm() {
-    block.heat = 0;
+    block.offerAgain();
+  }
+
+  @Override
+  public boolean use(CompiledCode code) {
+    return cache.use(block, code);
   }
 
   @Override

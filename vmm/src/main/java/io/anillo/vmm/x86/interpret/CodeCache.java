@@ -154,6 +154,22 @@ public final class CodeCache implements CodeTracker {
     return true;
   }
 
+  /** Lets code run from a block for which it was installed before, if both are current. */
+  synchronized boolean use(Block block, CompiledCode code) {
+    if (!block.current() || !code.valid) {
+      return false;
+    }
+    block.install(code);
+    return true;
+  }
+
+  /** Whether the block at a guest-physical address, if there is one, runs as compiled code. */
+  boolean compiled(long physical, int key) {
+    CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];
+    Block block = page == null ? null : page.find((int) physical & 4095, key);
+    return block != null && block.compiled != null;
+  }
+
   /** Gives up compiled code; a processor inside it leaves at its next look for interrupts. */
   public void evict(CompiledCode code) {
     synchronized (this) {

@@ -20,4 +20,7 @@ public interface CodeHints {
 
   /** How often a block that begins at a guest-physical address has run, as far as known. */
   int heat(long physical);
+
+  /** Whether compiled code can be entered at a guest-physical address. */
+  boolean compiled(long physical);
 }

@@ -23,6 +23,13 @@ public interface HotCode {
     void rearm();
 
     /**
+     * Lets code run that was installed here before, and has not been given up.
+     *
+     * @return whether it runs from now on
+     */
+    boolean use(CompiledCode code);
+
+    /**
      * Begins to watch the pages that code will be made of. To be called before their bytes are
      * read.
      *
@@ -35,7 +42,7 @@ public interface HotCode {
   /** Pages as they were at one time. */
   interface Snapshot {
     /**
-     * Installs code made of the pages, if none has changed since.
+     * Installs code made of the pages, if none has changed since, instead of what ran there.
      *
      * @param chunks for each page, a bit for each 64 bytes that the code was made of
      * @return whether the code was installed

@@ -300,7 +300,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
         continue;
       }
       CompiledCode code = block.compiled;
-      if (code == null && ++block.heat == hotThreshold) {
+      if (code == null && ++block.heat >= block.offerAt) {
         offer(block);
         code = block.compiled;
       }
@@ -313,6 +313,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   }
 
   private void offer(Block block) {
+    block.offerAt = Integer.MAX_VALUE;
     HotCode compiler = hotCode;
     if (compiler != null && block.key == 2 && block.crossingBytes.length == 0) {
       compiler.request(new BlockSite(codeCache, block), new FetchHints(state.rip, block.physical));
@@ -351,6 +352,11 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     public int heat(long place) {
       int heat = codeCache.heat(place, 2);
       return compileAll ? Math.max(heat, 1) : heat;
+    }
+
+    @Override
+    public boolean compiled(long place) {
+      return codeCache.compiled(place, 2);
     }
   }
 
@@ -989,6 +995,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     long physical = page.physical | linear & 4095;
     Block block =
         builder.build(physical, wantedKey, (wantedKey & SINGLE) != 0, () -> nextPage(linear));
+    block.offerAfter(hotThreshold);
     codeCache.insert(page, block, writes);
     return block;
   }

@@ -14,7 +14,7 @@ import java.util.Arrays;
  * <p>Hot class: read by the fast paths of {@link PagedProcessor}.
  */
 final class Tlb {
-  static final int ENTRIES = 1024;
+  static final int ENTRIES = 2048;
   static final int STRIDE = 4;
 
   /** ANDed with {@code linear >>> 10}, the index of an address's entry. */
@@ -26,7 +26,7 @@ final class Tlb {
   /** How much of the array one TLB takes. */
   static final int LONGS = ENTRIES * STRIDE;
 
-  private static final int LIST_LIMIT = 256;
+  private static final int LIST_LIMIT = ENTRIES;
 
   private final long[] entries;
 

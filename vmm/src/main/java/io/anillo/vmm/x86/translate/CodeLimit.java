@@ -1,6 +1,7 @@
 package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.x86.interpret.CodeCache;
+import io.anillo.vmm.x86.interpret.CompiledCode;
 import java.util.ArrayDeque;
 
 /**
@@ -31,6 +32,18 @@ final class CodeLimit {
     kept.addLast(translation);
     bytes += translation.bytes();
     evict();
+  }
+
+  /** Gives up code that something better was made for. */
+  synchronized void replaced(CompiledCode code) {
+    kept.removeIf(each -> {
+      if (each.code() != code) {
+        return false;
+      }
+      bytes -= each.bytes();
+      return true;
+    });
+    codeCache.evict(code);
   }
 
   private void evict() {

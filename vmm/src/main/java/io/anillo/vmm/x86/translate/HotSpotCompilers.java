@@ -22,11 +22,14 @@ final class HotSpotCompilers {
   private final MethodHandle enqueue;
   private final MethodHandle level;
   private final MethodHandle queued;
+  private final MethodHandle queueSize;
 
-  private HotSpotCompilers(MethodHandle enqueue, MethodHandle level, MethodHandle queued) {
+  private HotSpotCompilers(
+      MethodHandle enqueue, MethodHandle level, MethodHandle queued, MethodHandle queueSize) {
     this.enqueue = enqueue;
     this.level = level;
     this.queued = queued;
+    this.queueSize = queueSize;
   }
 
   /** The compilers of this virtual machine, if it lets itself be asked. */
@@ -52,7 +55,8 @@ final class HotSpotCompilers {
               lookup.bind(
                   box,
                   "isMethodQueuedForCompilation0",
-                  MethodType.methodType(boolean.class, Executable.class)));
+                  MethodType.methodType(boolean.class, Executable.class)),
+              lookup.bind(box, "getCompileQueueSize", MethodType.methodType(int.class, int.class)));
       // Where HotSpot did not bind the methods, the first call says so.
       found.level(HotSpotCompilers.class.getDeclaredMethod("find"));
       return Optional.of(found);
@@ -86,6 +90,17 @@ final class HotSpotCompilers {
   boolean isQueued(Method method) {
     try {
       return (boolean) queued.invokeExact((Executable) method);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Whether a request for a level would be the next to be looked at. */
+  boolean isIdle(int wanted) {
+    try {
+      return (int) queueSize.invokeExact(wanted) == 0;
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {

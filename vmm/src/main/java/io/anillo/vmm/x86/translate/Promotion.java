@@ -1,71 +1,120 @@
 package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.x86.interpret.CompiledCode;
+import java.util.function.BooleanSupplier;
 
 /**
- * The way of one very hot region from HotSpot's fast compiler to its optimizing one, which has to
- * know which ways are taken, or it takes each for as likely as any other: profiled for a moment;
- * then compiled fast again, since profiling is slow and optimizing takes its time; then optimized.
+ * The way of very hot code to HotSpot's optimizing compiler, which has to know which ways are
+ * taken, or it takes each for as likely as any other. A second translation of the same place, a
+ * wide one, is compiled with profiling and runs for a moment; the first one runs again while the
+ * second is optimized; then the second one stays.
  */
 final class Promotion {
   /** Guest instructions for which a region is profiled, about. */
-  private static final long PROFILED_INSTRUCTIONS = 200_000;
+  private static final long PROFILED_INSTRUCTIONS = 300_000;
 
   /** A region that is not entered any more is not profiled for ever. */
-  private static final long PROFILED_NANOS = 500_000_000;
+  private static final long PROFILED_NANOS = 200_000_000;
 
-  private final HotSpotCompilers compilers;
-  private final Translation translation;
-  private Stage stage = Stage.WAITING_FOR_PROFILE;
-  private long profiledFrom;
-  private long since = System.nanoTime();
+  /** How a promotion ended, if it has. */
+  enum Progress {
+    GOING_ON,
+    /** The optimized translation runs. */
+    DONE,
+    /** The place turned out not to be run, so the first translation stays; it may try again. */
+    COLD,
+    /** HotSpot refused, or the guest overwrote the code. */
+    GIVEN_UP
+  }
 
   private enum Stage {
     WAITING_FOR_PROFILE,
     PROFILING,
-    FAST_AGAIN
+    PROFILED,
+    OPTIMIZING
   }
 
-  Promotion(HotSpotCompilers compilers, Translation translation) {
+  private final HotSpotCompilers compilers;
+  private final CompiledCode first;
+  private final Translation second;
+  private final BooleanSupplier install;
+  private final HottestFirst.Request request;
+  private Stage stage = Stage.WAITING_FOR_PROFILE;
+  private long since;
+
+  /**
+   * @param first what runs at the place now
+   * @param second made of the same place
+   * @param install lets the second one run, if its code is still what it was
+   */
+  Promotion(
+      HotSpotCompilers compilers,
+      HottestFirst.Request request,
+      CompiledCode first,
+      Translation second,
+      BooleanSupplier install) {
     this.compilers = compilers;
-    this.translation = translation;
-    compilers.request(translation.method(), HotSpotCompilers.PROFILING);
+    this.request = request;
+    this.first = first;
+    this.second = second;
+    this.install = install;
+    compilers.request(second.method(), HotSpotCompilers.PROFILING);
   }
 
-  /** Takes the next step if it is time; returns whether nothing more is to be done. */
-  boolean advance() {
-    CompiledCode code = translation.code();
-    if (!code.valid) {
-      return true;
+  HottestFirst.Request request() {
+    return request;
+  }
+
+  CompiledCode first() {
+    return first;
+  }
+
+  Translation second() {
+    return second;
+  }
+
+  /** Takes the next step if it is time. */
+  Progress advance() {
+    if (!first.valid || stage != Stage.WAITING_FOR_PROFILE && !second.code().valid) {
+      return Progress.GIVEN_UP;
     }
-    if (compilers.isQueued(translation.method())) {
-      return false;
+    if (compilers.isQueued(second.method())) {
+      return Progress.GOING_ON;
     }
-    int level = compilers.level(translation.method());
+    int level = compilers.level(second.method());
     switch (stage) {
       case WAITING_FOR_PROFILE -> {
-        if (level != HotSpotCompilers.PROFILING) {
-          return true; // HotSpot refused, or has gone further already
+        if (level == 0 || !install.getAsBoolean()) {
+          return Progress.GIVEN_UP;
         }
         stage = Stage.PROFILING;
-        profiledFrom = code.retired();
         since = System.nanoTime();
       }
       case PROFILING -> {
-        if (level != HotSpotCompilers.PROFILING) {
-          return true;
+        if (level == HotSpotCompilers.OPTIMIZING) {
+          return Progress.DONE; // HotSpot saw by itself that it is hot
         }
-        if (code.retired() - profiledFrom > PROFILED_INSTRUCTIONS
-            || System.nanoTime() - since > PROFILED_NANOS) {
-          compilers.request(translation.method(), HotSpotCompilers.FAST);
-          stage = Stage.FAST_AGAIN;
+        if (second.code().retired() > PROFILED_INSTRUCTIONS) {
+          request.site().use(first);
+          stage = Stage.PROFILED;
+        } else if (System.nanoTime() - since > PROFILED_NANOS) {
+          request.site().use(first);
+          return Progress.COLD;
         }
       }
-      case FAST_AGAIN -> {
-        compilers.request(translation.method(), HotSpotCompilers.OPTIMIZING);
-        return true;
+      case PROFILED -> {
+        // The processor's own methods go first: all code depends on them.
+        if (compilers.isIdle(HotSpotCompilers.OPTIMIZING)) {
+          compilers.request(second.method(), HotSpotCompilers.OPTIMIZING);
+          stage = Stage.OPTIMIZING;
+        }
+      }
+      case OPTIMIZING -> {
+        return level == HotSpotCompilers.OPTIMIZING && request.site().use(second.code())
+            ? Progress.DONE
+            : Progress.GIVEN_UP;
       }
     }
-    return false;
+    return Progress.GOING_ON;
   }
 }

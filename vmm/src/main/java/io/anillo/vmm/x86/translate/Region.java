@@ -1,10 +1,13 @@
 package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.memory.GuestMemory;
+import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Guest code that is translated together: blocks, and how they are connected. */
@@ -39,6 +42,22 @@ final class Region {
       throw new IllegalArgumentException("no block of the region begins at its entry");
     }
     this.entry = first;
+  }
+
+  /** The region without the blocks that no way from the entry leads to. */
+  Region reachable() {
+    Set<RegionBlock> found = new LinkedHashSet<>();
+    ArrayDeque<RegionBlock> open = new ArrayDeque<>();
+    open.add(entry);
+    while (!open.isEmpty()) {
+      RegionBlock block = open.removeLast();
+      if (found.add(block)) {
+        open.addAll(new Successors(this, block).all());
+      }
+    }
+    return found.size() == blocks.size()
+        ? this
+        : new Region(blocks.stream().filter(found::contains).toList(), pages, entry.start);
   }
 
   /** The block that begins at a place, if it is in the region. */

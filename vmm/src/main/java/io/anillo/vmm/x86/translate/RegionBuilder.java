@@ -21,6 +21,17 @@ import org.jspecify.annotations.Nullable;
  * targets, the hottest first, as far as the processor has run it already and a limit allows.
  */
 final class RegionBuilder {
+  /** How far a region reaches. */
+  enum Shape {
+    /**
+     * Without the code that is called, and up to where compiled code can be entered: hardly
+     * anything is compiled twice.
+     */
+    PLAIN,
+    /** With calls and their returns, whatever there is compiled already. */
+    WIDE
+  }
+
   /** {@link Frame#checkPage} has a bit for each page. */
   private static final int PAGES = 12;
 
@@ -41,6 +52,7 @@ final class RegionBuilder {
   private final CodeHints hints;
   private final long entryPage;
   private final int entry;
+  private final Shape shape;
   private final int limit;
   private final int entryHeat;
   private final Map<Integer, RegionPage> pages = new LinkedHashMap<>();
@@ -65,9 +77,10 @@ final class RegionBuilder {
     }
   }
 
-  private RegionBuilder(GuestMemory memory, CodeHints hints, int limit) {
+  private RegionBuilder(GuestMemory memory, CodeHints hints, Shape shape, int limit) {
     this.memory = memory;
     this.hints = hints;
+    this.shape = shape;
     this.limit = limit;
     this.entryHeat = hints.heat(hints.physical());
     this.entryPage = hints.linear() & -4096L;
@@ -82,8 +95,8 @@ final class RegionBuilder {
    * @param limit about how many instructions to take
    * @return null when the first instruction cannot be decoded
    */
-  static @Nullable Region build(GuestMemory memory, CodeHints hints, int limit) {
-    RegionBuilder builder = new RegionBuilder(memory, hints, limit);
+  static @Nullable Region build(GuestMemory memory, CodeHints hints, Shape shape, int limit) {
+    RegionBuilder builder = new RegionBuilder(memory, hints, shape, limit);
     Activation root = Activation.root(builder.entry);
     builder.leads.add(new Lead(root, builder.entry, Integer.MAX_VALUE, 0));
     while (builder.instructions < limit) {
@@ -97,7 +110,9 @@ final class RegionBuilder {
     boolean begun =
         blocks.stream()
             .anyMatch(block -> block.activation.equals(root) && block.start == builder.entry);
-    return begun ? new Region(blocks, List.copyOf(builder.pages.values()), builder.entry) : null;
+    return begun
+        ? new Region(blocks, List.copyOf(builder.pages.values()), builder.entry).reachable()
+        : null;
   }
 
   private void follow(Lead lead) {
@@ -113,12 +128,24 @@ final class RegionBuilder {
       instructions++;
       int next = at + instruction.length();
       boolean goesOn = transfer(lead.activation, own, instruction, next);
-      if (!goesOn || instructions >= limit + 32 || (next & -4096) != (lead.delta & -4096)) {
+      if (!goesOn
+          || instructions >= limit + 32
+          || (next & -4096) != (lead.delta & -4096)
+          || isOthers(next)) {
         // Whatever is behind begins a block of its own, if it is in the region at all.
         return;
       }
       at = next;
     }
+  }
+
+  /** Whether other compiled code begins at a place of the pages known, where that is to be used. */
+  private boolean isOthers(int delta) {
+    if (shape == Shape.WIDE || delta == entry) {
+      return false;
+    }
+    RegionPage page = pages.get(delta & -4096);
+    return page != null && hints.compiled(page.physical() | delta & 4095);
   }
 
   /** Looks at where an instruction leads; returns whether the next one belongs to the block. */
@@ -133,7 +160,7 @@ final class RegionBuilder {
     switch (instruction.operation()) {
       case CALL -> {
         int target = next + (int) instruction.immediate();
-        if (here.depth() < DEPTH && here.active(target) < RECURSION) {
+        if (shape == Shape.WIDE && here.depth() < DEPTH && here.active(target) < RECURSION) {
           Activation called = new Activation(here, next, target, here.depth() + 1);
           if (lead(called, target)) {
             lead(here, next);
@@ -159,7 +186,7 @@ final class RegionBuilder {
   /** Takes note of code to look at, if it is known and was run. */
   private boolean lead(Activation activation, int delta) {
     RegionPage page = page(delta & -4096);
-    if (page == null) {
+    if (page == null || isOthers(delta)) {
       return false;
     }
     int heat = hints.heat(page.physical() | delta & 4095);

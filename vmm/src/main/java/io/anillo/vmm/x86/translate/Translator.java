@@ -6,8 +6,11 @@ import io.anillo.vmm.x86.interpret.CodeCache;
 import io.anillo.vmm.x86.interpret.CodeHints;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import io.anillo.vmm.x86.interpret.HotCode;
+import io.anillo.vmm.x86.translate.HottestFirst.Request;
+import io.anillo.vmm.x86.translate.RegionBuilder.Shape;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -36,6 +39,12 @@ public final class Translator implements HotCode, AutoCloseable {
   /** Guest instructions after which the optimizing compiler is asked. */
   private static final long VERY_HOT = 10_000_000;
 
+  /** Very hot code that is looked after at a time, so that a hotter one need not wait long. */
+  private static final int PROMOTION_LIMIT = 3;
+
+  /** For so long, code in a wide region is expected to be entered through that region. */
+  private static final long WIDE_COVERED_NANOS = 300_000_000;
+
   private static final long WARM_UP_PAUSE_MICROS = 300;
 
   /** For so long, code that a region holds is expected to be entered through that region. */
@@ -53,15 +62,19 @@ public final class Translator implements HotCode, AutoCloseable {
   private volatile @Nullable TranslationProfile profile;
   private final LinkedBlockingQueue<Work> queue = new LinkedBlockingQueue<>();
 
-  /** Asked for and not looked at yet; most of them never become hot enough. */
-  private final List<Request> waiting = new ArrayList<>();
+  /** Asked for and not looked at yet. */
+  private final HottestFirst waiting = new HottestFirst();
 
   private final List<Pending> pending = new ArrayList<>();
   private final List<Pending> refused = new ArrayList<>();
+  private final ArrayDeque<VeryHot> veryHot = new ArrayDeque<>();
   private final List<Promotion> promoted = new ArrayList<>();
 
   /** When blocks became part of a region, by guest-physical address. */
   private final Map<Long, Long> covered = new HashMap<>();
+
+  /** As {@link #covered}, of wide regions. */
+  private final Map<Long, Long> coveredWide = new HashMap<>();
 
   private final Thread thread;
   private final boolean immediate;
@@ -76,9 +89,9 @@ public final class Translator implements HotCode, AutoCloseable {
 
   private sealed interface Work {}
 
-  private record Request(Site site, CodeHints hints) implements Work {}
+  private record Offered(Request request) implements Work {}
 
-  private record VeryHot(Translation translation) implements Work {}
+  private record VeryHot(Request request, CompiledCode code) implements Work {}
 
   private record Made(Translation translation, Snapshot snapshot, long[] chunks, int instructions) {
     boolean install() {
@@ -162,12 +175,12 @@ public final class Translator implements HotCode, AutoCloseable {
     if (immediate) {
       makeNow(site, hints);
     } else {
-      queue.add(new Request(site, hints));
+      queue.add(new Offered(new Request(site, hints)));
     }
   }
 
   private synchronized void makeNow(Site site, CodeHints hints) {
-    Made made = make(site, hints, INSTRUCTIONS);
+    Made made = make(new Request(site, hints), Shape.WIDE, INSTRUCTIONS);
     if (made != null && made.install()) {
       codeLimit.installed(made.translation);
     }
@@ -182,8 +195,8 @@ public final class Translator implements HotCode, AutoCloseable {
     codeLimit.limit(bytes);
   }
 
-  private void veryHot(Translation translation) {
-    queue.add(new VeryHot(translation));
+  private void promoteWhenVeryHot(Request request, CompiledCode code) {
+    code.promoteAt(code.retired() + VERY_HOT, () -> queue.add(new VeryHot(request, code)));
   }
 
   /** What stopped translation, if anything did: a fault of the monitor. */
@@ -208,23 +221,27 @@ public final class Translator implements HotCode, AutoCloseable {
     try {
       while (!closed) {
         Work work =
-            pending.isEmpty() && waiting.isEmpty() && promoted.isEmpty()
+            pending.isEmpty() && waiting.isEmpty() && promoted.isEmpty() && veryHot.isEmpty()
                 ? queue.take()
                 : pending.size() < PENDING_LIMIT && !waiting.isEmpty()
                     ? queue.poll()
                     : queue.poll(WARM_UP_PAUSE_MICROS, TimeUnit.MICROSECONDS);
         while (work != null) {
           switch (work) {
-            case Request request -> waiting.add(request);
-            case VeryHot veryHot -> promote(veryHot.translation);
+            case Offered offered -> waiting.add(offered.request);
+            case VeryHot hot -> veryHot.add(hot);
           }
           work = queue.poll();
         }
         pending.removeIf(this::advance);
         retryRefused();
-        promoted.removeIf(Promotion::advance);
-        if (pending.size() < PENDING_LIMIT && !waiting.isEmpty()) {
-          translate(hottest());
+        promoted.removeIf(this::advance);
+        if (promoted.size() < PROMOTION_LIMIT && !veryHot.isEmpty()) {
+          promote(veryHot.removeFirst());
+        }
+        Request next = pending.size() < PENDING_LIMIT ? waiting.take() : null;
+        if (next != null) {
+          translate(next);
         }
       }
     } catch (InterruptedException e) {
@@ -237,46 +254,32 @@ public final class Translator implements HotCode, AutoCloseable {
     }
   }
 
-  /** Takes the request whose code has run most since: what runs longest gains most. */
-  private Request hottest() {
-    int best = 0;
-    for (int i = 1; i < waiting.size(); i++) {
-      if (waiting.get(i).site.heat() > waiting.get(best).site.heat()) {
-        best = i;
-      }
-    }
-    Request request = waiting.get(best);
-    waiting.set(best, waiting.getLast());
-    waiting.removeLast();
-    return request;
-  }
-
   private void translate(Request request) {
-    if (!request.site.current()) {
+    if (!request.site().current()) {
       return;
     }
-    if (isCovered(request.hints.physical())) {
-      request.site.rearm();
+    if (isCovered(covered, request.hints().physical(), COVERED_NANOS)) {
+      request.site().rearm();
       return;
     }
     make(request, INSTRUCTIONS);
   }
 
   private void make(Request request, int most) {
-    Made made = make(request.site, request.hints, most);
+    Made made = make(request, Shape.PLAIN, most);
     if (made != null) {
       pending.add(new Pending(made, request, WarmUp.of(made.translation)));
     }
   }
 
-  private boolean isCovered(long physical) {
+  private static boolean isCovered(Map<Long, Long> covered, long physical, long nanos) {
     Long since = covered.remove(physical);
-    return since != null && System.nanoTime() - since < COVERED_NANOS;
+    return since != null && System.nanoTime() - since < nanos;
   }
 
   /** Looks after a region that HotSpot was asked for; returns whether it is dealt with. */
   private boolean advance(Pending each) {
-    Site site = each.request.site;
+    Site site = each.request.site();
     if (!site.current()) {
       return true;
     }
@@ -288,7 +291,7 @@ public final class Translator implements HotCode, AutoCloseable {
       case DONE -> {
         CompiledCode code = each.made.translation.code();
         if (HotSpotCompilers.ofThisMachine().isPresent()) {
-          code.promoteAt(VERY_HOT, () -> veryHot(each.made.translation));
+          promoteWhenVeryHot(each.request, code);
         }
         if (each.made.install()) {
           codeLimit.installed(each.made.translation);
@@ -313,33 +316,64 @@ public final class Translator implements HotCode, AutoCloseable {
     refused.clear();
   }
 
+  /** Makes a wide region of the place, for the optimizing compiler. */
   @SuppressWarnings("NonAtomicVolatileUpdate") // one thread compiles
-  private void promote(Translation translation) {
+  private void promote(VeryHot hot) {
     Optional<HotSpotCompilers> compilers = HotSpotCompilers.ofThisMachine();
-    if (!translation.code().valid || compilers.isEmpty()) {
+    Request request = hot.request;
+    if (!hot.code.valid || !request.site().current() || compilers.isEmpty()) {
       return;
     }
-    promoted.add(new Promotion(compilers.get(), translation));
-    promotions++;
+    if (isCovered(coveredWide, request.hints().physical(), WIDE_COVERED_NANOS)) {
+      promoteWhenVeryHot(request, hot.code);
+      return;
+    }
+    Made made = make(request, Shape.WIDE, INSTRUCTIONS);
+    if (made != null) {
+      promoted.add(
+          new Promotion(compilers.get(), request, hot.code, made.translation, made::install));
+      promotions++;
+    }
+  }
+
+  /** Looks after very hot code; returns whether it is dealt with. */
+  private boolean advance(Promotion promotion) {
+    switch (promotion.advance()) {
+      case GOING_ON -> {
+        return false;
+      }
+      case DONE -> {
+        codeLimit.installed(promotion.second());
+        codeLimit.replaced(promotion.first());
+      }
+      case COLD -> {
+        codeCache.evict(promotion.second().code());
+        promoteWhenVeryHot(promotion.request(), promotion.first());
+      }
+      case GIVEN_UP -> codeCache.evict(promotion.second().code());
+    }
+    return true;
   }
 
   /**
    * Compiles the region of an entry, now. HotSpot has not seen it yet.
    *
+   * @param shape how far it is to reach
    * @param most instructions
    * @return null where no instruction can be decoded
    */
   @SuppressWarnings("NonAtomicVolatileUpdate") // one thread compiles
-  private @Nullable Made make(Site site, CodeHints hints, int most) {
+  private @Nullable Made make(Request request, Shape shape, int most) {
     long start = System.nanoTime();
     int longest =
         HotSpotCompilers.ofThisMachine().isPresent() ? REQUESTED_METHOD_LIMIT : METHOD_LIMIT;
     for (int limit = most; limit > 0; limit /= 2) {
-      Region region = RegionBuilder.build(memory, hints, limit);
+      Region region = RegionBuilder.build(memory, request.hints(), shape, limit);
       if (region == null) {
         return null;
       }
-      Snapshot snapshot = site.snapshot(region.pages.stream().map(RegionPage::physical).toList());
+      Snapshot snapshot =
+          request.site().snapshot(region.pages.stream().map(RegionPage::physical).toList());
       if (!region.isCurrent(memory)) {
         return null;
       }
@@ -350,9 +384,9 @@ public final class Translator implements HotCode, AutoCloseable {
       }
       Translation translation = Translation.load(bytes, machine);
       translation.code().complete(compiler.fallbacks(), region.instructions());
-      cover(region);
+      cover(region, shape == Shape.WIDE ? coveredWide : covered);
       TranslationProfile used = profile;
-      if (used != null) {
+      if (used != null && shape == Shape.PLAIN) {
         used.note(region);
       }
       regions++;
@@ -364,13 +398,13 @@ public final class Translator implements HotCode, AutoCloseable {
     return null;
   }
 
-  private void cover(Region region) {
+  private static void cover(Region region, Map<Long, Long> covered) {
     if (covered.size() > COVERED_LIMIT) {
       covered.clear();
     }
     long now = System.nanoTime();
     for (RegionBlock block : region.blocks) {
-      if (block.activation.caller() == null && block != region.entry) {
+      if (block != region.entry) {
         covered.put(region.pageOf(block.start).physical() | block.start & 4095, now);
       }
     }
