@@ -23,4 +23,7 @@ public interface CodeHints {
 
   /** Whether compiled code can be entered at a guest-physical address. */
   boolean compiled(long physical);
+
+  /** A sample of the processor's general registers, at about this moment. */
+  long[] registers();
 }

@@ -355,6 +355,11 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     }
 
     @Override
+    public long[] registers() {
+      return Arrays.copyOf(general, 16);
+    }
+
+    @Override
     public boolean compiled(long place) {
       return codeCache.compiled(place, 2);
     }

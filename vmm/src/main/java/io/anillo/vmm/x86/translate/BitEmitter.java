@@ -46,8 +46,7 @@ final class BitEmitter {
     CodeBuilder code = frame.code;
     // The value as a long in longs[2], the number of the bit in ints[3].
     if (to.isMemory()) {
-      frame.pushAddress(instruction);
-      frame.memory.locate(size, changes);
+      frame.locate(instruction, size, changes);
       frame.memory.push(size);
       if (size == 4) {
         code.i2l();

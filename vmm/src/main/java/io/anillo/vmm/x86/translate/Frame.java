@@ -57,6 +57,7 @@ final class Frame {
 
   private final RegionMachine machine;
   private final RegionUse use;
+  private final PageGuess guess;
   final RegisterLocals registers;
 
   /** Whether SSE arithmetic is Java's: rounding to nearest, inexact results already noted. */
@@ -93,7 +94,13 @@ final class Frame {
     }
   }
 
-  Frame(CodeBuilder code, CompiledCode.Fallbacks fallbacks, RegionUse use, RegionMachine machine) {
+  Frame(
+      CodeBuilder code,
+      CompiledCode.Fallbacks fallbacks,
+      RegionUse use,
+      RegionMachine machine,
+      PageGuess guess) {
+    this.guess = guess;
     this.code = code;
     this.fallbacks = fallbacks;
     this.use = use;
@@ -172,6 +179,7 @@ final class Frame {
 
   /** Writes the exits and the common way out. */
   void leave() {
+    memory.writeRare();
     // Exits that store the same share the code that does it.
     Map<Stored, Label> stores = new LinkedHashMap<>();
     for (Exit exit : exits) {
@@ -304,6 +312,21 @@ final class Frame {
     code.lload(ripBase);
     if (delta != 0) {
       code.loadConstant((long) delta).ladd();
+    }
+  }
+
+  /** Leaves the memory operand located in {@link #memory}, or exits. */
+  void locate(Instruction instruction, int sizeBytes, boolean write) {
+    pushAddress(instruction);
+    locatePushed(instruction, sizeBytes, write);
+  }
+
+  /** As {@link #locate}, with the operand's linear address on the stack. */
+  void locatePushed(Instruction instruction, int sizeBytes, boolean write) {
+    if (guess.push(this, instruction)) {
+      memory.locateGuessed(sizeBytes, write);
+    } else {
+      memory.locate(sizeBytes, write);
     }
   }
 

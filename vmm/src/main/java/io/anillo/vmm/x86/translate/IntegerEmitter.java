@@ -107,8 +107,7 @@ final class IntegerEmitter {
         }
       }
       case MEMORY -> {
-        frame.pushAddress(instruction);
-        frame.memory.locate(size, false);
+        frame.locate(instruction, size, false);
         frame.memory.push(size);
       }
       default -> frame.pushRegister(operand);
@@ -130,8 +129,7 @@ final class IntegerEmitter {
       fetch(frame, instruction, operand, n);
       return;
     }
-    frame.pushAddress(instruction);
-    frame.memory.locate(operand.sizeBytes(), true);
+    frame.locate(instruction, operand.sizeBytes(), true);
     frame.memory.push(operand.sizeBytes());
     store(frame, operand.sizeBytes(), n);
   }
@@ -356,8 +354,7 @@ final class IntegerEmitter {
     Operand from = instruction.operand(1);
     int size = to.sizeBytes();
     if (to.isMemory()) {
-      frame.pushAddress(instruction);
-      frame.memory.locate(size, true);
+      frame.locate(instruction, size, true);
       if (size == 8 && from.isGeneral()) {
         frame.memory.store(8, frame.local(from.register()));
         return;
@@ -511,8 +508,7 @@ final class IntegerEmitter {
     CodeBuilder code = frame.code;
     Operand to = instruction.operand(0);
     if (to.isMemory()) {
-      frame.pushAddress(instruction);
-      frame.memory.locate(1, true);
+      frame.locate(instruction, 1, true);
     }
     Label holds = code.newLabel();
     Label end = code.newLabel();

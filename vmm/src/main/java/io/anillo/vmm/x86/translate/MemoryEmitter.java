@@ -3,9 +3,12 @@ package io.anillo.vmm.x86.translate;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.mmu.TlbArray;
 import java.lang.classfile.CodeBuilder;
+import java.lang.classfile.Label;
 import java.lang.classfile.TypeKind;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
+import java.util.ArrayList;
+import java.util.List;
 import jdk.internal.misc.Unsafe;
 
 /**
@@ -25,7 +28,7 @@ final class MemoryEmitter {
   private final CodeBuilder code;
   private final RegionMachine machine;
 
-  /** Where the processor's TLB begins in the array, in bytes. */
+  /** Where the processor's TLB begins in the array, in bytes from the array's object. */
   private final int base;
 
   private final int linear;
@@ -33,6 +36,9 @@ final class MemoryEmitter {
 
   /** Where the access that was located last lies in guest memory. */
   private final int offset;
+
+  /** Code for what hardly ever happens, written behind everything else. */
+  private final List<Runnable> rare = new ArrayList<>();
 
   MemoryEmitter(Frame frame, RegionMachine machine) {
     this.frame = frame;
@@ -47,22 +53,62 @@ final class MemoryEmitter {
   /** The TLB may be another: at the entry, and behind an instruction that was a step. */
   void reload() {
     code.aload(frame.cpu).invokevirtual(Names.CPU, "tlbBase", Names.type(Names.I));
-    code.iconst_3().ishl().i2l().lstore(base);
+    code.iconst_3().ishl().i2l();
+    code.loadConstant((long) Unsafe.ARRAY_LONG_BASE_OFFSET).ladd().lstore(base);
   }
 
   /** Takes a linear address, alone on the stack, and leaves its offset in a local, or exits. */
   void locate(int sizeBytes, boolean write) {
     code.lstore(linear);
-    // The entry's place in bytes; masked, so that it is inside the array whatever the address.
-    code.lload(linear).bipush(TlbArray.SHIFT - BYTES_SHIFT).lushr();
-    code.loadConstant((long) TlbArray.ENTRY_MASK << BYTES_SHIFT).land().lload(base).lor();
-    code.loadConstant((long) machine.tlb().mask() << BYTES_SHIFT).land().lstore(entry);
+    code.lload(linear);
+    find();
+    check(sizeBytes, write, frame.sideExit());
+  }
+
+  /**
+   * As {@link #locate}, with another address on top of the stack that may lie in the same page:
+   * that is looked up first.
+   */
+  void locateGuessed(int sizeBytes, boolean write) {
+    find();
+    code.lstore(linear);
+    Label wrong = code.newLabel();
+    Label located = code.newLabel();
+    Label exit = frame.sideExit();
+    check(sizeBytes, write, wrong);
+    code.labelBinding(located);
+    rare.add(() -> {
+      code.labelBinding(wrong);
+      code.lload(linear);
+      find();
+      check(sizeBytes, write, exit);
+      code.goto_(located);
+    });
+  }
+
+  /** Writes what {@link #locateGuessed} put off. */
+  void writeRare() {
+    rare.forEach(Runnable::run);
+  }
+
+  /**
+   * Takes an address and finds its entry: masked, so that it is inside the processor's part of the
+   * array whatever the address.
+   */
+  private void find() {
+    code.bipush(TlbArray.SHIFT - BYTES_SHIFT).lushr();
+    code.loadConstant((long) TlbArray.ENTRY_MASK << BYTES_SHIFT).land().lload(base).ladd();
+    code.lstore(entry);
+  }
+
+  /** Leaves the offset if the entry is that of the whole access, else goes elsewhere. */
+  private void check(int sizeBytes, boolean write, Label otherwise) {
     pushEntry(write ? 1 : 0);
     code.lload(linear);
     if (sizeBytes > 1) {
       code.loadConstant(sizeBytes - 1L).ladd();
     }
-    code.loadConstant(-4096L).land().lcmp().ifne(frame.sideExit());
+    code.loadConstant(-4096L).land().lcmp().ifne(otherwise);
     pushEntry(2);
     code.lload(linear).ladd().lstore(offset);
   }
@@ -70,8 +116,10 @@ final class MemoryEmitter {
   private void pushEntry(int index) {
     code.getstatic(Names.REGION, "UNSAFE", Names.UNSAFE);
     code.getstatic(Names.REGION, "TLB", Names.LONG_ARRAY);
-    code.lload(entry).loadConstant(Unsafe.ARRAY_LONG_BASE_OFFSET + ((long) index << BYTES_SHIFT));
-    code.ladd();
+    code.lload(entry);
+    if (index != 0) {
+      code.loadConstant((long) index << BYTES_SHIFT).ladd();
+    }
     code.invokevirtual(Names.UNSAFE, "getLong", Names.type(Names.J, Names.OBJECT, Names.J));
   }
 

@@ -17,11 +17,13 @@ import org.jspecify.annotations.Nullable;
 final class RegionCompiler {
   private final Region region;
   private final RegionMachine machine;
+  private final PageGuess guess;
   private final CompiledCode.Fallbacks fallbacks = new CompiledCode.Fallbacks();
 
-  RegionCompiler(Region region, RegionMachine machine) {
+  RegionCompiler(Region region, RegionMachine machine, PageGuess guess) {
     this.region = region;
     this.machine = machine;
+    this.guess = guess;
   }
 
   CompiledCode.Fallbacks fallbacks() {
@@ -97,7 +99,7 @@ final class RegionCompiler {
       }
     }
     RegisterFlow.plan(region);
-    Frame frame = new Frame(code, fallbacks, RegionUse.of(region), machine);
+    Frame frame = new Frame(code, fallbacks, RegionUse.of(region), machine, guess);
     writeWarmUp(frame);
     frame.enter(region.entry.start);
     arrive(frame, region.entry);

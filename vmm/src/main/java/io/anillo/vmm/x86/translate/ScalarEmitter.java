@@ -45,8 +45,7 @@ final class ScalarEmitter {
   static boolean fetch(Frame frame, Instruction instruction, int size) {
     Operand from = instruction.operand(1);
     if (from.isMemory()) {
-      frame.pushAddress(instruction);
-      frame.memory.locate(size, false);
+      frame.locate(instruction, size, false);
       frame.memory.push(size);
       if (size == 4) {
         frame.code.i2l();

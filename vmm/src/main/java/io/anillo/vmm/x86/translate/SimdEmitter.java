@@ -76,6 +76,6 @@ final class SimdEmitter {
       code.pop2().goto_(frame.sideExit());
       code.labelBinding(fine);
     }
-    frame.memory.locate(16, write);
+    frame.locatePushed(instruction, 16, write);
   }
 }

@@ -91,7 +91,12 @@ public final class Translator implements HotCode, AutoCloseable {
 
   private record Offered(Request request) implements Work {}
 
-  private record VeryHot(Request request, CompiledCode code) implements Work {}
+  /**
+   * Code that has run long.
+   *
+   * @param registers the general registers when that was seen, as a sample
+   */
+  private record VeryHot(Request request, CompiledCode code, long[] registers) implements Work {}
 
   private record Made(Translation translation, Snapshot snapshot, long[] chunks, int instructions) {
     boolean install() {
@@ -180,7 +185,7 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   private synchronized void makeNow(Site site, CodeHints hints) {
-    Made made = make(new Request(site, hints), Shape.WIDE, INSTRUCTIONS);
+    Made made = make(new Request(site, hints), Shape.WIDE, PageGuess.NONE, INSTRUCTIONS);
     if (made != null && made.install()) {
       codeLimit.installed(made.translation);
     }
@@ -196,7 +201,7 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   private void promoteWhenVeryHot(Request request, CompiledCode code) {
-    code.promoteAt(code.retired() + VERY_HOT, () -> queue.add(new VeryHot(request, code)));
+    code.promoteAt(code.retired() + VERY_HOT, () -> queue.add(new VeryHot(request, code, request.hints().registers())));
   }
 
   /** What stopped translation, if anything did: a fault of the monitor. */
@@ -266,7 +271,7 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   private void make(Request request, int most) {
-    Made made = make(request, Shape.PLAIN, most);
+    Made made = make(request, Shape.PLAIN, PageGuess.NONE, most);
     if (made != null) {
       pending.add(new Pending(made, request, WarmUp.of(made.translation)));
     }
@@ -328,7 +333,7 @@ public final class Translator implements HotCode, AutoCloseable {
       promoteWhenVeryHot(request, hot.code);
       return;
     }
-    Made made = make(request, Shape.WIDE, INSTRUCTIONS);
+    Made made = make(request, Shape.WIDE, new PageGuess(hot.registers), INSTRUCTIONS);
     if (made != null) {
       promoted.add(
           new Promotion(compilers.get(), request, hot.code, made.translation, made::install));
@@ -359,11 +364,12 @@ public final class Translator implements HotCode, AutoCloseable {
    * Compiles the region of an entry, now. HotSpot has not seen it yet.
    *
    * @param shape how far it is to reach
+   * @param guess about where its accesses go
    * @param most instructions
    * @return null where no instruction can be decoded
    */
   @SuppressWarnings("NonAtomicVolatileUpdate") // one thread compiles
-  private @Nullable Made make(Request request, Shape shape, int most) {
+  private @Nullable Made make(Request request, Shape shape, PageGuess guess, int most) {
     long start = System.nanoTime();
     int longest =
         HotSpotCompilers.ofThisMachine().isPresent() ? REQUESTED_METHOD_LIMIT : METHOD_LIMIT;
@@ -377,7 +383,7 @@ public final class Translator implements HotCode, AutoCloseable {
       if (!region.isCurrent(memory)) {
         return null;
       }
-      RegionCompiler compiler = new RegionCompiler(region, machine);
+      RegionCompiler compiler = new RegionCompiler(region, machine, guess);
       byte[] bytes = compiler.compile();
       if (bytes.length > longest && RegionCompiler.methodBytes(bytes) > longest) {
         continue;

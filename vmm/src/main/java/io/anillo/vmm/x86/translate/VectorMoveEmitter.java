@@ -62,8 +62,7 @@ final class VectorMoveEmitter {
 
   /** Leaves {@code size} bytes of memory, zero-extended, in longs[3]. */
   private static void fetch(Frame frame, Instruction instruction, int size) {
-    frame.pushAddress(instruction);
-    frame.memory.locate(size, false);
+    frame.locate(instruction, size, false);
     frame.memory.push(size);
     if (size < 8) {
       frame.code.i2l().loadConstant(0xFFFF_FFFFL).land();
@@ -73,8 +72,7 @@ final class VectorMoveEmitter {
 
   /** Stores the low bytes of longs[3] to the memory operand. */
   private static void store(Frame frame, Instruction instruction, int size) {
-    frame.pushAddress(instruction);
-    frame.memory.locate(size, true);
+    frame.locate(instruction, size, true);
     if (size == 8) {
       frame.memory.store(8, frame.longs[3]);
     } else {
