@@ -26,4 +26,7 @@ public interface CodeHints {
 
   /** A sample of the processor's general registers, at about this moment. */
   long[] registers();
+
+  /** Where the indirect jump or call at a linear address led lately; none where not known. */
+  long[] targets(long linear);
 }

@@ -102,6 +102,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   private final boolean[] fetchGlobal = new boolean[FETCH_ENTRIES];
 
   private final BlockDirectory directory = new BlockDirectory();
+  private final BranchTargets branchTargets = new BranchTargets();
   private boolean fetchUser;
 
   /** The instruction under single-step was an interrupt, which cleared TF with no trap due. */
@@ -352,6 +353,11 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     public int heat(long place) {
       int heat = codeCache.heat(place, 2);
       return compileAll ? Math.max(heat, 1) : heat;
+    }
+
+    @Override
+    public long[] targets(long place) {
+      return branchTargets.of(place);
     }
 
     @Override
@@ -731,6 +737,11 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     return page != null
         && fetchTags[slot] == (linearPage | (fetchUser ? 2 : 0))
         && page.physical == physicalPage;
+  }
+
+  /** An indirect jump or call at a linear address led somewhere; told by compiled code. */
+  public void noteTarget(long place, long target) {
+    branchTargets.note(place, target);
   }
 
   /** Whether SSE instructions can run without #UD or #NM. */

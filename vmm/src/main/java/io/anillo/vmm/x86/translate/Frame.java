@@ -230,6 +230,14 @@ final class Frame {
     return exit.label;
   }
 
+  /** Tells where the indirect transfer at the current place led, for a later translation. */
+  void noteTarget(int local) {
+    code.aload(cpu);
+    pushRip(current);
+    code.lload(local);
+    code.invokevirtual(Names.CPU, "noteTarget", Names.type(Names.V, Names.J, Names.J));
+  }
+
   /** Leaves to the address in a local; the block's instructions are off the budget. */
   void leaveTo(int local) {
     registers.storeAll(registers.changed());

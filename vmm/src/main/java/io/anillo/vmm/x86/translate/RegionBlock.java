@@ -19,6 +19,9 @@ final class RegionBlock {
   final List<Instruction> instructions = new ArrayList<>();
   final List<Integer> deltas = new ArrayList<>();
 
+  /** Places to which the indirect jump or call at the end led, as far as they are looked at. */
+  final List<Integer> targets = new ArrayList<>();
+
   /** How many edges of the region lead here. */
   int predecessors;
 

@@ -8,6 +8,7 @@ import io.anillo.vmm.x86.decode.Instruction;
 import io.anillo.vmm.x86.interpret.CodeHints;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -65,6 +66,9 @@ final class RegionBuilder {
   private static final class Code {
     final TreeMap<Integer, Instruction> instructions = new TreeMap<>();
     final TreeSet<Integer> starts = new TreeSet<>();
+
+    /** By the place of an indirect jump or call: where it led. */
+    final Map<Integer, List<Integer>> targets = new HashMap<>();
   }
 
   /** Code to look at; earlier ones of the same heat first. */
@@ -160,15 +164,22 @@ final class RegionBuilder {
     switch (instruction.operation()) {
       case CALL -> {
         int target = next + (int) instruction.immediate();
-        if (shape == Shape.WIDE && here.depth() < DEPTH && here.active(target) < RECURSION) {
-          Activation called = new Activation(here, next, target, here.depth() + 1);
-          if (lead(called, target)) {
-            lead(here, next);
-          }
+        call(here, target, next);
+        return false;
+      }
+      case CALL_INDIRECT -> {
+        for (int target : targets(own, instruction, next)) {
+          call(here, target, next);
         }
         return false;
       }
-      case RET, JMP_INDIRECT, CALL_INDIRECT -> {
+      case JMP_INDIRECT -> {
+        for (int target : targets(own, instruction, next)) {
+          lead(here, target);
+        }
+        return false;
+      }
+      case RET -> {
         return false;
       }
       default -> {
@@ -181,6 +192,33 @@ final class RegionBuilder {
         return true;
       }
     }
+  }
+
+  /** Follows a call, and what comes when it returns. */
+  private void call(Activation here, int target, int next) {
+    if (shape == Shape.WIDE && here.depth() < DEPTH && here.active(target) < RECURSION) {
+      Activation called = new Activation(here, next, target, here.depth() + 1);
+      if (lead(called, target)) {
+        lead(here, next);
+      }
+    }
+  }
+
+  /** Where an indirect jump or call led, remembered for when its block is made. */
+  private List<Integer> targets(Code own, Instruction instruction, int next) {
+    if (shape == Shape.PLAIN) {
+      return List.of();
+    }
+    int place = next - instruction.length();
+    List<Integer> found = new ArrayList<>();
+    for (long target : hints.targets(entryPage + place)) {
+      long delta = target - entryPage;
+      if (delta < REACH && delta > -REACH) {
+        found.add((int) delta);
+      }
+    }
+    own.targets.put(place, found);
+    return found;
   }
 
   /** Takes note of code to look at, if it is known and was run. */
@@ -244,6 +282,7 @@ final class RegionBuilder {
           blocks.add(current);
         }
         current.add(delta, instruction);
+        current.targets.addAll(own.targets.getOrDefault(delta, List.of()));
         expected = delta + instruction.length();
         if (Branches.isConditional(instruction.operation())
             || Branches.endsBlock(instruction.operation())

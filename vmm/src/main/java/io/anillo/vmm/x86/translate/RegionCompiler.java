@@ -11,6 +11,7 @@ import java.lang.classfile.MethodModel;
 import java.lang.classfile.attribute.CodeAttribute;
 import java.lang.constant.ConstantDescs;
 import java.lang.constant.DynamicConstantDesc;
+import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /** Writes the class of a region: one method, blocks joined by jumps, everything else an exit. */
@@ -183,13 +184,15 @@ final class RegionCompiler {
         checkCanonical(frame, frame.longs[2]);
         pushReturn(frame, next);
         code.iinc(frame.budget, -count);
-        frame.leaveTo(frame.longs[2]);
+        Activation here = block.activation;
+        leaveIndirectly(
+            frame, block, led -> new Activation(here, next, led, here.depth() + 1));
       }
       case JMP_INDIRECT -> {
         IntegerEmitter.fetch(frame, instruction, instruction.operand(0), 2);
         checkCanonical(frame, frame.longs[2]);
         code.iinc(frame.budget, -count);
-        frame.leaveTo(frame.longs[2]);
+        leaveIndirectly(frame, block, led -> block.activation);
       }
       case RET -> ret(frame, block, instruction, count);
       default -> {
@@ -202,6 +205,30 @@ final class RegionCompiler {
         edge(frame, block, block.activation, target);
       }
     }
+  }
+
+  /**
+   * Goes to the address in a temporary: inside the region if it is one of those that were seen
+   * before, else by leaving.
+   */
+  private void leaveIndirectly(
+      Frame frame, RegionBlock block, IntFunction<Activation> activationOf) {
+    int target = frame.longs[2];
+    for (int led : block.targets) {
+      Activation activation = activationOf.apply(led);
+      if (region.at(activation, led) != null) {
+        Label other = frame.code.newLabel();
+        frame.code.lload(target);
+        frame.pushRip(led);
+        frame.code.lcmp().ifne(other);
+        edge(frame, block, activation, led);
+        frame.code.labelBinding(other);
+      }
+    }
+    if (block.targets.isEmpty()) {
+      frame.noteTarget(target);
+    }
+    frame.leaveTo(target);
   }
 
   private boolean writeInstruction(Frame frame, Instruction instruction) {

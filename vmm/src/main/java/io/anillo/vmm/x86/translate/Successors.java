@@ -22,7 +22,12 @@ record Successors(Region region, RegionBlock block) {
       case JMP -> add(result, here, target);
       case CALL -> add(result, new Activation(here, end, target, here.depth() + 1), target);
       case RET -> add(result, here.caller(), here.returnDelta());
-      case CALL_INDIRECT, JMP_INDIRECT -> {}
+      case CALL_INDIRECT -> {
+        for (int led : block.targets) {
+          add(result, new Activation(here, end, led, here.depth() + 1), led);
+        }
+      }
+      case JMP_INDIRECT -> block.targets.forEach(led -> add(result, here, led));
       default -> add(result, here, end);
     }
     return result;
