@@ -14,7 +14,10 @@ final class Promotion {
   private static final long PROFILED_INSTRUCTIONS = 300_000;
 
   /** A region that is not entered any more is not profiled for ever. */
-  private static final long PROFILED_NANOS = 200_000_000;
+  private static final long PROFILED_NANOS = 60_000_000;
+
+  /** For so long at most, HotSpot's optimizing compiler is left to other methods. */
+  private static final long POLITE_NANOS = 300_000_000;
 
   /** How a promotion ended, if it has. */
   enum Progress {
@@ -97,6 +100,7 @@ final class Promotion {
         if (second.code().retired() > PROFILED_INSTRUCTIONS) {
           request.site().use(first);
           stage = Stage.PROFILED;
+          since = System.nanoTime();
         } else if (System.nanoTime() - since > PROFILED_NANOS) {
           request.site().use(first);
           return Progress.COLD;
@@ -104,7 +108,8 @@ final class Promotion {
       }
       case PROFILED -> {
         // The processor's own methods go first: all code depends on them.
-        if (compilers.isIdle(HotSpotCompilers.OPTIMIZING)) {
+        if (compilers.isIdle(HotSpotCompilers.OPTIMIZING)
+            || System.nanoTime() - since > POLITE_NANOS) {
           compilers.request(second.method(), HotSpotCompilers.OPTIMIZING);
           stage = Stage.OPTIMIZING;
         }

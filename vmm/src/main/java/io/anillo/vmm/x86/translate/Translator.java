@@ -10,7 +10,6 @@ import io.anillo.vmm.x86.translate.HottestFirst.Request;
 import io.anillo.vmm.x86.translate.RegionBuilder.Shape;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -38,6 +37,9 @@ public final class Translator implements HotCode, AutoCloseable {
 
   /** Guest instructions after which the optimizing compiler is asked. */
   private static final long VERY_HOT = 10_000_000;
+
+  /** As {@link #VERY_HOT}, for code that was as hot before, and then did not run. */
+  private static final long RUNS_AGAIN = 1_000_000;
 
   /** Very hot code that is looked after at a time, so that a hotter one need not wait long. */
   private static final int PROMOTION_LIMIT = 3;
@@ -67,7 +69,8 @@ public final class Translator implements HotCode, AutoCloseable {
 
   private final List<Pending> pending = new ArrayList<>();
   private final List<Pending> refused = new ArrayList<>();
-  private final ArrayDeque<VeryHot> veryHot = new ArrayDeque<>();
+  private final VeryHotCode veryHot =
+      new VeryHotCode(idle -> promoteWhenRun(idle.request, idle.code, RUNS_AGAIN));
   private final List<Promotion> promoted = new ArrayList<>();
 
   /** When blocks became part of a region, by guest-physical address. */
@@ -91,12 +94,7 @@ public final class Translator implements HotCode, AutoCloseable {
 
   private record Offered(Request request) implements Work {}
 
-  /**
-   * Code that has run long.
-   *
-   * @param registers the general registers when that was seen, as a sample
-   */
-  private record VeryHot(Request request, CompiledCode code, long[] registers) implements Work {}
+  private record VeryHot(VeryHotCode.Entry entry) implements Work {}
 
   private record Made(Translation translation, Snapshot snapshot, long[] chunks, int instructions) {
     boolean install() {
@@ -200,8 +198,13 @@ public final class Translator implements HotCode, AutoCloseable {
     codeLimit.limit(bytes);
   }
 
-  private void promoteWhenVeryHot(Request request, CompiledCode code) {
-    code.promoteAt(code.retired() + VERY_HOT, () -> queue.add(new VeryHot(request, code, request.hints().registers())));
+  private void promoteWhenRun(Request request, CompiledCode code, long instructions) {
+    code.promoteAt(
+        code.retired() + instructions,
+        () ->
+            queue.add(
+                new VeryHot(
+                    new VeryHotCode.Entry(request, code, request.hints().registers()))));
   }
 
   /** What stopped translation, if anything did: a fault of the monitor. */
@@ -234,15 +237,16 @@ public final class Translator implements HotCode, AutoCloseable {
         while (work != null) {
           switch (work) {
             case Offered offered -> waiting.add(offered.request);
-            case VeryHot hot -> veryHot.add(hot);
+            case VeryHot hot -> veryHot.add(hot.entry);
           }
           work = queue.poll();
         }
         pending.removeIf(this::advance);
         retryRefused();
         promoted.removeIf(this::advance);
-        if (promoted.size() < PROMOTION_LIMIT && !veryHot.isEmpty()) {
-          promote(veryHot.removeFirst());
+        VeryHotCode.Entry hot = promoted.size() < PROMOTION_LIMIT ? veryHot.take() : null;
+        if (hot != null) {
+          promote(hot);
         }
         Request next = pending.size() < PENDING_LIMIT ? waiting.take() : null;
         if (next != null) {
@@ -296,7 +300,7 @@ public final class Translator implements HotCode, AutoCloseable {
       case DONE -> {
         CompiledCode code = each.made.translation.code();
         if (HotSpotCompilers.ofThisMachine().isPresent()) {
-          promoteWhenVeryHot(each.request, code);
+          promoteWhenRun(each.request, code, VERY_HOT);
         }
         if (each.made.install()) {
           codeLimit.installed(each.made.translation);
@@ -323,14 +327,14 @@ public final class Translator implements HotCode, AutoCloseable {
 
   /** Makes a wide region of the place, for the optimizing compiler. */
   @SuppressWarnings("NonAtomicVolatileUpdate") // one thread compiles
-  private void promote(VeryHot hot) {
+  private void promote(VeryHotCode.Entry hot) {
     Optional<HotSpotCompilers> compilers = HotSpotCompilers.ofThisMachine();
     Request request = hot.request;
     if (!hot.code.valid || !request.site().current() || compilers.isEmpty()) {
       return;
     }
     if (isCovered(coveredWide, request.hints().physical(), WIDE_COVERED_NANOS)) {
-      promoteWhenVeryHot(request, hot.code);
+      promoteWhenRun(request, hot.code, VERY_HOT);
       return;
     }
     Made made = make(request, Shape.WIDE, new PageGuess(hot.registers), INSTRUCTIONS);
@@ -353,7 +357,7 @@ public final class Translator implements HotCode, AutoCloseable {
       }
       case COLD -> {
         codeCache.evict(promotion.second().code());
-        promoteWhenVeryHot(promotion.request(), promotion.first());
+        promoteWhenRun(promotion.request(), promotion.first(), VERY_HOT);
       }
       case GIVEN_UP -> codeCache.evict(promotion.second().code());
     }
