@@ -81,6 +81,9 @@ final class Promotion {
     if (!first.valid || stage != Stage.WAITING_FOR_PROFILE && !second.code().valid) {
       return Progress.GIVEN_UP;
     }
+    if (stage == Stage.PROFILING) {
+      return profile();
+    }
     if (compilers.isQueued(second.method())) {
       return Progress.GOING_ON;
     }
@@ -90,36 +93,43 @@ final class Promotion {
         if (level == 0 || !install.getAsBoolean()) {
           return Progress.GIVEN_UP;
         }
-        stage = Stage.PROFILING;
-        since = System.nanoTime();
-      }
-      case PROFILING -> {
-        if (level == HotSpotCompilers.OPTIMIZING) {
-          return Progress.DONE; // HotSpot saw by itself that it is hot
-        }
-        if (second.code().retired() > PROFILED_INSTRUCTIONS) {
-          request.site().use(first);
-          stage = Stage.PROFILED;
-          since = System.nanoTime();
-        } else if (System.nanoTime() - since > PROFILED_NANOS) {
-          request.site().use(first);
-          return Progress.COLD;
-        }
+        next(Stage.PROFILING);
       }
       case PROFILED -> {
-        // The processor's own methods go first: all code depends on them.
-        if (compilers.isIdle(HotSpotCompilers.OPTIMIZING)
-            || System.nanoTime() - since > POLITE_NANOS) {
+        if (level == HotSpotCompilers.OPTIMIZING) {
+          next(Stage.OPTIMIZING); // HotSpot saw by itself that it is hot
+        } else if (compilers.isIdle(HotSpotCompilers.OPTIMIZING) || passed(POLITE_NANOS)) {
+          // The processor's own methods go first: all code depends on them.
           compilers.request(second.method(), HotSpotCompilers.OPTIMIZING);
-          stage = Stage.OPTIMIZING;
+          next(Stage.OPTIMIZING);
         }
       }
-      case OPTIMIZING -> {
+      default -> {
         return level == HotSpotCompilers.OPTIMIZING && request.site().use(second.code())
             ? Progress.DONE
             : Progress.GIVEN_UP;
       }
     }
     return Progress.GOING_ON;
+  }
+
+  private Progress profile() {
+    if (second.code().retired() > PROFILED_INSTRUCTIONS) {
+      request.site().use(first);
+      next(Stage.PROFILED);
+    } else if (passed(PROFILED_NANOS)) {
+      request.site().use(first);
+      return Progress.COLD;
+    }
+    return Progress.GOING_ON;
+  }
+
+  private void next(Stage following) {
+    stage = following;
+    since = System.nanoTime();
+  }
+
+  private boolean passed(long nanos) {
+    return System.nanoTime() - since > nanos;
   }
 }
