@@ -185,8 +185,7 @@ final class RegionCompiler {
         pushReturn(frame, next);
         code.iinc(frame.budget, -count);
         Activation here = block.activation;
-        leaveIndirectly(
-            frame, block, led -> new Activation(here, next, led, here.depth() + 1));
+        leaveIndirectly(frame, block, led -> new Activation(here, next, led, here.depth() + 1));
       }
       case JMP_INDIRECT -> {
         IntegerEmitter.fetch(frame, instruction, instruction.operand(0), 2);

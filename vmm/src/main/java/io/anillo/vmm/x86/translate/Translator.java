@@ -203,8 +203,7 @@ public final class Translator implements HotCode, AutoCloseable {
         code.retired() + instructions,
         () ->
             queue.add(
-                new VeryHot(
-                    new VeryHotCode.Entry(request, code, request.hints().registers()))));
+                new VeryHot(new VeryHotCode.Entry(request, code, request.hints().registers()))));
   }
 
   /** What stopped translation, if anything did: a fault of the monitor. */
