@@ -183,7 +183,8 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   private synchronized void makeNow(Site site, CodeHints hints) {
-    Made made = make(new Request(site, hints), Shape.WIDE, PageGuess.NONE, INSTRUCTIONS);
+    Made made =
+        make(new Request(site, hints), Shape.WIDE, new PageGuess(hints.registers()), INSTRUCTIONS);
     if (made != null && made.install()) {
       codeLimit.installed(made.translation);
     }
