@@ -2,6 +2,7 @@ package io.anillo.cli;
 
 import io.anillo.network.NetworkChoice;
 import io.anillo.vmm.boot.BootException;
+import io.anillo.vmm.device.BusConflictException;
 import io.anillo.vmm.device.network.EchoNetwork;
 import io.anillo.vmm.machine.Machine;
 import io.anillo.vmm.machine.MachineConfig;
@@ -53,6 +54,8 @@ final class VmmMachineFactory implements GuestMachine.Factory {
       return machine;
     } catch (BootException e) {
       throw notStarted(e.sentence() + ".");
+    } catch (BusConflictException e) {
+      throw notStarted("the machine cannot be made: " + e.getMessage() + ".");
     } catch (OutOfMemoryError e) {
       throw notStarted(
           "the host does not give the "

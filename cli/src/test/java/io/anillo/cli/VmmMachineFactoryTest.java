@@ -15,19 +15,24 @@ class VmmMachineFactoryTest {
   @TempDir private Path directory;
 
   private GuestMachine create(Path kernel, List<DiskOption> disks) throws CommandException {
+    return create(kernel, disks, OptionalInt.empty());
+  }
+
+  private GuestMachine create(Path kernel, List<DiskOption> disks, OptionalInt debugExitPort)
+      throws CommandException {
     return new VmmMachineFactory()
         .create(
             new MachinePlan(
                 1,
                 64L << 20,
-                MachinePlan.Engine.AUTO,
+                MachinePlan.Engine.INTERPRET,
                 kernel,
                 Optional.empty(),
                 "",
                 disks,
                 List.of(),
                 List.of(),
-                OptionalInt.empty(),
+                debugExitPort,
                 false,
                 false,
                 true));
@@ -43,6 +48,19 @@ class VmmMachineFactoryTest {
             .as("again too: the disk was closed")
             .isInstanceOf(CommandException.class)
             .hasMessageContaining("it has " + size + " bytes, and a disk needs a multiple of 512");
+      }
+    }
+  }
+
+  @Test
+  void aPortThatAnotherDeviceHasIsRefused() throws Exception {
+    Path kernel = Files.writeString(directory.resolve("kernel"), "none");
+    for (int taken : new int[] {0x3F8, 0x510, 0x600, 0xCF8}) {
+      for (int port : new int[] {taken, taken - 3}) {
+        assertThatThrownBy(() -> create(kernel, List.of(), OptionalInt.of(port)))
+            .isInstanceOf(CommandException.class)
+            .hasMessage(
+                "the machine cannot be made: port 0x%x already has a device.".formatted(taken));
       }
     }
   }

@@ -123,7 +123,6 @@ public final class MachineBoard {
     add(new DebugConsole(executor, DebugConsole.BOCHS_PORT, config.debugConsole()));
     add(new DebugConsole(executor, DebugConsole.FIRMWARE_PORT, config.debugConsole()));
     panic = add(new PanicNotice(executor, () -> {}));
-    config.debugExitPort().ifPresent(port -> add(new DebugExit(executor, port)));
     firmware = add(new FirmwareConfiguration(executor));
     firmware.setNumber(FirmwareConfiguration.RAM_SIZE, executor.memory().ramBytes(), 8);
     firmware.setNumber(FirmwareConfiguration.CPU_COUNT, config.cpus(), 2);
@@ -136,6 +135,8 @@ public final class MachineBoard {
     }
     pci = add(new PciHost(bus, fabric, pciLines, config.windows()));
     add(pci.bridge());
+    // The only device whose place a person chooses: the others have theirs already.
+    config.debugExitPort().ifPresent(port -> add(new DebugExit(executor, port)));
   }
 
   private <D extends Device> D add(D device) {

@@ -1,6 +1,7 @@
 package io.anillo.vmm.machine;
 
 import io.anillo.vmm.device.Bus;
+import io.anillo.vmm.device.BusConflictException;
 import io.anillo.vmm.device.MmioDevice;
 import io.anillo.vmm.device.PortDevice;
 import java.util.Arrays;
@@ -59,7 +60,7 @@ public final class SystemBus implements Bus {
     try {
       for (int port = first; port < first + count; port++) {
         if (ports[port] != NO_PORT) {
-          throw new IllegalArgumentException(
+          throw new BusConflictException(
               "port 0x" + Integer.toHexString(port) + " already has a device");
         }
       }
