@@ -22,22 +22,32 @@ import java.util.List;
 
 /**
  * How many flows a second a learning-switch controller sets up for a switch that sends packets
- * without pause.
+ * without pause, and how long one alone takes it.
  */
 final class ControllerRate {
   private static final int WINDOW = 128;
   private static final int HOSTS = 4096;
 
+  /**
+   * Flows a second with many packets under way, and microseconds from a lone packet to its flow.
+   */
+  record Rate(double flows, double latencyMicros) {}
+
   private ControllerRate() {}
 
-  static double ours(int seconds) throws IOException {
+  static Rate ours(int seconds) throws IOException {
     try (Controller controller = new Controller(List.of(new LearningSwitch()))) {
       int port = controller.listen(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
-      return drive(port, seconds);
+      return measure(port, seconds);
     }
   }
 
-  static double peer(int seconds) throws IOException, InterruptedException {
+  private static Rate measure(int port, int seconds) throws IOException {
+    double flows = drive(port, seconds, WINDOW);
+    return new Rate(flows, 1e6 / drive(port, seconds, 1));
+  }
+
+  static Rate peer(int seconds) throws IOException, InterruptedException {
     int port;
     try (ServerSocket probe = new ServerSocket(0)) {
       port = probe.getLocalPort();
@@ -51,7 +61,7 @@ final class ControllerRate {
     Process process = builder.start();
     try {
       Thread.sleep(500);
-      return drive(port, seconds);
+      return measure(port, seconds);
     } finally {
       process.destroy();
     }
@@ -61,7 +71,7 @@ final class ControllerRate {
    * Plays a switch: answers the handshake, then keeps a window of packet-ins unanswered; flow-mods
    * a second.
    */
-  private static double drive(int port, int seconds) throws IOException {
+  private static double drive(int port, int seconds, int window) throws IOException {
     try (OpenFlowConnection channel =
         new OpenFlowConnection(new Socket(InetAddress.getLoopbackAddress(), port))) {
       channel.setReadTimeoutMillis(5000);
@@ -102,7 +112,7 @@ final class ControllerRate {
               for (int i = 0; i < HOSTS; i++) {
                 channel.send(packetIn(frame, 0x02f000000000L + i, 0x0200aa000000L, 2));
               }
-              for (int i = 0; i < WINDOW; i++) {
+              for (int i = 0; i < window; i++) {
                 channel.send(next(frame, sequence++));
               }
               begin = System.nanoTime();
