@@ -2,6 +2,7 @@ package io.anillo.storage.disk;
 
 import com.sun.nio.file.ExtendedOpenOption;
 import io.anillo.storage.host.FileDescriptor;
+import io.anillo.storage.lock.RangeLocks;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -27,6 +28,13 @@ public final class FileDisk implements Disk {
   private final boolean readOnly;
   private final boolean regular;
   private final boolean direct;
+
+  /**
+   * Aligned blocks that are being changed, for direct files alone: a write of part of a block
+   * writes the whole of it, and a write past the end may cut off again what it added. Whoever moves
+   * the end holds everything from there on.
+   */
+  private final RangeLocks changing = new RangeLocks();
 
   private FileDisk(
       Path path,
@@ -150,6 +158,16 @@ public final class FileDisk implements Disk {
 
   @Override
   public void write(long offset, ByteBuffer source) throws IOException {
+    if (!direct) {
+      writeHeld(offset, source);
+      return;
+    }
+    try (RangeLocks.Range held = hold(offset, source.remaining())) {
+      writeHeld(offset, source);
+    }
+  }
+
+  private void writeHeld(long offset, ByteBuffer source) throws IOException {
     if (direct && !aligned(offset, source)) {
       writeAligned(offset, source);
       return;
@@ -158,6 +176,14 @@ public final class FileDisk implements Disk {
     while (source.hasRemaining()) {
       at += channel.write(source, at);
     }
+  }
+
+  private RangeLocks.Range hold(long offset, long length) throws IOException {
+    long end = offset + length;
+    long blocksEnd = (end + DIRECT_ALIGNMENT - 1) / DIRECT_ALIGNMENT;
+    boolean inside = blocksEnd * DIRECT_ALIGNMENT <= channel.size();
+    return changing.acquire(
+        offset / DIRECT_ALIGNMENT, inside ? Math.max(0, blocksEnd - 1) : Long.MAX_VALUE);
   }
 
   private static boolean aligned(long offset, ByteBuffer buffer) {
@@ -192,7 +218,7 @@ public final class FileDisk implements Disk {
     destination.put(bounce.position(before).limit(before + wanted));
   }
 
-  private synchronized void writeAligned(long offset, ByteBuffer source) throws IOException {
+  private void writeAligned(long offset, ByteBuffer source) throws IOException {
     long start = offset & -DIRECT_ALIGNMENT;
     int before = (int) (offset - start);
     int length = source.remaining();
@@ -232,14 +258,33 @@ public final class FileDisk implements Disk {
 
   @Override
   public void punch(long offset, long length) throws IOException {
-    if (length > 0 && (descriptor == null || !descriptor.punchHole(offset, length))) {
-      writeZeros(offset, length);
-    }
+    clear(offset, length, true);
   }
 
   @Override
   public void zero(long offset, long length) throws IOException {
-    if (length > 0 && (descriptor == null || !descriptor.zeroRange(offset, length))) {
+    clear(offset, length, false);
+  }
+
+  private void clear(long offset, long length, boolean giveBack) throws IOException {
+    if (length <= 0) {
+      return;
+    }
+    if (!direct) {
+      clearHeld(offset, length, giveBack);
+      return;
+    }
+    try (RangeLocks.Range held = hold(offset, length)) {
+      clearHeld(offset, length, giveBack);
+    }
+  }
+
+  private void clearHeld(long offset, long length, boolean giveBack) throws IOException {
+    FileDescriptor calls = descriptor;
+    boolean cleared =
+        calls != null
+            && (giveBack ? calls.punchHole(offset, length) : calls.zeroRange(offset, length));
+    if (!cleared) {
       writeZeros(offset, length);
     }
   }
@@ -250,13 +295,19 @@ public final class FileDisk implements Disk {
     for (long done = 0; done < length; ) {
       int count = (int) Math.min(length - done, chunk);
       zeros.clear().limit(count);
-      write(offset + done, zeros);
+      writeHeld(offset + done, zeros);
       done += count;
     }
   }
 
   @Override
   public void resize(long sizeBytes) throws IOException {
+    try (RangeLocks.Range held = changing.acquire(0, Long.MAX_VALUE)) {
+      resizeHeld(sizeBytes);
+    }
+  }
+
+  private void resizeHeld(long sizeBytes) throws IOException {
     long size = channel.size();
     if (size == sizeBytes) {
       return;

@@ -1,6 +1,7 @@
 package io.anillo.storage.pool;
 
 import io.anillo.storage.disk.Disk;
+import io.anillo.storage.lock.RangeLocks;
 import io.anillo.storage.pool.PoolEvent.Kind;
 import java.io.IOException;
 import java.io.InputStream;
@@ -33,6 +34,10 @@ public final class Pool implements AutoCloseable {
   private final ReentrantLock structure = new ReentrantLock();
   private final Map<String, Throttle> throttles = new ConcurrentHashMap<>();
   private final Map<Integer, Set<ThinVolume>> open = new ConcurrentHashMap<>();
+
+  /** Blocks that are being changed, by volume: all handles of one share them. */
+  private final Map<Integer, RangeLocks> changing = new ConcurrentHashMap<>();
+
   private final UnlockedKeys keys = new UnlockedKeys();
   private final @Nullable Thread background;
   private final Duration scrubInterval;
@@ -292,7 +297,8 @@ public final class Pool implements AutoCloseable {
         new BlockCodec(volume.blockBytes(), volume.redundancy(), volume.compressed(), cipher);
     Throttle throttle =
         throttles.computeIfAbsent(volume.name(), absent -> new Throttle(volume.limits()));
-    ThinVolume handle = new ThinVolume(this, state, volume, version, codec, throttle);
+    RangeLocks ranges = changing.computeIfAbsent(volume.id(), absent -> new RangeLocks());
+    ThinVolume handle = new ThinVolume(this, state, volume, version, codec, throttle, ranges);
     open.computeIfAbsent(volume.id(), absent -> ConcurrentHashMap.newKeySet()).add(handle);
     return handle;
   }
@@ -469,6 +475,7 @@ public final class Pool implements AutoCloseable {
         }
       }
       throttles.remove(volumeName);
+      changing.remove(volume.id());
       removeAll(family, own.reversed(), Optional.of(volumeName));
     } finally {
       structure.unlock();

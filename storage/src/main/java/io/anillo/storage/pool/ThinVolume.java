@@ -29,7 +29,7 @@ public final class ThinVolume implements BlockDevice {
   private final boolean readOnly;
   private final int blockUnits;
   private final int blockBytes;
-  private final RangeLocks ranges = new RangeLocks();
+  private final RangeLocks ranges;
   private volatile Version version;
 
   ThinVolume(
@@ -38,7 +38,8 @@ public final class ThinVolume implements BlockDevice {
       VolumeRecord record,
       Version version,
       BlockCodec codec,
-      Throttle throttle) {
+      Throttle throttle,
+      RangeLocks ranges) {
     this.pool = pool;
     this.state = state;
     this.family = state.family(record.familyId());
@@ -46,6 +47,7 @@ public final class ThinVolume implements BlockDevice {
     this.version = version;
     this.codec = codec;
     this.throttle = throttle;
+    this.ranges = ranges;
     this.readOnly = version.isSnapshot();
     this.blockUnits = record.blockUnits();
     this.blockBytes = record.blockBytes();
