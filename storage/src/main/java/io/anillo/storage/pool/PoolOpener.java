@@ -6,8 +6,11 @@ import java.io.DataInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -119,7 +122,6 @@ final class PoolOpener {
           Group.read(groups, state::disk, (int) (slabBytes / BlockPointer.UNIT_BYTES)));
     }
     Catalog.parse(readCatalog(superblock, state), state);
-    markUsed(superblock, state);
     Committer committer = new Committer(state);
     Journal journal = committer.resume(superblock);
     Optional<ByteBuffer> record = journal.readNext(state.disks());
@@ -127,6 +129,9 @@ final class PoolOpener {
       replay(record.get(), state);
       record = journal.readNext(state.disks());
     }
+    // what the journal freed may be in use again by its later records: only the maps tell
+    state.pending.take();
+    markUsed(superblock, state);
     for (PoolDisk disk : state.disks()) {
       if (!disk.present() && disk.state() != PoolDisk.State.MISSING) {
         disk.setState(PoolDisk.State.MISSING);
@@ -201,18 +206,33 @@ final class PoolOpener {
     throw new IOException("the catalog of pool " + superblock.name() + " cannot be read");
   }
 
-  /** Finds out what space is in use, by walking everything that the superblock reaches. */
+  /**
+   * Finds out what space is in use: by the maps as they are after the journal, and, until the next
+   * checkpoint is durable, by the nodes that the last one reaches.
+   */
   private static void markUsed(Superblock superblock, PoolState state) throws IOException {
     for (long location : superblock.catalog()) {
       mark(state, location);
     }
+    Set<Long> outOfUse = new LinkedHashSet<>();
+    LongList freed = state.takeFreedNodes();
+    for (int i = 0; i < freed.size(); i++) {
+      outOfUse.add(freed.array()[i]);
+    }
+    for (long location : outOfUse) {
+      mark(state, location);
+      state.nodeFreed(location);
+    }
     for (VolumeFamily family : state.families.values()) {
       Set<Long> seen = new HashSet<>();
+      Set<TreeNode> changed = Collections.newSetFromMap(new IdentityHashMap<>());
       family.visit((version, node) -> {
-        if (!seen.add(node.location)) {
+        if (node.location == 0 ? !changed.add(node) : !seen.add(node.location)) {
           return false;
         }
-        mark(state, node.location);
+        if (node.location != 0) {
+          mark(state, node.location);
+        }
         if (node.level == 0) {
           for (int slot = 0; slot < TreeNode.FAN_OUT; slot++) {
             if (node.location(slot) != 0) {
@@ -278,9 +298,6 @@ final class PoolOpener {
     for (VolumeFamily family : state.families.values()) {
       Version version = family.versions.get(versionId);
       if (version != null) {
-        if (location != 0) {
-          state.allocator.markUsed(location);
-        }
         PoolState.apply(state, family, version, block, location, check);
         return;
       }

@@ -139,10 +139,14 @@ final class PoolState implements SpaceAllocator.Listener {
   }
 
   /** A stored node is out of use once the next checkpoint is durable. */
-  synchronized void nodeFreed(TreeNode node) {
+  void nodeFreed(TreeNode node) {
     if (node.location != 0) {
-      freedNodes.add(node.location);
+      nodeFreed(node.location);
     }
+  }
+
+  synchronized void nodeFreed(long location) {
+    freedNodes.add(location);
   }
 
   synchronized LongList takeFreedNodes() {

@@ -209,16 +209,18 @@ class PoolPowerCutTest {
           mark(block, count, 0);
           volume.discard((long) block * blockBytes(), (long) count * blockBytes());
         }
-        default -> {
-          value++;
-          mark(block, count, value);
-          ByteBuffer data = ByteBuffer.allocate(count * blockBytes());
-          while (data.hasRemaining()) {
-            data.putInt(value);
-          }
-          volume.write((long) block * blockBytes(), data.flip());
-        }
+        default -> write(volume, block, count);
       }
+    }
+
+    private void write(ThinVolume volume, int block, int count) throws IOException {
+      value++;
+      mark(block, count, value);
+      ByteBuffer data = ByteBuffer.allocate(count * blockBytes());
+      while (data.hasRemaining()) {
+        data.putInt(value);
+      }
+      volume.write((long) block * blockBytes(), data.flip());
     }
 
     private void mark(int block, int count, int newValue) {
@@ -234,6 +236,7 @@ class PoolPowerCutTest {
       }
     }
 
+    /** Opens the pool after a cut and looks; then once more after it was written to. */
     private void verify() throws IOException {
       try (Pool pool = Pool.open(members(), OPTIONS)) {
         List<String> names =
@@ -255,6 +258,17 @@ class PoolPowerCutTest {
           latest[b] = found;
         }
         settle();
+        // new blocks take no space that what was recovered still needs
+        for (int i = 0; i < 40; i++) {
+          write(volume, random.nextInt(BLOCKS), 1);
+        }
+        volume.flush();
+        settle();
+        for (int b = 0; b < BLOCKS; b++) {
+          if (read(volume, b) != latest[b]) {
+            throw new AssertionError("%s: block %d changed after recovery".formatted(what, b));
+          }
+        }
         for (Map.Entry<String, int[]> snapshot : snapshots.entrySet()) {
           ThinVolume held = pool.openSnapshot("volume", snapshot.getKey(), passphrase());
           for (int b = 0; b < BLOCKS; b++) {
@@ -264,6 +278,7 @@ class PoolPowerCutTest {
                   "%s: block %d of %s is %d".formatted(what, b, snapshot.getKey(), found));
             }
           }
+          held.close();
         }
         PoolMaintenance.ScrubResult scrub = pool.scrub();
         assertThat(scrub.healed()).as(what).isZero();
