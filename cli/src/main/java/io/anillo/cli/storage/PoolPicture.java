@@ -19,11 +19,12 @@ final class PoolPicture {
     text.append(
         "pool %s, slabs of %s%n".formatted(status.name(), StorageCommand.size(status.slabBytes())));
     text.append(
-        "volumes may come to take %s of %s%s%n"
+        "%s of %s in use; volumes may come to take %s%s%n"
             .formatted(
-                StorageCommand.size(status.promisedBytes()),
-                StorageCommand.size(status.capacityBytes()),
-                status.promisedBytes() > status.capacityBytes() ? ": overcommitted" : ""));
+                StorageCommand.size(status.space().usedBytes()),
+                StorageCommand.size(status.space().capacityBytes()),
+                StorageCommand.size(status.space().promisedBytes()),
+                status.space().overcommitted() ? ": overcommitted" : ""));
     text.append("%ndisks%n".formatted());
     for (PoolStatus.DiskStatus disk : status.disks()) {
       text.append(

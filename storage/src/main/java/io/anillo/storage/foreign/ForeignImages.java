@@ -25,9 +25,9 @@ public final class ForeignImages {
   public static BlockDevice open(ImageFormat format, Path path, Disk disk, ParentOpener parents)
       throws IOException {
     return switch (format) {
-      case VDI -> VdiImage.open(disk);
-      case VHD -> VhdImage.open(disk);
-      case VHDX -> VhdxImage.open(disk);
+      case VDI -> VdiImage.open(path, disk, parents);
+      case VHD -> VhdImage.open(disk, parents);
+      case VHDX -> VhdxImage.open(disk, parents);
       case VMDK -> VmdkImage.open(path, disk, parents);
       case RAW, QCOW2, OVA ->
           throw new IllegalArgumentException(format.label() + " is no format of a single disk");

@@ -199,6 +199,18 @@ abstract class MappedImage implements BlockDevice {
     return bytes.flip().order(order);
   }
 
+  /**
+   * The file that a differencing image means: the one of that name beside it, wherever it lay where
+   * the image was made.
+   */
+  static String besides(Disk disk, String name) throws IOException {
+    String last = name.substring(1 + Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')));
+    if (last.isEmpty() || last.equals(".") || last.equals("..")) {
+      throw damaged(disk, "it builds on another image and does not name it");
+    }
+    return last;
+  }
+
   static IOException damaged(Disk disk, String what) {
     return new IOException(disk.name() + " is damaged: " + what);
   }

@@ -8,8 +8,10 @@ import java.io.InputStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import javax.xml.XMLConstants;
 import javax.xml.parsers.DocumentBuilderFactory;
 import javax.xml.parsers.ParserConfigurationException;
@@ -36,8 +38,13 @@ public final class OvaAppliance {
    *
    * @param name of its file in the archive
    * @param offset where it begins in the archive, in bytes
+   * @param compressed whether it is packed by gzip
    */
-  public record Member(String name, long offset, long sizeBytes) {}
+  public record Member(String name, long offset, long sizeBytes, boolean compressed) {
+    Member asCompressed() {
+      return new Member(name, offset, sizeBytes, true);
+    }
+  }
 
   private OvaAppliance(Path path, List<Member> disks) {
     this.path = path;
@@ -55,7 +62,7 @@ public final class OvaAppliance {
       }
       for (TarArchiveEntry entry : entries) {
         files.put(
-            entry.getName(), new Member(entry.getName(), entry.getDataOffset(), entry.getSize()));
+            entry.getName(), new Member(entry.getName(), entry.getDataOffset(), entry.getSize(), false));
         if (entry.getName().endsWith(".ovf") && description == null) {
           if (entry.getSize() > MAX_DESCRIPTION_BYTES) {
             throw new IOException(path + " has a description of " + entry.getSize() + " bytes");
@@ -78,10 +85,15 @@ public final class OvaAppliance {
       throws IOException {
     Document document = parse(path, description);
     Map<String, String> names = new HashMap<>();
+    Set<String> compressed = new HashSet<>();
     for (Element file : elements(document, "File")) {
-      if (!attribute(file, "compression").isEmpty()
-          && !attribute(file, "compression").equals("identity")) {
-        throw new IOException(path + " holds compressed files; unpack it with tar and gunzip");
+      String compression = attribute(file, "compression");
+      if (compression.equals("gzip")) {
+        compressed.add(attribute(file, "id"));
+      } else if (!compression.isEmpty() && !compression.equals("identity")) {
+        throw new IOException(
+            "%s holds files compressed by \"%s\", which is not known"
+                .formatted(path, compression));
       }
       names.put(attribute(file, "id"), attribute(file, "href"));
     }
@@ -96,7 +108,7 @@ public final class OvaAppliance {
       if (member == null) {
         throw new IOException(path + " lacks the disk \"" + name + "\" that it describes");
       }
-      disks.add(member);
+      disks.add(compressed.contains(reference) ? member.asCompressed() : member);
     }
     if (disks.isEmpty()) {
       throw new IOException(path + " describes no disks");
@@ -159,7 +171,14 @@ public final class OvaAppliance {
               .formatted(path, String.join(", ", disks.stream().map(Member::name).toList())));
     }
     Member member = fitting.getFirst();
+    String title = path + ": " + member.name();
     FileDisk file = FileDisk.open(path, FileDisk.Mode.READ_ONLY);
-    return new DiskWindow(path + ": " + member.name(), file, member.offset(), member.sizeBytes());
+    DiskWindow packed = new DiskWindow(title, file, member.offset(), member.sizeBytes());
+    if (!member.compressed()) {
+      return packed;
+    }
+    try (packed) {
+      return UnpackedFile.gunzip(title, packed);
+    }
   }
 }

@@ -1,20 +1,26 @@
 package io.anillo.storage.foreign;
 
+import io.anillo.storage.block.BlockDevice;
 import io.anillo.storage.disk.Disk;
+import io.anillo.storage.foreign.ForeignImages.ParentOpener;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Virtual PC's and Hyper-V's first format (Microsoft's "Virtual Hard Disk Image Format
- * Specification", version 1.0): fixed disks, and dynamic ones with a table of blocks. Big-endian.
+ * Specification", version 1.0): fixed disks, dynamic ones with a table of blocks, and such that
+ * build on another. Big-endian.
  */
 final class VhdImage extends MappedImage {
   private static final int FOOTER_BYTES = 512;
   private static final int HEADER_BYTES = 1024;
   private static final int FIXED = 2;
   private static final int DYNAMIC = 3;
+  private static final int DIFFERENCING = 4;
   private static final int SECTOR = 512;
 
   private final Disk disk;
@@ -25,13 +31,29 @@ final class VhdImage extends MappedImage {
   private final long blockBytes;
   private final long bitmapBytes;
 
-  private VhdImage(Disk disk, long sizeBytes, ByteBuffer table, long blockBytes, long bitmapBytes) {
-    super(sizeBytes);
+  /** Names the contents; whoever builds on them remembers it. */
+  private final UUID identity;
+
+  private final @Nullable BlockDevice parent;
+
+  private VhdImage(
+      Disk disk,
+      ByteBuffer footer,
+      ByteBuffer table,
+      long blockBytes,
+      long bitmapBytes,
+      @Nullable BlockDevice parent) {
+    super(footer.getLong(48));
     this.disk = disk;
     this.table = table;
     this.blockBytes = blockBytes;
     this.bitmapBytes = bitmapBytes;
+    this.identity = new UUID(footer.getLong(68), footer.getLong(76));
+    this.parent = parent;
     own(disk);
+    if (parent != null) {
+      own(parent);
+    }
   }
 
   private static boolean startsWith(ByteBuffer bytes, String text) {
@@ -41,7 +63,7 @@ final class VhdImage extends MappedImage {
     return java.util.Arrays.equals(wanted, found);
   }
 
-  static VhdImage open(Disk disk) throws IOException {
+  static VhdImage open(Disk disk, ParentOpener parents) throws IOException {
     ByteBuffer footer = footer(disk);
     long size = footer.getLong(48);
     int type = footer.getInt(60);
@@ -52,10 +74,10 @@ final class VhdImage extends MappedImage {
       if (size > disk.sizeBytes() - FOOTER_BYTES) {
         throw damaged(disk, "it is shorter than its disk");
       }
-      return new VhdImage(disk, size, ByteBuffer.allocate(0), size, 0);
+      return new VhdImage(disk, footer, ByteBuffer.allocate(0), size, 0, null);
     }
-    if (type != DYNAMIC) {
-      throw unsupported(disk, "builds on another image (VHD type " + type + "): merge them first");
+    if (type != DYNAMIC && type != DIFFERENCING) {
+      throw unsupported(disk, "is a VHD of type " + type + ", which is not known");
     }
     ByteBuffer header =
         readPart(disk, footer.getLong(16), HEADER_BYTES, ByteOrder.BIG_ENDIAN, "its header");
@@ -74,7 +96,24 @@ final class VhdImage extends MappedImage {
     ByteBuffer table =
         readPart(disk, header.getLong(16), 4 * entries, ByteOrder.BIG_ENDIAN, "its block table");
     long bitmap = (block / SECTOR / 8 + SECTOR - 1) / SECTOR * SECTOR;
-    return new VhdImage(disk, size, table, block, bitmap);
+    BlockDevice parent = type == DIFFERENCING ? openParent(disk, header, parents) : null;
+    return new VhdImage(disk, footer, table, block, bitmap, parent);
+  }
+
+  private static BlockDevice openParent(Disk disk, ByteBuffer header, ParentOpener parents)
+      throws IOException {
+    byte[] text = new byte[512];
+    header.get(64, text);
+    String name = new String(text, StandardCharsets.UTF_16BE);
+    int end = name.indexOf(0);
+    name = end < 0 ? name : name.substring(0, end);
+    BlockDevice parent = parents.open(besides(disk, name));
+    UUID wanted = new UUID(header.getLong(40), header.getLong(48));
+    if (!(parent instanceof VhdImage image) || !image.identity.equals(wanted)) {
+      parent.close();
+      throw damaged(disk, "the image it builds on (" + name + ") is another than it was");
+    }
+    return parent;
   }
 
   /** The footer, or the copy of it at the beginning that dynamic disks have. */
@@ -102,17 +141,39 @@ final class VhdImage extends MappedImage {
   }
 
   @Override
-  Run find(long offset, long length) {
+  Run find(long offset, long length) throws IOException {
     if (table.limit() == 0) {
       return new Run.Stored(sizeBytes() - offset, disk, offset);
     }
     int index = (int) (offset / blockBytes);
     long within = offset % blockBytes;
     int entry = table.getInt(4 * index);
+    BlockDevice below = parent;
     if (entry == -1) {
-      return new Run.Zeros(blockBytes - within);
+      return below == null
+          ? new Run.Zeros(blockBytes - within)
+          : new Run.Inherited(blockBytes - within, below, offset);
     }
     long block = Integer.toUnsignedLong(entry) * SECTOR + bitmapBytes;
-    return new Run.Stored(blockBytes - within, disk, block + within);
+    if (below == null) {
+      return new Run.Stored(blockBytes - within, disk, block + within);
+    }
+    // sectors with a one in the bitmap before the block are here, the others in the parent
+    ByteBuffer bitmap =
+        readPart(disk, block - bitmapBytes, bitmapBytes, ByteOrder.BIG_ENDIAN, "a bitmap");
+    int sector = (int) (within / SECTOR);
+    boolean here = bit(bitmap, sector);
+    int end = sector + 1;
+    while (end < blockBytes / SECTOR && bit(bitmap, end) == here) {
+      end++;
+    }
+    long run = (long) end * SECTOR - within;
+    return here
+        ? new Run.Stored(run, disk, block + within)
+        : new Run.Inherited(run, below, offset);
+  }
+
+  private static boolean bit(ByteBuffer bitmap, int index) {
+    return (bitmap.get(index >> 3) >> (7 - (index & 7)) & 1) != 0;
   }
 }

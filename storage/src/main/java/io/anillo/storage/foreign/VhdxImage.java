@@ -1,9 +1,12 @@
 package io.anillo.storage.foreign;
 
+import io.anillo.storage.block.BlockDevice;
 import io.anillo.storage.disk.Disk;
+import io.anillo.storage.foreign.ForeignImages.ParentOpener;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.UUID;
@@ -28,33 +31,61 @@ final class VhdxImage extends MappedImage {
   private static final UUID LOGICAL_SECTOR =
       UUID.fromString("8141bf1d-a96f-4709-ba47-f233a8faab5f");
 
+  private static final UUID PARENT_LOCATOR =
+      UUID.fromString("a8d35f2d-b30b-454d-abf7-d3d84834ab0c");
+  private static final UUID VHDX_LOCATOR = UUID.fromString("b04aefb7-d19e-4a81-b789-25b8e9445913");
+  private static final int MAX_ITEM_BYTES = 1 << 20;
+
+  private static final int STATE_NOT_PRESENT = 0;
   private static final int STATE_FULLY_PRESENT = 6;
   private static final int STATE_PARTIALLY_PRESENT = 7;
 
   private final Disk disk;
   private final ByteBuffer table;
   private final long blockBytes;
+  private final int sectorBytes;
 
-  /** After so many blocks the table has an entry for a bitmap, which is passed over. */
+  /** After so many blocks the table has an entry for a bitmap of their sectors. */
   private final long chunkRatio;
 
-  private VhdxImage(Disk disk, long sizeBytes, ByteBuffer table, long blockBytes, long ratio) {
-    super(sizeBytes);
+  /** Names the contents; whoever builds on them remembers it. */
+  private final UUID dataGuid;
+
+  private final @Nullable BlockDevice parent;
+
+  private VhdxImage(
+      Disk disk, Geometry geometry, ByteBuffer table, UUID dataGuid, @Nullable BlockDevice parent) {
+    super(geometry.size);
     this.disk = disk;
     this.table = table;
-    this.blockBytes = blockBytes;
-    this.chunkRatio = ratio;
+    this.blockBytes = geometry.block;
+    this.sectorBytes = geometry.sector;
+    this.chunkRatio = geometry.ratio();
+    this.dataGuid = dataGuid;
+    this.parent = parent;
     own(disk);
+    if (parent != null) {
+      own(parent);
+    }
+  }
+
+  /** Sizes in bytes. */
+  private record Geometry(long size, long block, int sector) {
+    long ratio() {
+      return ((long) sector << 23) / block;
+    }
+
+    long blocks() {
+      return (size + block - 1) / block;
+    }
   }
 
   private record Region(long offset, long length) {}
 
-  static VhdxImage open(Disk disk) throws IOException {
-    ByteBuffer header = newestHeader(disk);
-    if (header.getLong(48) != 0 || header.getLong(56) != 0) {
-      throw unsupported(
-          disk, "was not closed cleanly and has a log to replay; open it once where it was made");
-    }
+  static VhdxImage open(Disk file, ParentOpener parents) throws IOException {
+    ByteBuffer header = newestHeader(file);
+    boolean clean = header.getLong(48) == 0 && header.getLong(56) == 0;
+    Disk disk = clean ? file : VhdxLog.replay(file, header);
     Map<UUID, Region> regions = regions(disk);
     Region metadata = regions.get(METADATA);
     Region blocks = regions.get(TABLE);
@@ -64,9 +95,7 @@ final class VhdxImage extends MappedImage {
     Map<UUID, ByteBuffer> items = items(disk, metadata);
     ByteBuffer parameters = item(disk, items, PARAMETERS, 8);
     long block = Integer.toUnsignedLong(parameters.getInt(0));
-    if ((parameters.getInt(4) & 2) != 0) {
-      throw unsupported(disk, "builds on another image: merge them first");
-    }
+    boolean differencing = (parameters.getInt(4) & 2) != 0;
     long size = item(disk, items, DISK_SIZE, 8).getLong(0);
     int sector = item(disk, items, LOGICAL_SECTOR, 4).getInt(0);
     if (block < 1 << 20 || block > 256 << 20 || Long.bitCount(block) != 1) {
@@ -75,15 +104,55 @@ final class VhdxImage extends MappedImage {
     if (size <= 0 || size > 64L << 40 || (sector != 512 && sector != 4096)) {
       throw damaged(disk, "a disk of " + size + " bytes in sectors of " + sector);
     }
-    long ratio = ((long) sector << 23) / block;
-    long count = (size + block - 1) / block;
-    long entries = count + (count - 1) / ratio;
+    Geometry geometry = new Geometry(size, block, sector);
+    long ratio = geometry.ratio();
+    long count = geometry.blocks();
+    // a differencing disk has the last chunk's bitmap too
+    long entries =
+        differencing ? (count + ratio - 1) / ratio * (ratio + 1) : count + (count - 1) / ratio;
     if (entries * 8 > blocks.length) {
       throw damaged(disk, "its block table is too small");
     }
     ByteBuffer table =
         readPart(disk, blocks.offset, entries * 8, ByteOrder.LITTLE_ENDIAN, "its block table");
-    return new VhdxImage(disk, size, table, block, ratio);
+    BlockDevice parent =
+        differencing ? openParent(disk, item(disk, items, PARENT_LOCATOR, 20), parents) : null;
+    return new VhdxImage(disk, geometry, table, guid(header, 32), parent);
+  }
+
+  private static BlockDevice openParent(Disk disk, ByteBuffer locator, ParentOpener parents)
+      throws IOException {
+    if (!guid(locator, 0).equals(VHDX_LOCATOR)) {
+      throw unsupported(disk, "builds on an image that it names in an unknown way");
+    }
+    Map<String, String> values = new HashMap<>();
+    int count = locator.getShort(18) & 0xffff;
+    for (int i = 0; i < count && 20 + 12 * (i + 1) <= locator.limit(); i++) {
+      int at = 20 + 12 * i;
+      values.put(
+          text(disk, locator, locator.getInt(at), locator.getShort(at + 8) & 0xffff),
+          text(disk, locator, locator.getInt(at + 4), locator.getShort(at + 10) & 0xffff));
+    }
+    String name =
+        values.getOrDefault("relative_path", values.getOrDefault("absolute_win32_path", ""));
+    BlockDevice parent = parents.open(besides(disk, name));
+    String linkage = values.getOrDefault("parent_linkage", "").replaceAll("[{}]", "");
+    if (!(parent instanceof VhdxImage image)
+        || !image.dataGuid.toString().equalsIgnoreCase(linkage)) {
+      parent.close();
+      throw damaged(disk, "the image it builds on (" + name + ") was changed since, or is another");
+    }
+    return parent;
+  }
+
+  private static String text(Disk disk, ByteBuffer bytes, int offset, int length)
+      throws IOException {
+    if (offset < 0 || offset > bytes.limit() - length) {
+      throw damaged(disk, "its parent locator reaches beyond its end");
+    }
+    byte[] text = new byte[length];
+    bytes.get(offset, text);
+    return new String(text, StandardCharsets.UTF_16LE);
   }
 
   private static boolean checksum(ByteBuffer bytes) {
@@ -157,7 +226,7 @@ final class VhdxImage extends MappedImage {
       int at = 32 + 32 * i;
       long offset = Integer.toUnsignedLong(table.getInt(at + 16));
       long length = Integer.toUnsignedLong(table.getInt(at + 20));
-      if (length <= 64) {
+      if (length <= MAX_ITEM_BYTES && guid(table, at).equals(PARENT_LOCATOR) || length <= 64) {
         items.put(
             guid(table, at),
             readPart(
@@ -183,12 +252,52 @@ final class VhdxImage extends MappedImage {
     long entry = table.getLong((int) (8 * (block + block / chunkRatio)));
     int state = (int) (entry & 7);
     long run = blockBytes - within;
+    BlockDevice below = parent;
+    if (state == STATE_FULLY_PRESENT) {
+      return new Run.Stored(run, disk, (entry & ~0xfffffL) + within);
+    }
     if (state == STATE_PARTIALLY_PRESENT) {
-      throw damaged(disk, "a block is partly present although there is no parent");
+      if (below == null) {
+        throw damaged(disk, "a block is partly present although there is no parent");
+      }
+      return findInBitmap(block, within, (entry & ~0xfffffL) + within, below);
     }
-    if (state != STATE_FULLY_PRESENT) {
-      return new Run.Zeros(run);
+    if (state == STATE_NOT_PRESENT && below != null) {
+      return new Run.Inherited(run, below, offset);
     }
-    return new Run.Stored(run, disk, (entry & ~0xfffffL) + within);
+    return new Run.Zeros(run);
+  }
+
+  /** Sectors of a partly present block: those with a one in the chunk's bitmap are here. */
+  private Run findInBitmap(long block, long within, long stored, BlockDevice below)
+      throws IOException {
+    long chunk = block / chunkRatio;
+    long entry = table.getLong((int) (8 * (chunk * (chunkRatio + 1) + chunkRatio)));
+    if ((entry & 7) != STATE_FULLY_PRESENT) {
+      throw damaged(disk, "a block is partly present and has no bitmap");
+    }
+    long firstSector = block % chunkRatio * (blockBytes / sectorBytes);
+    int bytes = (int) (blockBytes / sectorBytes / 8);
+    ByteBuffer bitmap =
+        readPart(
+            disk,
+            (entry & ~0xfffffL) + firstSector / 8,
+            bytes,
+            ByteOrder.LITTLE_ENDIAN,
+            "a bitmap");
+    int sector = (int) (within / sectorBytes);
+    int end = sector + 1;
+    boolean here = bit(bitmap, sector);
+    while (end < bytes * 8 && bit(bitmap, end) == here) {
+      end++;
+    }
+    long run = (long) end * sectorBytes - within;
+    return here
+        ? new Run.Stored(run, disk, stored)
+        : new Run.Inherited(run, below, block * blockBytes + within);
+  }
+
+  private static boolean bit(ByteBuffer bitmap, int index) {
+    return (bitmap.get(index >> 3) >> (index & 7) & 1) != 0;
   }
 }

@@ -13,6 +13,10 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -29,6 +33,13 @@ import org.jspecify.annotations.Nullable;
 public final class NbdClient implements BlockDevice {
   private static final int RETRY_MILLIS = 200;
 
+  /** A server that owes an answer and sends none for so long is taken for lost. */
+  private static final Duration SILENCE = Duration.ofMinutes(2);
+
+  private static final ScheduledExecutorService WATCH =
+      Executors.newSingleThreadScheduledExecutor(
+          Thread.ofPlatform().daemon().name("nbd-client-watch").factory());
+
   private final NbdAddress address;
   private final Duration patience;
   private final Map<Long, ClientRequest> underWay = new ConcurrentHashMap<>();
@@ -40,7 +51,7 @@ public final class NbdClient implements BlockDevice {
   private final ReentrantLock sending = new ReentrantLock();
 
   private final Condition wanted = sending.newCondition();
-  private ClientHandshake.@Nullable Agreement connection;
+  private volatile ClientHandshake.@Nullable Agreement connection;
   private boolean abandoned;
   private final ByteBuffer header = ByteBuffer.allocateDirect(REQUEST_BYTES);
 
@@ -51,11 +62,22 @@ public final class NbdClient implements BlockDevice {
   /** When the server was lost, 0 while it answers; of the reader alone. */
   private long lostSince;
 
+  /** When the server last answered, or began to owe an answer. */
+  private volatile long heardAt = System.nanoTime();
+
+  private volatile boolean silent;
+  private final Duration silence;
+  private final ScheduledFuture<?> watch;
   private final Thread reader;
 
-  private NbdClient(NbdAddress address, Duration patience, ClientHandshake.Agreement first) {
+  private NbdClient(
+      NbdAddress address, Duration patience, Duration silence, ClientHandshake.Agreement first) {
     this.address = address;
     this.patience = patience;
+    this.silence = silence;
+    long every = Math.max(1, silence.toMillis() / 4);
+    this.watch =
+        WATCH.scheduleWithFixedDelay(this::endSilence, every, every, TimeUnit.MILLISECONDS);
     this.agreement = first;
     this.sizeBytes = first.sizeBytes();
     this.reader = Thread.ofPlatform().daemon().name("nbd-client").unstarted(() -> run(first));
@@ -68,8 +90,19 @@ public final class NbdClient implements BlockDevice {
    * @throws IOException when there is no such server or export now
    */
   public static NbdClient connect(NbdAddress address, Duration patience) throws IOException {
+    return connect(address, patience, SILENCE);
+  }
+
+  /**
+   * The same with another limit for a server that keeps the connection and answers nothing.
+   *
+   * @param silence after which the server counts as lost, while it owes an answer
+   */
+  public static NbdClient connect(NbdAddress address, Duration patience, Duration silence)
+      throws IOException {
     try {
-      NbdClient client = new NbdClient(address, patience, ClientHandshake.connect(address));
+      NbdClient client =
+          new NbdClient(address, patience, silence, ClientHandshake.connect(address));
       client.reader.start();
       return client;
     } catch (java.net.ConnectException | java.nio.channels.ClosedChannelException failure) {
@@ -84,6 +117,19 @@ public final class NbdClient implements BlockDevice {
   /** Connections made so far, the first included. */
   public long connectionCount() {
     return connections.get();
+  }
+
+  /** Ends a connection over which nothing comes although something should. */
+  private void endSilence() {
+    if (underWay.isEmpty() || System.nanoTime() - heardAt < silence.toNanos()) {
+      return;
+    }
+    // not the lock of senders: one of them may be stuck in sending to this very server
+    ClientHandshake.Agreement present = connection;
+    if (present != null) {
+      silent = true;
+      closeQuietly(present.transport());
+    }
   }
 
   private void run(ClientHandshake.Agreement first) {
@@ -107,6 +153,8 @@ public final class NbdClient implements BlockDevice {
       number = connections.incrementAndGet();
       agreement = current;
       sizeBytes = current.sizeBytes();
+      heardAt = System.nanoTime();
+      silent = false;
       connection = current;
       abandoned = false;
     } finally {
@@ -123,12 +171,15 @@ public final class NbdClient implements BlockDevice {
           throw new EOFException("the server shuts down");
         }
         lostSince = 0;
+        heardAt = System.nanoTime();
         underWay.remove(complete.handle);
         complete.finish();
       }
       return new EOFException("closed");
     } catch (IOException end) {
-      return end;
+      return silent
+          ? new IOException("it has answered nothing for " + silence.toSeconds() + " seconds", end)
+          : end;
     } finally {
       sending.lock();
       try {
@@ -256,6 +307,9 @@ public final class NbdClient implements BlockDevice {
       int type, int flags, long offset, int length, @Nullable ByteBuffer data) throws IOException {
     ClientRequest request =
         new ClientRequest(nextHandle.getAndIncrement(), type, flags, offset, length, data);
+    if (underWay.isEmpty()) {
+      heardAt = System.nanoTime();
+    }
     underWay.put(request.handle, request);
     sending.lock();
     try {
@@ -491,6 +545,7 @@ public final class NbdClient implements BlockDevice {
   /** Says good-bye. Whoever wants what was written to be durable has flushed before. */
   @Override
   public void close() throws IOException {
+    watch.cancel(false);
     sending.lock();
     try {
       if (closed) {

@@ -23,6 +23,7 @@ final class ServerSession {
   static final int ALLOCATION_ID = 1;
 
   private static final int IN_BYTES = 256 << 10;
+  private static final int LONG_WRITE_BYTES = 32 << 10;
   private static final int MAX_EXTENTS = 4096;
   private static final int MAX_IN_FLIGHT = 64;
   private static final long SLOW_NANOS = 250_000;
@@ -36,6 +37,9 @@ final class ServerSession {
   private final ReplySender replies;
   private final Semaphore inFlight = new Semaphore(MAX_IN_FLIGHT);
   private final ByteBuffer in = BufferPool.take(IN_BYTES).limit(0);
+
+  /** How much to read at once: little before long writes, whose data go to a buffer of their own. */
+  private int ahead = IN_BYTES;
 
   /** A moving average of what a request takes; raced over, for it is only a hint. */
   private volatile long averageNanos;
@@ -67,6 +71,8 @@ final class ServerSession {
         int flags = in.getShort() & 0xffff;
         int type = in.getShort() & 0xffff;
         Request request = new Request(flags, type, in.getLong(), in.getLong(), in.getInt());
+        boolean longWrite = request.type == COMMAND_WRITE && request.length > LONG_WRITE_BYTES;
+        ahead = longWrite ? REQUEST_BYTES : IN_BYTES;
         if (request.type == COMMAND_DISCONNECT) {
           replies.flush();
           return;
@@ -104,7 +110,7 @@ final class ServerSession {
     if (in.remaining() >= bytes) {
       return;
     }
-    in.compact();
+    in.compact().limit(Math.max(ahead, bytes));
     while (in.position() < bytes) {
       replies.flush();
       try {
@@ -169,7 +175,7 @@ final class ServerSession {
     }
     boolean quick =
         averageNanos <= SLOW_NANOS && (!request.has(COMMAND_FLAG_FUA) || in.remaining() <= length);
-    if (quick && length <= in.capacity() - REQUEST_BYTES) {
+    if (quick && length <= LONG_WRITE_BYTES) {
       need(length);
       int end = in.limit();
       int next = in.position() + length;

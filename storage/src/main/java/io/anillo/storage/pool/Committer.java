@@ -9,6 +9,7 @@ import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
 
 /**
  * Makes changes durable. A commit appends them to the journal; a checkpoint writes the changed
@@ -117,6 +118,18 @@ final class Committer {
       throw new IOException("no disk of pool " + state.name + " takes journal records");
     }
     journal.advance(record);
+  }
+
+  /** Commits if that is still wanted once nobody else does. */
+  void relieve(BooleanSupplier wanted) throws IOException {
+    lock.lock();
+    try {
+      if (wanted.getAsBoolean()) {
+        commitOnce();
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Writes all metadata to its place; the journal begins anew. */

@@ -14,7 +14,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -26,6 +26,10 @@ import org.jspecify.annotations.Nullable;
 public final class Pool implements AutoCloseable {
   private static final int LOG_BYTES_PER_COMMIT = 2 << 20;
   private static final int FREED_PER_COMMIT = 65536;
+
+  /** How far writers may run ahead of the background, in what it is told to commit at. */
+  private static final int AHEAD = 3;
+
   private static final Duration FULL_WAIT = Duration.ofMillis(200);
 
   private final PoolState state;
@@ -41,7 +45,10 @@ public final class Pool implements AutoCloseable {
   private final UnlockedKeys keys = new UnlockedKeys();
   private final @Nullable Thread background;
   private final Duration scrubInterval;
-  private final CountDownLatch closed = new CountDownLatch(1);
+
+  /** Rung to let the background look at once. */
+  private final Semaphore bell = new Semaphore(0);
+
   private volatile boolean closing;
 
   /** When the background scrubs next; of its thread alone. */
@@ -88,13 +95,17 @@ public final class Pool implements AutoCloseable {
     while (!closing) {
       try {
         // an interrupt would close the files of disks that are being read
-        if (closed.await(1, TimeUnit.SECONDS)) {
+        bell.tryAcquire(1, TimeUnit.SECONDS);
+        bell.drainPermits();
+        if (closing) {
           return;
         }
         if (state.takeSpareWanted()) {
           maintenance.rebuildOntoSpares();
         }
-        if (state.pending.size() > 0) {
+        if (state.updates.get() > Committer.UPDATES_PER_CHECKPOINT) {
+          committer.checkpoint();
+        } else if (state.pending.size() > 0) {
           commit();
         }
         if (System.nanoTime() - scrubAt >= 0) {
@@ -118,14 +129,23 @@ public final class Pool implements AutoCloseable {
     committer.commit();
   }
 
-  /** Keeps what waits in memory within bounds. */
+  /**
+   * Keeps what waits in memory within bounds. The background does the work while writers go on;
+   * only when they get too far ahead of it they wait.
+   */
   void relieve() throws IOException {
-    if (state.updates.get() > Committer.UPDATES_PER_CHECKPOINT) {
-      committer.checkpoint();
-    } else if (state.pending.size() > LOG_BYTES_PER_COMMIT
-        || state.pending.freedCount() > FREED_PER_COMMIT) {
-      committer.commit();
+    int times = background == null ? 1 : AHEAD;
+    if (exceeds(times)) {
+      committer.relieve(() -> exceeds(times));
+    } else if (times > 1 && bell.availablePermits() == 0 && exceeds(1)) {
+      bell.release();
     }
+  }
+
+  private boolean exceeds(int times) {
+    return state.updates.get() > times * Committer.UPDATES_PER_CHECKPOINT
+        || state.pending.size() > times * LOG_BYTES_PER_COMMIT
+        || state.pending.freedCount() > times * FREED_PER_COMMIT;
   }
 
   /** Takes space for a write, waiting for it if the pool is full. */
@@ -656,7 +676,7 @@ public final class Pool implements AutoCloseable {
     }
     closing = true;
     if (background != null) {
-      closed.countDown();
+      bell.release();
       try {
         background.join();
       } catch (InterruptedException interrupted) {

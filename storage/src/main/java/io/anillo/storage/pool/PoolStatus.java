@@ -17,20 +17,38 @@ public record PoolStatus(
     String name,
     long slabBytes,
     long lastScrubMillis,
+    Space space,
     List<DiskStatus> disks,
     List<VolumeStatus> volumes) {
 
-  /** What the disks that work have, before redundancy. */
-  public long capacityBytes() {
-    return disks.stream()
-        .filter(disk -> disk.state().equals("online"))
-        .mapToLong(DiskStatus::sizeBytes)
-        .sum();
-  }
+  /**
+   * What there is and what is promised, all with redundancy.
+   *
+   * @param capacityBytes of the disks that work
+   * @param allocatedBytes in slabs that groups have taken
+   * @param usedBytes that hold something
+   * @param promisedBytes that the volumes may come to take
+   */
+  public record Space(
+      long capacityBytes, long allocatedBytes, long usedBytes, long promisedBytes) {
+    static Space of(List<DiskStatus> disks, List<VolumeStatus> volumes) {
+      long capacity = 0;
+      long allocated = 0;
+      long used = 0;
+      for (DiskStatus disk : disks) {
+        if (disk.state().equals("online")) {
+          capacity += disk.sizeBytes();
+          allocated += disk.allocatedBytes();
+          used += disk.usedBytes();
+        }
+      }
+      long promised = volumes.stream().mapToLong(VolumeStatus::promisedBytes).sum();
+      return new Space(capacity, allocated, used, promised);
+    }
 
-  /** What the volumes may come to take, with redundancy; more than there is when overcommitted. */
-  public long promisedBytes() {
-    return volumes.stream().mapToLong(VolumeStatus::promisedBytes).sum();
+    public boolean overcommitted() {
+      return promisedBytes > capacityBytes;
+    }
   }
 
   /**
@@ -56,6 +74,7 @@ public record PoolStatus(
    * @param promisedBytes what it takes once it is written all over, with redundancy
    * @param storedBytes of its present, before redundancy
    * @param bytesPerDisk where they lie, with redundancy
+   * @param bytesPerGroup the same by the numbers that the disks' slabs have, before redundancy
    */
   public record VolumeStatus(
       String name,
@@ -67,7 +86,8 @@ public record PoolStatus(
       boolean encrypted,
       VolumeLimits limits,
       List<SnapshotStatus> snapshots,
-      Map<String, Long> bytesPerDisk) {}
+      Map<String, Long> bytesPerDisk,
+      Map<Integer, Long> bytesPerGroup) {}
 
   /** A snapshot. */
   public record SnapshotStatus(String name, long sizeBytes, long createdMillis) {}
@@ -120,13 +140,21 @@ public record PoolStatus(
     for (VolumeRecord record : records) {
       volumes.add(volume(state, record));
     }
-    return new PoolStatus(state.uuid, state.name, state.slabBytes, lastScrubMillis, disks, volumes);
+    return new PoolStatus(
+        state.uuid,
+        state.name,
+        state.slabBytes,
+        lastScrubMillis,
+        Space.of(disks, volumes),
+        disks,
+        volumes);
   }
 
   private static VolumeStatus volume(PoolState state, VolumeRecord record) throws IOException {
     VolumeFamily family = state.family(record.familyId());
     long[] stored = new long[1];
     Map<String, Long> perDisk = new TreeMap<>();
+    Map<Integer, Long> perGroup = new TreeMap<>();
     List<SnapshotStatus> snapshots = new ArrayList<>();
     family.lock.writeLock().lock();
     try {
@@ -146,6 +174,7 @@ public record PoolStatus(
             long bytes = (long) BlockPointer.units(location) * BlockPointer.UNIT_BYTES;
             stored[0] += bytes;
             Group group = state.allocator.group(BlockPointer.group(location));
+            perGroup.merge(group.id, bytes, Long::sum);
             for (PoolDisk disk : group.disks) {
               perDisk.merge(disk.name(), bytes / group.redundancy.data(), Long::sum);
             }
@@ -160,7 +189,8 @@ public record PoolStatus(
           record.key().length > 0,
           record.limits(),
           snapshots,
-          perDisk);
+          perDisk,
+          perGroup);
     } finally {
       family.lock.writeLock().unlock();
     }

@@ -173,7 +173,6 @@ final class VolumeFamily {
     while (block >>> (version.height * FAN_OUT_BITS) != 0) {
       raise(version);
     }
-    Version parent = parent(version);
     TreeNode root = root(version);
     if (root == null) {
       root = new TreeNode(version.height - 1, version.id);
@@ -181,7 +180,7 @@ final class VolumeFamily {
       version.root = root;
     } else if (root.birth != version.id) {
       TreeNode copy = root.copyFor(version.id);
-      if (!sharedAt(parent, root, block, root.level)) {
+      if (!sharedAt(parent(version), root, block, root.level)) {
         freedNode.freed(root);
       }
       version.root = copy;
@@ -201,7 +200,7 @@ final class VolumeFamily {
         }
       } else if (next.birth != version.id) {
         TreeNode copy = next.copyFor(version.id);
-        if (!sharedAt(parent, next, block, next.level)) {
+        if (!sharedAt(parent(version), next, block, next.level)) {
           freedNode.freed(next);
         }
         node.setChild(slot, copy);

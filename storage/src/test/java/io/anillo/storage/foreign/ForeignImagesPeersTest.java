@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.Random;
+import java.util.zip.GZIPOutputStream;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.junit.jupiter.api.BeforeEach;
@@ -130,11 +131,16 @@ class ForeignImagesPeersTest {
   }
 
   private Path appliance(String... diskFiles) throws IOException {
+    return applianceOf("", diskFiles);
+  }
+
+  private Path applianceOf(String attributes, String... diskFiles) throws IOException {
     Path ova = folder.resolve("appliance.ova");
     StringBuilder references = new StringBuilder();
     StringBuilder disks = new StringBuilder();
     for (int i = 0; i < diskFiles.length; i++) {
-      references.append("<File ovf:id=\"file%d\" ovf:href=\"%s\"/>".formatted(i, diskFiles[i]));
+      references.append("<File ovf:id=\"file%d\" ovf:href=\"%s\" %s/>"
+              .formatted(i, diskFiles[i], attributes));
       disks.append(
           "<Disk ovf:diskId=\"d%d\" ovf:fileRef=\"file%d\" ovf:capacity=\"12582912\"/>"
               .formatted(i, i));
@@ -183,5 +189,28 @@ class ForeignImagesPeersTest {
         BlockDevice actual = Images.open(several, second)) {
       assertThat(ImageCopy.firstDifference(expected, actual)).isEqualTo(-1);
     }
+  }
+
+  @Test
+  void packedDisksOfAnApplianceAreUnpacked() throws IOException {
+    Path disk = folder.resolve("disk.vmdk");
+    Peer.succeed("qemu-img", "convert", "-O", "vmdk", raw, disk);
+    Path packed = folder.resolve("disk.vmdk.gz");
+    try (OutputStream out = new GZIPOutputStream(Files.newOutputStream(packed))) {
+      Files.copy(disk, out);
+    }
+    Path ova = applianceOf("ovf:compression=\"gzip\"", "disk.vmdk.gz");
+    try (BlockDevice expected = Images.open(raw, Images.Options.READ_ONLY);
+        BlockDevice actual = Images.open(ova, Images.Options.READ_ONLY)) {
+      assertThat(ImageCopy.firstDifference(expected, actual)).isEqualTo(-1);
+    }
+    byte[] whole = Files.readAllBytes(packed);
+    Files.write(packed, java.util.Arrays.copyOf(whole, whole.length / 2));
+    Path cut = applianceOf("ovf:compression=\"gzip\"", "disk.vmdk.gz");
+    assertThatThrownBy(() -> Images.open(cut, Images.Options.READ_ONLY).close())
+        .hasMessageContaining("cannot be unpacked");
+    Path unknown = applianceOf("ovf:compression=\"rot13\"", "disk.vmdk.gz");
+    assertThatThrownBy(() -> Images.open(unknown, Images.Options.READ_ONLY).close())
+        .hasMessageContaining("rot13");
   }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.anillo.storage.block.BlockDevice;
 import io.anillo.storage.block.Extent;
 import io.anillo.storage.disk.FileDisk;
+import io.anillo.storage.foreign.ChildImages;
 import io.anillo.storage.peer.Peer;
 import io.anillo.storage.qcow2.Qcow2Check;
 import io.anillo.storage.qcow2.Qcow2Creator;
@@ -12,6 +13,7 @@ import io.anillo.storage.qcow2.Qcow2Image;
 import io.anillo.storage.qcow2.Qcow2Options;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -19,6 +21,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicReference;
+import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
+import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -46,6 +50,11 @@ class HostileImagesTest {
     Files.deleteIfExists(made);
     if (kind.startsWith("qcow2")) {
       makeQcow2(kind, raw, made);
+    } else if (kind.equals("ova")) {
+      makeAppliance(raw, made);
+    } else if (kind.endsWith("child") || kind.endsWith("crashed")) {
+      Peer.require("qemu-img", "qemu-io");
+      makeChild(kind, made);
     } else {
       Peer.require("qemu-img");
       String[] words = kind.split(" ");
@@ -58,6 +67,44 @@ class HostileImagesTest {
     }
     // VHDX is 8 MiB even when empty; most of it says nothing
     return Files.readAllBytes(made);
+  }
+
+  private void makeChild(String kind, Path made) throws IOException {
+    Path base = folder.resolve("base.raw");
+    Files.write(base, new byte[12 << 20]);
+    byte[] contents =
+        switch (kind) {
+          case "vpc child" -> ChildImages.vhd(folder, base, made);
+          case "vdi child" -> ChildImages.vdi(folder, base, made);
+          case "vhdx child" -> ChildImages.vhdx(folder, base, made);
+          default -> {
+            ChildImages.crashedVhdx(folder, made);
+            yield new byte[12 << 20];
+          }
+        };
+    assertThat(contents).hasSize(12 << 20);
+  }
+
+  private static void makeAppliance(Path raw, Path made) throws IOException {
+    Path disk = raw.resolveSibling("disk.vmdk");
+    Peer.require("qemu-img");
+    Peer.succeed("qemu-img", "convert", "-O", "vmdk", raw, disk);
+    String description =
+        "<Envelope><References><File id='a' href='disk.vmdk'/></References>"
+            + "<DiskSection><Disk fileRef='a'/></DiskSection></Envelope>";
+    try (TarArchiveOutputStream tar = new TarArchiveOutputStream(Files.newOutputStream(made))) {
+      for (String name : List.of("a.ovf", "disk.vmdk")) {
+        byte[] bytes =
+            name.equals("a.ovf")
+                ? description.getBytes(StandardCharsets.UTF_8)
+                : Files.readAllBytes(disk);
+        TarArchiveEntry entry = new TarArchiveEntry(name);
+        entry.setSize(bytes.length);
+        tar.putArchiveEntry(entry);
+        tar.write(bytes);
+        tar.closeArchiveEntry();
+      }
+    }
   }
 
   private static void makeQcow2(String kind, Path raw, Path made) throws IOException {
@@ -98,7 +145,12 @@ class HostileImagesTest {
         "qcow2 compressed zstd",
         "vdi",
         "vpc",
+        "vpc child",
+        "vdi child",
         "vhdx",
+        "vhdx child",
+        "vhdx crashed",
+        "ova",
         "vmdk",
         "vmdk subformat=streamOptimized"
       })

@@ -316,6 +316,23 @@ class NbdClientPeersTest {
   }
 
   @Test
+  void aServerThatFallsSilentIsTakenForLost() throws Exception {
+    Process server = nbdkit("memory", "1M");
+    connect().close();
+    try (NbdClient client =
+        NbdClient.connect(NbdAddress.unix(socket(), ""), Duration.ZERO, Duration.ofSeconds(1))) {
+      Peer.succeed("kill", "-STOP", Long.toString(server.pid()));
+      assertThatThrownBy(() -> client.read(0, ByteBuffer.allocate(512)))
+          .hasMessageContaining("answered nothing for 1 second");
+      Peer.succeed("kill", "-CONT", Long.toString(server.pid()));
+      client.read(0, ByteBuffer.allocate(512));
+      assertThat(client.connectionCount()).isGreaterThan(1);
+    } finally {
+      server.destroyForcibly();
+    }
+  }
+
+  @Test
   void ourOwnServerAndClientUnderstandEachOther() throws Exception {
     NbdExports exports = new NbdExports();
     try (RawImage raw = new RawImage(FileDisk.create(folder.resolve("own.raw"), SIZE))) {
