@@ -4,6 +4,7 @@ import io.anillo.bench.BenchException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -92,6 +93,11 @@ final class NbdContender implements AutoCloseable {
     files.forEach(file -> command.add(file.toString()));
     return new NbdContender(
         name, socket, export, command, folder.resolve(name.replace(' ', '-') + ".log"));
+  }
+
+  /** What its process took of the processor so far, in microseconds. */
+  double cpuMicros() {
+    return process.toHandle().info().totalCpuDuration().map(Duration::toNanos).orElse(0L) / 1e3;
   }
 
   @Override

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -59,6 +60,9 @@ public final class StorageCommand implements Callable<Integer> {
   }
 
   private void measure(Path folder) throws Exception {
+    System.out.println(
+        "Requests a second, and in parentheses what the server's process takes of a processor for"
+            + " each. Ratios above 1 are for Anillo; that of work holds on a busy machine as well.");
     Path raw = folder.resolve("disk.raw");
     if (!only.equals("snapshot")) {
       fill(raw);
@@ -71,7 +75,7 @@ public final class StorageCommand implements Callable<Integer> {
         // QEMU and our server lock the file, so QEMU serves a copy of the same contents
         Path copy = Files.copy(raw, folder.resolve("copy.raw"));
         try (NbdContender qemu = NbdContender.qemu(folder, copy, "raw")) {
-          compare(ours, List.of(qemu, nbdkit));
+          compare(FioRun.ALL, ours, List.of(qemu, nbdkit));
         }
         Files.delete(copy);
       }
@@ -85,7 +89,7 @@ public final class StorageCommand implements Callable<Integer> {
               NbdContender.anillo(
                   folder, "anillo qcow2", "one.qcow2", false, "qcow2", List.of(one));
           NbdContender qemu = NbdContender.qemu(folder, two, "qcow2")) {
-        compare(ours, List.of(qemu));
+        compare(FioRun.ALL, ours, List.of(qemu));
       }
       Files.delete(one);
       Files.delete(two);
@@ -115,40 +119,51 @@ public final class StorageCommand implements Callable<Integer> {
         NbdContender plain =
             NbdContender.anillo(
                 folder, "anillo raw file", "disk.raw", false, "raw", List.of(raw))) {
-      compare(ours, List.of(plain));
+      compare(FioRun.ALL, ours, List.of(plain));
+      compare(FioRun.FLUSHED, ours, List.of(plain));
     }
     Files.delete(disk);
   }
 
-  private void compare(NbdContender ours, List<NbdContender> peers)
+  private void compare(List<FioRun> runs, NbdContender ours, List<NbdContender> peers)
       throws IOException, InterruptedException, BenchException {
     List<NbdContender> all = new ArrayList<>(peers);
     all.add(ours);
-    for (FioRun fio : FioRun.ALL) {
-      List<List<Double>> figures = new ArrayList<>();
+    for (FioRun fio : runs) {
+      List<List<FioRun.Figure>> figures = new ArrayList<>();
       for (NbdContender contender : all) {
         // not counted: code is compiled, caches are filled
-        fio.measure(contender.socket, contender.export, DISK_BYTES, warmUpSeconds);
+        fio.measure(contender, DISK_BYTES, warmUpSeconds);
         figures.add(new ArrayList<>());
       }
       for (int round = 0; round < rounds; round++) {
         for (int i = 0; i < all.size(); i++) {
-          NbdContender contender = all.get(i);
-          figures.get(i).add(fio.measure(contender.socket, contender.export, DISK_BYTES, seconds));
+          figures.get(i).add(fio.measure(all.get(i), DISK_BYTES, seconds));
         }
       }
       double best = 0;
+      double leastCpu = Double.MAX_VALUE;
+      double ownCpu = 0;
       StringBuilder line = new StringBuilder("  %-28s".formatted(fio.name()));
       for (int i = 0; i < all.size(); i++) {
-        double median = Statistics.median(figures.get(i));
-        line.append("  %s %s".formatted(all.get(i).name, fio.show(median)));
-        if (all.get(i) != ours) {
+        double median = median(figures.get(i), FioRun.Figure::perSecond);
+        double cpu = median(figures.get(i), FioRun.Figure::cpuMicros);
+        line.append("  %s %s (%.1f µs)".formatted(all.get(i).name, fio.show(median), cpu));
+        if (all.get(i) == ours) {
+          ownCpu = cpu;
+        } else {
           best = Math.max(best, median);
+          leastCpu = Math.min(leastCpu, cpu);
         }
       }
-      double ratio = Statistics.median(figures.getLast()) / best;
-      System.out.println(line + "  ratio %.2f".formatted(ratio));
+      double ratio = median(figures.getLast(), FioRun.Figure::perSecond) / best;
+      System.out.println(line + "  ratio %.2f, of work %.2f".formatted(ratio, leastCpu / ownCpu));
     }
+  }
+
+  private static double median(
+      List<FioRun.Figure> figures, ToDoubleFunction<FioRun.Figure> component) {
+    return Statistics.median(figures.stream().mapToDouble(component).boxed().toList());
   }
 
   private static void print(String what, SnapshotCost.Cost cost) {

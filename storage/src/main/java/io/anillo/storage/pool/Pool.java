@@ -16,6 +16,7 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
@@ -45,6 +46,8 @@ public final class Pool implements AutoCloseable {
   private final UnlockedKeys keys = new UnlockedKeys();
   private final @Nullable Thread background;
   private final Duration scrubInterval;
+
+  private final AtomicBoolean fullTold = new AtomicBoolean();
 
   /** Rung to let the background look at once. */
   private final Semaphore bell = new Semaphore(0);
@@ -150,16 +153,22 @@ public final class Pool implements AutoCloseable {
 
   /** Takes space for a write, waiting for it if the pool is full. */
   SpaceAllocator.Run allocate(VolumeRecord volume, int blockUnits, int wanted) throws IOException {
-    boolean told = false;
+    boolean waited = false;
     while (true) {
       SpaceAllocator.Run run = state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
       if (run != null) {
+        if (waited) {
+          fullTold.set(false);
+        }
         return run;
       }
       if (state.pending.freedCount() > 0) {
         commit();
         run = state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
         if (run != null) {
+          if (waited) {
+            fullTold.set(false);
+          }
           return run;
         }
       }
@@ -171,8 +180,9 @@ public final class Pool implements AutoCloseable {
         throw new IOException("pool " + state.name + " was closed while a write waited for space");
       }
       requireDisks(volume.redundancy());
-      if (!told) {
-        told = true;
+      waited = true;
+      // many writes may wait at once; one event is enough until there is space again
+      if (fullTold.compareAndSet(false, true)) {
         state.listener.event(
             new PoolEvent(
                 Kind.FULL,

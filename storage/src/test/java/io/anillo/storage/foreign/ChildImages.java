@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
+import java.util.zip.CRC32C;
 
 /**
  * Images that build on others, which no peer makes: whole ones made by QEMU and changed as the
@@ -244,6 +245,14 @@ public final class ChildImages {
     ByteBuffer bytes = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN);
     int table = region(bytes, 0x2dc27766);
     System.arraycopy(before, table, file, table, 4096);
+    // QEMU clears the log's name in the header after every entry: put it back
+    int entry = (int) bytes.getLong((64 << 10) + 72);
+    for (int header : new int[] {64 << 10, 128 << 10}) {
+      bytes.put(header + 48, file, entry + 32, 16).putInt(header + 4, 0);
+      CRC32C crc = new CRC32C();
+      crc.update(file, header, 4096);
+      bytes.putInt(header + 4, (int) crc.getValue());
+    }
     Files.write(image, file);
   }
 }

@@ -168,7 +168,7 @@ class HostileImagesTest {
       long seedOfUse = random.nextLong();
       AtomicReference<Throwable> end = new AtomicReference<>();
       Assertions.assertTimeoutPreemptively(
-          Duration.ofSeconds(20),
+          Duration.ofSeconds(120),
           () -> {
             try {
               use(image, format, new Random(seedOfUse));
