@@ -32,9 +32,7 @@ record FioRun(String mode, int blockBytes, int depth, int flushEvery) {
 
   /** Writes that end up on the disk within the measurement, whoever serves them. */
   static final List<FioRun> FLUSHED =
-      List.of(
-          new FioRun("write", 256 << 10, 8, 256),
-          new FioRun("randwrite", 4 << 10, 32, 4096));
+      List.of(new FioRun("write", 256 << 10, 8, 256), new FioRun("randwrite", 4 << 10, 32, 4096));
 
   /**
    * What was measured.
@@ -106,8 +104,7 @@ record FioRun(String mode, int blockBytes, int depth, int flushEvery) {
         number(output, direction, "iops"), cpu / number(output, direction, "total_ios"));
   }
 
-  private static double number(String output, String direction, String name)
-      throws BenchException {
+  private static double number(String output, String direction, String name) throws BenchException {
     Matcher matcher =
         Pattern.compile(
                 "\"" + direction + "\" : \\{.*?\"" + name + "\" : ([0-9.]+)", Pattern.DOTALL)

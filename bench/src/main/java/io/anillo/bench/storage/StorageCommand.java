@@ -62,7 +62,8 @@ public final class StorageCommand implements Callable<Integer> {
   private void measure(Path folder) throws Exception {
     System.out.println(
         "Requests a second, and in parentheses what the server's process takes of a processor for"
-            + " each. Ratios above 1 are for Anillo; that of work holds on a busy machine as well.");
+            + " each. Ratios above 1 are for Anillo; that of work holds on a busy machine as"
+            + " well.");
     Path raw = folder.resolve("disk.raw");
     if (!only.equals("snapshot")) {
       fill(raw);

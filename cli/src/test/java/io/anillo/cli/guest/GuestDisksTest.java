@@ -105,7 +105,9 @@ class GuestDisksTest {
             "(yes anillo | head -c %d | dd of=/dev/vda bs=64k conv=fsync 2>/errors; echo > /done) & true"
                 .formatted(BYTES));
         assertThat(full.await(300, TimeUnit.SECONDS)).isTrue();
-        assertThat(guest.console.run("ls / | grep -c done")).as("it waits, and runs").isEqualTo("0");
+        assertThat(guest.console.run("ls / | grep -c done"))
+            .as("it waits, and runs")
+            .isEqualTo("0");
         pool.addDisk(FileDisk.create(folder.resolve("more"), 64 << 20), false);
         guest.console.run("while ! [ -e /done ]; do sleep 1; done");
         assertThat(guest.console.run("dmesg | grep -c 'I/O error'")).isEqualTo("0");

@@ -62,7 +62,8 @@ public final class OvaAppliance {
       }
       for (TarArchiveEntry entry : entries) {
         files.put(
-            entry.getName(), new Member(entry.getName(), entry.getDataOffset(), entry.getSize(), false));
+            entry.getName(),
+            new Member(entry.getName(), entry.getDataOffset(), entry.getSize(), false));
         if (entry.getName().endsWith(".ovf") && description == null) {
           if (entry.getSize() > MAX_DESCRIPTION_BYTES) {
             throw new IOException(path + " has a description of " + entry.getSize() + " bytes");
@@ -92,8 +93,7 @@ public final class OvaAppliance {
         compressed.add(attribute(file, "id"));
       } else if (!compression.isEmpty() && !compression.equals("identity")) {
         throw new IOException(
-            "%s holds files compressed by \"%s\", which is not known"
-                .formatted(path, compression));
+            "%s holds files compressed by \"%s\", which is not known".formatted(path, compression));
       }
       names.put(attribute(file, "id"), attribute(file, "href"));
     }

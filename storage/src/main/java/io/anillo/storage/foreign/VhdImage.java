@@ -168,9 +168,7 @@ final class VhdImage extends MappedImage {
       end++;
     }
     long run = (long) end * SECTOR - within;
-    return here
-        ? new Run.Stored(run, disk, block + within)
-        : new Run.Inherited(run, below, offset);
+    return here ? new Run.Stored(run, disk, block + within) : new Run.Inherited(run, below, offset);
   }
 
   private static boolean bit(ByteBuffer bitmap, int index) {

@@ -63,8 +63,7 @@ final class VhdxLog {
           disk, "has a log of " + length + " bytes to replay; at most 16 MiB are");
     }
     ByteBuffer once =
-        MappedImage.readPart(
-            disk, header.getLong(72), length, ByteOrder.LITTLE_ENDIAN, "its log");
+        MappedImage.readPart(disk, header.getLong(72), length, ByteOrder.LITTLE_ENDIAN, "its log");
     return new VhdxLog(disk, once, header.getLong(48), header.getLong(56)).replay();
   }
 

@@ -38,7 +38,9 @@ final class ServerSession {
   private final Semaphore inFlight = new Semaphore(MAX_IN_FLIGHT);
   private final ByteBuffer in = BufferPool.take(IN_BYTES).limit(0);
 
-  /** How much to read at once: little before long writes, whose data go to a buffer of their own. */
+  /**
+   * How much to read at once: little before long writes, whose data go to a buffer of their own.
+   */
   private int ahead = IN_BYTES;
 
   /** A moving average of what a request takes; raced over, for it is only a hint. */

@@ -29,8 +29,7 @@ public record PoolStatus(
    * @param usedBytes that hold something
    * @param promisedBytes that the volumes may come to take
    */
-  public record Space(
-      long capacityBytes, long allocatedBytes, long usedBytes, long promisedBytes) {
+  public record Space(long capacityBytes, long allocatedBytes, long usedBytes, long promisedBytes) {
     static Space of(List<DiskStatus> disks, List<VolumeStatus> volumes) {
       long capacity = 0;
       long allocated = 0;

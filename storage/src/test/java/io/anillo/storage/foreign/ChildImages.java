@@ -53,8 +53,7 @@ public final class ChildImages {
   /** Makes {@code base.vhd} from a raw file, and the child. */
   public static byte[] vhd(Path folder, Path raw, Path child) throws IOException {
     Path base = folder.resolve("base.vhd");
-    Peer.succeed(
-        "qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", "force_size=on", raw, base);
+    Peer.succeed("qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", "force_size=on", raw, base);
     Peer.succeed("qemu-img", "create", "-f", "vpc", "-o", "force_size=on", child, SIZE);
     write(child, "vpc");
     byte[] expected = Files.readAllBytes(raw);
@@ -222,8 +221,8 @@ public final class ChildImages {
   }
 
   /**
-   * Makes a VHDX that lost its power: what QEMU wrote to the log is there, what it then wrote to the
-   * block table is not.
+   * Makes a VHDX that lost its power: what QEMU wrote to the log is there, what it then wrote to
+   * the block table is not.
    */
   public static void crashedVhdx(Path folder, Path image) throws IOException {
     Peer.succeed("qemu-img", "create", "-f", "vhdx", "-o", "block_size=1M", image, SIZE);

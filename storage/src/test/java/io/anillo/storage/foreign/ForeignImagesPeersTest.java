@@ -139,8 +139,8 @@ class ForeignImagesPeersTest {
     StringBuilder references = new StringBuilder();
     StringBuilder disks = new StringBuilder();
     for (int i = 0; i < diskFiles.length; i++) {
-      references.append("<File ovf:id=\"file%d\" ovf:href=\"%s\" %s/>"
-              .formatted(i, diskFiles[i], attributes));
+      references.append(
+          "<File ovf:id=\"file%d\" ovf:href=\"%s\" %s/>".formatted(i, diskFiles[i], attributes));
       disks.append(
           "<Disk ovf:diskId=\"d%d\" ovf:fileRef=\"file%d\" ovf:capacity=\"12582912\"/>"
               .formatted(i, i));
