@@ -137,8 +137,11 @@ final class PoolControl implements AutoCloseable {
       int status;
       try {
         status = handler.run(StorageCommand.OnPool.parse(words, folder, in, output), pool);
-      } catch (IOException | IllegalArgumentException failure) {
-        errors.println("anillo: " + failure.getMessage());
+      } catch (IOException failure) {
+        errors.println("anillo: " + StorageCommand.sentence(failure));
+        status = StorageCommand.FAILED;
+      } catch (IllegalArgumentException wrong) {
+        errors.println("anillo: " + wrong.getMessage());
         status = StorageCommand.FAILED;
       }
       output.flush();

@@ -10,7 +10,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -42,11 +46,23 @@ abstract class StorageCommand implements Callable<Integer> {
     try {
       return run();
     } catch (IOException failure) {
-      System.err.println("anillo: " + failure.getMessage());
+      System.err.println("anillo: " + sentence(failure));
     } catch (IllegalArgumentException wrong) {
       System.err.println("anillo: " + wrong.getMessage());
     }
     return FAILED;
+  }
+
+  /** What went wrong; the JDK's own errors of files say only which file it was. */
+  static String sentence(IOException failure) {
+    return switch (failure) {
+      case NoSuchFileException absent -> absent.getFile() + " does not exist";
+      case FileAlreadyExistsException present -> present.getFile() + " already exists";
+      case AccessDeniedException denied ->
+          denied.getFile() + " may not be opened: permission denied";
+      case NotDirectoryException other -> other.getFile() + " is not a directory";
+      default -> String.valueOf(failure.getMessage());
+    };
   }
 
   static ImageFormat formatOf(String name) throws IOException {

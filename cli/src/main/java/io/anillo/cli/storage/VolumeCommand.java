@@ -251,15 +251,35 @@ public final class VolumeCommand extends StorageCommand.Family {
     @Parameters(paramLabel = "VOLUME")
     @Nullable String volume;
 
-    @Option(names = "--iops", paramLabel = "NUMBER")
-    long operations;
+    @Option(
+        names = "--iops",
+        paramLabel = "NUMBER",
+        description = "Operations a second; 0: no limit. Not given: as before.")
+    @Nullable Long operations;
 
-    @Option(names = "--bandwidth", paramLabel = "SIZE", converter = SizeConverter.class)
-    long bytesPerSecond;
+    @Option(
+        names = "--bandwidth",
+        paramLabel = "SIZE",
+        converter = SizeConverter.class,
+        description = "Bytes a second; 0: no limit. Not given: as before.")
+    @Nullable Long bytesPerSecond;
+
+    @Option(names = "--none", description = "Lift both limits.")
+    boolean none;
 
     @Override
     int run(Pool pool) throws IOException {
-      pool.setLimits(given(volume), new VolumeLimits(operations, bytesPerSecond));
+      if (none != (operations == null && bytesPerSecond == null)) {
+        throw new IOException("give --iops, --bandwidth or both, or --none");
+      }
+      VolumeLimits before = pool.limits(given(volume));
+      pool.setLimits(
+          given(volume),
+          none
+              ? VolumeLimits.NONE
+              : new VolumeLimits(
+                  operations == null ? before.operationsPerSecond() : operations,
+                  bytesPerSecond == null ? before.bytesPerSecond() : bytesPerSecond));
       return 0;
     }
   }

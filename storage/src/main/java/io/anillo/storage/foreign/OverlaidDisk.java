@@ -51,13 +51,13 @@ final class OverlaidDisk implements Disk {
         changes.put(end, old.part(end - start, start + old.length - end));
       }
     }
-    Map<Long, Change> covered = changes.subMap(offset, end);
-    if (!covered.isEmpty()) {
-      long start = changes.lowerKey(end);
-      Change last = changes.get(start);
-      covered.clear();
-      if (last != null && start + last.length > end) {
-        changes.put(end, last.part(end - start, start + last.length - end));
+    Map.Entry<Long, Change> last = changes.lowerEntry(end);
+    if (last != null && last.getKey() >= offset) {
+      long lastEnd = last.getKey() + last.getValue().length;
+      Change rest = last.getValue().part(end - last.getKey(), lastEnd - end);
+      changes.subMap(offset, end).clear();
+      if (lastEnd > end) {
+        changes.put(end, rest);
       }
     }
     changes.put(offset, change);

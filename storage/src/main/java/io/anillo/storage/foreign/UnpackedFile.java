@@ -34,7 +34,7 @@ final class UnpackedFile {
       try (InputStream in =
               new GZIPInputStream(new BufferedInputStream(new DiskStream(packed), CHUNK_BYTES));
           FileChannel out = FileChannel.open(file, StandardOpenOption.WRITE)) {
-        size = copy(title, in, out);
+        size = copy(title, in, out, Files.getFileStore(file));
       } catch (ZipException | EOFException damaged) {
         throw new IOException(
             "%s cannot be unpacked: %s".formatted(title, damaged.getMessage()), damaged);
@@ -46,8 +46,8 @@ final class UnpackedFile {
     }
   }
 
-  private static long copy(String title, InputStream in, FileChannel out) throws IOException {
-    FileStore store = Files.getFileStore(Path.of(System.getProperty("java.io.tmpdir")));
+  private static long copy(String title, InputStream in, FileChannel out, FileStore store)
+      throws IOException {
     byte[] chunk = new byte[CHUNK_BYTES];
     long at = 0;
     while (true) {
@@ -57,8 +57,8 @@ final class UnpackedFile {
       }
       if (store.getUsableSpace() < KEPT_FREE) {
         throw new IOException(
-            "%s unpacks to more than %d MiB, for which %s has no room"
-                .formatted(title, at >> 20, System.getProperty("java.io.tmpdir")));
+            "%s unpacks to more than %d MiB, for which the folder for temporary files has no room"
+                .formatted(title, at >> 20));
       }
       ByteBuffer bytes = ByteBuffer.wrap(chunk, 0, count);
       while (bytes.hasRemaining()) {

@@ -100,12 +100,12 @@ final class VhdxLog {
       }
       List<Entry> sequence = new ArrayList<>();
       Entry at = valid.get(head.tail);
-      while (at != null && at != head && sequence.size() <= valid.size()) {
+      while (at != null && !at.equals(head) && sequence.size() <= valid.size()) {
         sequence.add(at);
         Entry next = valid.get((at.offset + at.length) % length);
         at = next != null && next.sequence == at.sequence + 1 ? next : null;
       }
-      if (at == head) {
+      if (head.equals(at)) {
         sequence.add(head);
         best = sequence;
       }

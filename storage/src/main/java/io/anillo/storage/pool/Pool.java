@@ -560,6 +560,11 @@ public final class Pool implements AutoCloseable {
     commit();
   }
 
+  /** What a volume may use at most. */
+  public VolumeLimits limits(String volumeName) throws IOException {
+    return state.volume(volumeName).limits();
+  }
+
   /** Changes what a volume may use; requests that wait feel it at once. */
   public void setLimits(String volumeName, VolumeLimits limits) throws IOException {
     structure.lock();

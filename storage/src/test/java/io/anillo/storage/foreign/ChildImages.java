@@ -244,8 +244,14 @@ public final class ChildImages {
     ByteBuffer bytes = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN);
     int table = region(bytes, 0x2dc27766);
     System.arraycopy(before, table, file, table, 4096);
-    // QEMU clears the log's name in the header after every entry: put it back
-    int entry = (int) bytes.getLong((64 << 10) + 72);
+    // QEMU clears the log's name in the header after every entry: put that of the last one back
+    int log = (int) bytes.getLong((64 << 10) + 72);
+    int entry = log;
+    for (int at = log; at < log + (1 << 20); at += 4096) {
+      if (bytes.getInt(at) == 0x65676f6c && bytes.getLong(at + 16) > bytes.getLong(entry + 16)) {
+        entry = at;
+      }
+    }
     for (int header : new int[] {64 << 10, 128 << 10}) {
       bytes.put(header + 48, file, entry + 32, 16).putInt(header + 4, 0);
       CRC32C crc = new CRC32C();
