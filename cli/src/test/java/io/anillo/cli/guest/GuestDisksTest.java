@@ -11,10 +11,8 @@ import io.anillo.storage.nbd.NbdExport;
 import io.anillo.storage.nbd.NbdExports;
 import io.anillo.storage.nbd.NbdServer;
 import io.anillo.storage.pool.Pool;
-import io.anillo.storage.pool.PoolEvent;
 import io.anillo.storage.pool.PoolOptions;
 import io.anillo.storage.pool.Redundancy;
-import io.anillo.storage.pool.ThinVolume;
 import io.anillo.storage.pool.VolumeSpecification;
 import io.anillo.storage.qcow2.Qcow2Creator;
 import io.anillo.storage.qcow2.Qcow2Options;
@@ -26,8 +24,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -84,43 +80,6 @@ class GuestDisksTest {
     found.add(text(again.getFirst()));
     again.getFirst().close();
     assertThat(found).containsExactly("kept by vda", "kept by vdb", "kept by vdc");
-  }
-
-  @Test
-  void aFullPoolPausesTheGuestUntilThereIsSpace() throws Exception {
-    CountDownLatch full = new CountDownLatch(1);
-    PoolOptions options =
-        PoolOptions.DEFAULT.withListener(event -> {
-          if (event.kind() == PoolEvent.Kind.FULL) {
-            full.countDown();
-          }
-        });
-    FileDisk small = FileDisk.create(folder.resolve("small"), 24 << 20);
-    try (Pool pool = Pool.create("pool", List.of(small), options)) {
-      pool.createVolume(VolumeSpecification.of("volume", BYTES, Redundancy.NONE));
-      try (ThinVolume volume = pool.openVolume("volume", Optional.empty());
-          LinuxGuest guest = LinuxGuest.boot(config -> config.withDisks(List.of(volume)))) {
-        guest.console.expectShell();
-        guest.console.run(
-            "(yes anillo | head -c %d | dd of=/dev/vda bs=64k conv=fsync 2>/errors; echo > /done) & true"
-                .formatted(BYTES));
-        assertThat(full.await(300, TimeUnit.SECONDS)).isTrue();
-        assertThat(guest.console.run("ls / | grep -c done"))
-            .as("it waits, and runs")
-            .isEqualTo("0");
-        pool.addDisk(FileDisk.create(folder.resolve("more"), 64 << 20), false);
-        guest.console.run("while ! [ -e /done ]; do sleep 1; done");
-        assertThat(guest.console.run("dmesg | grep -c 'I/O error'")).isEqualTo("0");
-        ByteBuffer bytes = ByteBuffer.allocate((int) BYTES);
-        volume.read(0, bytes);
-        String line = "anillo\n";
-        for (int i = 0; i < BYTES; i++) {
-          if (bytes.get(i) != line.charAt(i % line.length())) {
-            throw new AssertionError("byte " + i + " is wrong");
-          }
-        }
-      }
-    }
   }
 
   private static String text(BlockBackend device) throws Exception {

@@ -105,7 +105,7 @@ final class VhdxLog {
         Entry next = valid.get((at.offset + at.length) % length);
         at = next != null && next.sequence == at.sequence + 1 ? next : null;
       }
-      if (head.equals(at)) {
+      if (at != null && at.equals(head)) {
         sequence.add(head);
         best = sequence;
       }
