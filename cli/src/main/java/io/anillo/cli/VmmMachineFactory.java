@@ -16,6 +16,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /** Machines of the virtual machine monitor, in this process. */
 final class VmmMachineFactory implements GuestMachine.Factory {
@@ -100,7 +101,8 @@ final class VmmMachineFactory implements GuestMachine.Factory {
           plan.noReboot(),
           Clock.system(),
           EntropySource.system(),
-          plan.paravirtual());
+          plan.paravirtual(),
+          Set.of());
     } catch (IllegalArgumentException e) {
       throw notStarted("the machine cannot be made: " + e.getMessage() + ".");
     }

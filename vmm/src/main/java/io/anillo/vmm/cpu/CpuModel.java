@@ -3,6 +3,8 @@ package io.anillo.vmm.cpu;
 import io.anillo.vmm.hypercall.KvmInterface;
 import io.anillo.vmm.hypercall.OwnInterface;
 import java.nio.charset.StandardCharsets;
+import java.util.HashSet;
+import java.util.Set;
 
 /**
  * The processor a guest sees, as an exact list of CPUID answers, the same on every engine and host,
@@ -19,8 +21,10 @@ import java.nio.charset.StandardCharsets;
  * @param paravirtualFeatures what of KVM's paravirtual interface is announced, bits of {@link
  *     io.anillo.vmm.hypercall.KvmInterface}; 0 for no paravirtual interface at all
  * @param tscHertz frequency of the time stamp counter
+ * @param withheld features that are not shown, because the machine is to run where they are missing
  */
-public record CpuModel(String name, int processors, int paravirtualFeatures, long tscHertz) {
+public record CpuModel(
+    String name, int processors, int paravirtualFeatures, long tscHertz, Set<CpuFeature> withheld) {
   /** TSC frequency of software engines: the time stamp counts virtual nanoseconds. */
   public static final long TSC_HERTZ = 1_000_000_000;
 
@@ -92,21 +96,29 @@ public record CpuModel(String name, int processors, int paravirtualFeatures, lon
       throw new IllegalArgumentException(
           "A machine has 1 to 255 processors, not " + processors + ".");
     }
+    withheld = Set.copyOf(withheld);
   }
 
   /** The model {@code anillo-v2}. */
   public static CpuModel anilloV2(int processors) {
-    return new CpuModel("anillo-v2", processors, 0, TSC_HERTZ);
+    return new CpuModel("anillo-v2", processors, 0, TSC_HERTZ, Set.of());
   }
 
   /** The same with a paravirtual interface, or without. */
   public CpuModel withParavirtual(int features) {
-    return new CpuModel(name, processors, features, tscHertz);
+    return new CpuModel(name, processors, features, tscHertz, withheld);
   }
 
   /** The same on hardware whose time stamp counter cannot be made to count nanoseconds. */
   public CpuModel withTscHertz(long hertz) {
-    return new CpuModel(name, processors, paravirtualFeatures, hertz);
+    return new CpuModel(name, processors, paravirtualFeatures, hertz, withheld);
+  }
+
+  /** The same without some features, besides those that it lacks already. */
+  public CpuModel without(Set<CpuFeature> features) {
+    Set<CpuFeature> all = new HashSet<>(withheld);
+    all.addAll(features);
+    return new CpuModel(name, processors, paravirtualFeatures, tscHertz, all);
   }
 
   /**
@@ -150,6 +162,13 @@ public record CpuModel(String name, int processors, int paravirtualFeatures, lon
       basic(leaf, subleaf, apicId, result);
     } else {
       extended(leaf, subleaf, apicId, result);
+    }
+    if (!withheld.isEmpty() && (leaf != 7 || subleaf == 0)) {
+      for (CpuFeature feature : withheld) {
+        if (feature.leaf() == leaf) {
+          feature.removeFrom(result);
+        }
+      }
     }
   }
 

@@ -38,6 +38,8 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   /** Entries after which an exception that is not delivered is left to happen again. */
   private static final int PATIENCE = 100;
 
+  private static final int OFFSET_READINGS = 5;
+
   /** How long the guest may run so that an exception is delivered. */
   private static final long SHORTEST_ENTRY_NANOS = 20_000, LONGEST_ENTRY_NANOS = 2_000_000;
 
@@ -56,6 +58,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private final Bus bus;
   private final LocalInterrupts interrupts;
   private final KvmModelRegisters registers;
+  private final MemorySegment interruptNumber;
   private @Nullable ParavirtualProcessor paravirtual;
 
   private volatile int attention;
@@ -68,7 +71,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   /** Ours was written from outside and KVM does not have it yet. */
   private boolean replaced = true;
 
-  private boolean timeChanged;
+  private boolean timeChanged = true;
+  private long timeMoves;
+  private final boolean setsTimeStampOffset;
   private boolean readyKnown;
   private boolean instructionPending;
   private long rawDeadline;
@@ -106,6 +111,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     }
     this.run = system.map(descriptor, machine.runBytes());
     this.transfer = new KvmStateTransfer(system, descriptor, arena);
+    this.interruptNumber = arena.allocate(ValueLayout.JAVA_INT);
     if (run.address() == 0) {
       throw new KvmException("KVM shares no memory with us, error " + system.errno());
     }
@@ -116,12 +122,13 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     if (machine.scalesTsc()) {
       system.ioctl(descriptor, KvmNumbers.SET_TSC_KHZ, model.tscHertz() / 1000);
     }
+    setsTimeStampOffset = transfer.hasTimeStampOffset();
     reset();
   }
 
   /** A model as this machine's hardware can show it. */
   public static CpuModel modelFor(CpuModel model, KvmVirtualMachine machine) {
-    return model.withTscHertz(machine.tscHertz());
+    return model.withTscHertz(machine.tscHertz()).without(machine.missingFeatures());
   }
 
   /** Gives the paravirtual interface; before the first instruction. */
@@ -161,6 +168,8 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   @Override
   public void stateReplaced() {
     replaced = true;
+    // The state has the counter's offset in it.
+    timeChanged = true;
     stale = false;
     readyKnown = false;
     instructionPending = false;
@@ -169,6 +178,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   @Override
   public void timeChanged() {
     timeChanged = true;
+    timeMoves++;
   }
 
   @Override
@@ -194,6 +204,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   @Override
   public void setRingObserver(RingObserver observer) {
     ringObserver = observer;
+    if (machine.copiesSegments()) {
+      run.set(ValueLayout.JAVA_LONG, KvmNumbers.RUN_VALID_REGS, KvmNumbers.SYNC_SREGS);
+    }
   }
 
   @Override
@@ -281,10 +294,11 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
       if (exit == null) {
         if (replaced) {
           give();
-        } else if (timeChanged) {
-          transfer.putModelRegister(MSR_TSC, hardwareTime(boardNanos.getAsLong()));
         }
-        timeChanged = false;
+        if (timeChanged) {
+          putTime();
+          timeChanged = false;
+        }
         offerInterrupt();
         exit = handle(enterGuest(false));
       }
@@ -367,13 +381,10 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     if (interrupts.pending() && ready()) {
       int vector = interrupts.acknowledge();
       if (vector >= 0) {
-        try (Arena local = Arena.ofConfined()) {
-          MemorySegment argument = local.allocate(ValueLayout.JAVA_INT);
-          argument.set(ValueLayout.JAVA_INT, 0, vector);
-          if (system.ioctl(descriptor, KvmNumbers.INTERRUPT, argument) < 0) {
-            throw new IllegalStateException(
-                "KVM refuses interrupt " + vector + ", error " + system.errno());
-          }
+        interruptNumber.set(ValueLayout.JAVA_INT, 0, vector);
+        if (system.ioctl(descriptor, KvmNumbers.INTERRUPT, interruptNumber) < 0) {
+          throw new IllegalStateException(
+              "KVM refuses interrupt " + vector + ", error " + system.errno());
         }
         interruptsTaken++;
       }
@@ -412,7 +423,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     }
     RingObserver observer = ringObserver;
     if (observer != null) {
-      inRing3 = transfer.privilege() == 3;
+      inRing3 = privilege() == 3;
       observer.ranIn(inRing3);
     }
     int reason = run.get(ValueLayout.JAVA_INT, KvmNumbers.RUN_EXIT_REASON);
@@ -427,6 +438,12 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
       interrupts.setTaskPriorityClass(newPriority);
     }
     return reason;
+  }
+
+  private int privilege() {
+    return machine.copiesSegments()
+        ? run.get(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_SYNC_SREGS + KvmStateTransfer.PRIVILEGE) & 3
+        : transfer.privilege();
   }
 
   private @Nullable Exit handle(int reason) {
@@ -629,6 +646,36 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     return ParavirtualProcessor.ticks(nanos + state.tscOffset, model.tscHertz());
   }
 
+  private void putTime() {
+    if (setsTimeStampOffset) {
+      long offset = machine.timeStamps().offset(timeMoves, this::measureOffset);
+      transfer.putTimeStampOffset(
+          offset + ParavirtualProcessor.ticks(state.tscOffset, model.tscHertz()));
+    } else {
+      transfer.putModelRegister(MSR_TSC, hardwareTime(boardNanos.getAsLong()));
+    }
+  }
+
+  /** The offset at which the counter tells the board's time; of several readings the surest. */
+  private long measureOffset() {
+    long hertz = model.tscHertz();
+    long shortest = Long.MAX_VALUE;
+    long offset = 0;
+    for (int i = 0; i < OFFSET_READINGS; i++) {
+      long before = boardNanos.getAsLong();
+      long counter = transfer.modelRegister(MSR_TSC);
+      long took = boardNanos.getAsLong() - before;
+      if (took < shortest) {
+        shortest = took;
+        offset =
+            transfer.timeStampOffset()
+                + ParavirtualProcessor.ticks(before + took / 2, hertz)
+                - counter;
+      }
+    }
+    return offset;
+  }
+
   private long nanos(long ticks) {
     long hertz = model.tscHertz();
     return Math.floorDiv(ticks, hertz) * NANOS + Math.floorMod(ticks, hertz) * NANOS / hertz;
@@ -637,7 +684,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private void moveTime(long nanos) {
     state.tscOffset += nanos;
     state.tscAdjust += nanos;
-    transfer.putModelRegister(MSR_TSC, hardwareTime(boardNanos.getAsLong()));
+    putTime();
     ParavirtualProcessor aware = paravirtual;
     if (aware != null) {
       aware.timeStampChanged();
@@ -664,15 +711,10 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
 
   private void give() {
     state.halted = false;
-    transfer.put(
-        state,
-        interrupts.readMsr(MSR_APIC_BASE),
-        interrupts.taskPriorityClass(),
-        hardwareTime(boardNanos.getAsLong()));
+    transfer.put(state, interrupts.readMsr(MSR_APIC_BASE), interrupts.taskPriorityClass());
     replaced = false;
     stale = false;
     readyKnown = false;
-    timeChanged = false;
     state.nmiPending = false;
   }
 

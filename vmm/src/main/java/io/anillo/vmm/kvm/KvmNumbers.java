@@ -10,6 +10,7 @@ final class KvmNumbers {
   static final long GET_API_VERSION = 0xAE00,
       CREATE_VM = 0xAE01,
       CHECK_EXTENSION = 0xAE03,
+      GET_SUPPORTED_CPUID = 0xC008_AE05,
       GET_VCPU_MMAP_SIZE = 0xAE04,
       CREATE_VCPU = 0xAE41,
       GET_DIRTY_LOG = 0x4010_AE42,
@@ -36,6 +37,9 @@ final class KvmNumbers {
       SET_DEBUGREGS = 0x4080_AEA2,
       SET_TSC_KHZ = 0xAEA2,
       GET_TSC_KHZ = 0xAEA3,
+      SET_DEVICE_ATTRIBUTE = 0x4018_AEE1,
+      GET_DEVICE_ATTRIBUTE = 0x4018_AEE2,
+      HAS_DEVICE_ATTRIBUTE = 0x4018_AEE3,
       GET_XSAVE = 0x9000_AEA4,
       SET_XSAVE = 0x5000_AEA5,
       GET_XCRS = 0x8188_AEA6,
@@ -50,6 +54,7 @@ final class KvmNumbers {
       CAP_XSAVE = 55,
       CAP_XCRS = 56,
       CAP_TSC_CONTROL = 60,
+      CAP_SYNC_REGS = 74,
       CAP_IMMEDIATE_EXIT = 136,
       CAP_X86_USER_SPACE_MSR = 188,
       CAP_X86_MSR_FILTER = 189,
@@ -75,7 +80,12 @@ final class KvmNumbers {
       RUN_READY = 12,
       RUN_IF_FLAG = 13,
       RUN_CR8 = 16,
-      RUN_UNION = 32;
+      RUN_UNION = 32,
+      RUN_VALID_REGS = 288,
+      RUN_SYNC_SREGS = 448;
+
+  /** Registers that KVM copies to {@code struct kvm_run} at every exit. */
+  static final int SYNC_SREGS = 2;
 
   static final int MEMORY_LOG_DIRTY_PAGES = 1;
 

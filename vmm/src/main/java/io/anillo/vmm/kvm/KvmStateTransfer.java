@@ -12,6 +12,10 @@ import java.lang.foreign.ValueLayout;
  */
 final class KvmStateTransfer {
   private static final int SREGS_BYTES = 320, SEGMENT_BYTES = 24;
+
+  /** Of {@code struct kvm_sregs}: the privilege of the stack segment, which is the processor's. */
+  static final int PRIVILEGE = 5 * SEGMENT_BYTES + 16;
+
   private static final int GDT = 8 * SEGMENT_BYTES, IDT = GDT + 16, CR0 = IDT + 16;
   private static final int CR2 = CR0 + 8, CR3 = CR0 + 16, CR4 = CR0 + 24, CR8 = CR0 + 32;
   private static final int EFER = CR0 + 40, APIC_BASE = CR0 + 48, FLAGS = CR0 + 56;
@@ -32,6 +36,7 @@ final class KvmStateTransfer {
   /** KVM keeps the registers in the order rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp, r8 to r15. */
   private static final int[] GENERAL = {0, 3, 1, 2, 6, 7, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15};
 
+  private static final int DEBUG_EXCEPTION = 1;
   private static final int MSR_KERNEL_GS_BASE = 0xC000_0102;
 
   /** Kept by us, without effect on hardware: automatic IBRS. */
@@ -46,6 +51,8 @@ final class KvmStateTransfer {
   private final MemorySegment events;
   private final MemorySegment debug;
   private final MemorySegment msrs;
+  private final MemorySegment attribute;
+  private final MemorySegment attributeValue;
 
   KvmStateTransfer(HostSystem system, int descriptor, Arena arena) {
     this.system = system;
@@ -56,6 +63,9 @@ final class KvmStateTransfer {
     xcrs = arena.allocate(392, 8);
     events = arena.allocate(64, 8);
     debug = arena.allocate(128, 8);
+    attribute = arena.allocate(24, 8);
+    attributeValue = arena.allocate(8, 8);
+    attribute.set(ValueLayout.JAVA_LONG, 16, attributeValue.address());
     msrs = arena.allocate(8 + 16 * 16, 8);
   }
 
@@ -73,14 +83,13 @@ final class KvmStateTransfer {
    *
    * @param apicBase IA32_APIC_BASE
    * @param taskPriority CR8
-   * @param timeStamp what the time stamp counter reads now
    */
-  void put(CpuState state, long apicBase, int taskPriority, long timeStamp) {
+  void put(CpuState state, long apicBase, int taskPriority) {
     putSpecial(state, apicBase, taskPriority);
     putExtended(state);
     KvmFloatingState.write(state, xsave);
     call(KvmNumbers.SET_XSAVE, xsave, "floating-point registers");
-    putModelRegisters(state, timeStamp);
+    putModelRegisters(state);
     putGeneral(state);
     putEvents(state);
     putDebug(state);
@@ -161,7 +170,7 @@ final class KvmStateTransfer {
     call(KvmNumbers.SET_XCRS, xcrs, "XCR0");
   }
 
-  private void putModelRegisters(CpuState state, long timeStamp) {
+  private void putModelRegisters(CpuState state) {
     long[][] values = {
       {0xC000_0081L, state.star},
       {0xC000_0082L, state.lstar},
@@ -173,7 +182,6 @@ final class KvmStateTransfer {
       {0x175, state.sysenterEsp},
       {0x176, state.sysenterEip},
       {0x277, state.pat},
-      {0x10, timeStamp},
     };
     for (long[] value : values) {
       putModelRegister((int) value[0], value[1]);
@@ -203,6 +211,24 @@ final class KvmStateTransfer {
     return msrs.get(ValueLayout.JAVA_LONG, 16);
   }
 
+  /** Whether KVM lets the offset of the time stamp counter be set (since Linux 5.16). */
+  boolean hasTimeStampOffset() {
+    return system.ioctl(descriptor, KvmNumbers.HAS_DEVICE_ATTRIBUTE, attribute) == 0;
+  }
+
+  /**
+   * What the guest's time stamp counter is ahead of the host's (scaled to the guest's frequency).
+   */
+  long timeStampOffset() {
+    call(KvmNumbers.GET_DEVICE_ATTRIBUTE, attribute, "the time stamp counter's offset");
+    return attributeValue.get(ValueLayout.JAVA_LONG, 0);
+  }
+
+  void putTimeStampOffset(long offset) {
+    attributeValue.set(ValueLayout.JAVA_LONG, 0, offset);
+    call(KvmNumbers.SET_DEVICE_ATTRIBUTE, attribute, "the time stamp counter's offset");
+  }
+
   private void putGeneral(CpuState state) {
     for (int i = 0; i < GENERAL.length; i++) {
       regs.set(ValueLayout.JAVA_LONG, 8L * i, state.general[GENERAL[i]]);
@@ -214,6 +240,13 @@ final class KvmStateTransfer {
 
   private void putEvents(CpuState state) {
     events.fill((byte) 0);
+    if (state.pendingDebug != 0) {
+      // A #DB before the next instruction: delivered at the entry, with what it tells in DR6.
+      state.debug[6] |= state.pendingDebug;
+      state.pendingDebug = 0;
+      events.set(ValueLayout.JAVA_BYTE, 0, (byte) 1);
+      events.set(ValueLayout.JAVA_BYTE, 1, (byte) DEBUG_EXCEPTION);
+    }
     int shadow =
         state.stackShadow
             ? KvmNumbers.SHADOW_MOV_SS
@@ -269,8 +302,9 @@ final class KvmStateTransfer {
   InFlight takeEvents(CpuState state) {
     call(KvmNumbers.GET_VCPU_EVENTS, events, "pending events");
     int shadow = events.get(ValueLayout.JAVA_BYTE, 11);
-    state.stackShadow = (shadow & KvmNumbers.SHADOW_MOV_SS) != 0;
+    // AMD's hardware does not tell the two apart (APM vol. 2 §15.21.5), and KVM then gives both.
     state.interruptShadow = (shadow & KvmNumbers.SHADOW_STI) != 0;
+    state.stackShadow = shadow == KvmNumbers.SHADOW_MOV_SS;
     state.nmiPending =
         events.get(ValueLayout.JAVA_BYTE, 12) != 0 || events.get(ValueLayout.JAVA_BYTE, 13) != 0;
     state.nmiBlocked = events.get(ValueLayout.JAVA_BYTE, 14) != 0;
@@ -296,7 +330,7 @@ final class KvmStateTransfer {
   /** The current privilege level. */
   int privilege() {
     call(KvmNumbers.GET_SREGS2, sregs, "segments and control registers");
-    return sregs.get(ValueLayout.JAVA_BYTE, 5 * SEGMENT_BYTES + 16) & 3;
+    return sregs.get(ValueLayout.JAVA_BYTE, PRIVILEGE) & 3;
   }
 
   void takeSpecial(CpuState state) {

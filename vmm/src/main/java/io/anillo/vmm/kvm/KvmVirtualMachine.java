@@ -1,5 +1,6 @@
 package io.anillo.vmm.kvm;
 
+import io.anillo.vmm.cpu.CpuFeature;
 import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.host.HostSystem;
 import io.anillo.vmm.memory.GuestMemory;
@@ -7,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
+import java.util.Set;
 
 /**
  * A virtual machine of KVM over the range of a {@link GuestMemory}: guest-physical addresses are
@@ -29,6 +31,9 @@ public final class KvmVirtualMachine implements AutoCloseable {
   private final int runBytes;
   private final boolean scalesTsc;
   private final long tscHertz;
+  private final KvmTimeStamps timeStamps = new KvmTimeStamps();
+  private final boolean copiesSegments;
+  private final Set<CpuFeature> missingFeatures;
   private boolean logsDirtyPages;
 
   private KvmVirtualMachine(
@@ -40,6 +45,10 @@ public final class KvmVirtualMachine implements AutoCloseable {
     this.machine = machine;
     this.runBytes = runBytes;
     this.scalesTsc = has(KvmNumbers.CAP_TSC_CONTROL);
+    this.copiesSegments =
+        (system.ioctl(machine, KvmNumbers.CHECK_EXTENSION, KvmNumbers.CAP_SYNC_REGS)
+                & KvmNumbers.SYNC_SREGS)
+            != 0;
     int kiloHertz = system.ioctl(machine, KvmNumbers.GET_TSC_KHZ, 0);
     this.tscHertz = scalesTsc || kiloHertz <= 0 ? CpuModel.TSC_HERTZ : kiloHertz * 1000L;
     for (int capability :
@@ -56,6 +65,13 @@ public final class KvmVirtualMachine implements AutoCloseable {
         }) {
       if (!has(capability)) {
         throw new KvmException("this host's KVM lacks capability " + capability);
+      }
+    }
+    this.missingFeatures = KvmCpuid.missing(system, device);
+    for (CpuFeature feature : missingFeatures) {
+      if (feature.needed()) {
+        throw new KvmException(
+            "this host's processor lacks " + feature.title() + ", which x86-64-v2 has");
       }
     }
     keepRegistersToOurselves();
@@ -118,8 +134,22 @@ public final class KvmVirtualMachine implements AutoCloseable {
     return tscHertz;
   }
 
+  /** Features that the hardware or its KVM lacks, and that guests are not shown here. */
+  public Set<CpuFeature> missingFeatures() {
+    return missingFeatures;
+  }
+
   boolean scalesTsc() {
     return scalesTsc;
+  }
+
+  /** Whether KVM can copy segments to the shared page at every exit. */
+  boolean copiesSegments() {
+    return copiesSegments;
+  }
+
+  KvmTimeStamps timeStamps() {
+    return timeStamps;
   }
 
   int descriptor() {

@@ -5,6 +5,7 @@ import io.anillo.vmm.boot.BootLoader;
 import io.anillo.vmm.boot.BootRequest;
 import io.anillo.vmm.boot.LoadedKernel;
 import io.anillo.vmm.boot.MemoryRegion;
+import io.anillo.vmm.cpu.CpuFeature;
 import io.anillo.vmm.cpu.CpuStateRecord;
 import io.anillo.vmm.cpu.ExitReason;
 import io.anillo.vmm.cpu.VirtualCpu;
@@ -31,7 +32,10 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,7 +45,7 @@ import org.jspecify.annotations.Nullable;
  * thread.
  */
 public final class Machine implements AutoCloseable {
-  private static final int STATE_VERSION = 2;
+  private static final int STATE_VERSION = 3;
 
   private final MachineConfig config;
   private final GuestMemory memory;
@@ -228,6 +232,7 @@ public final class Machine implements AutoCloseable {
     if (version >= 2) {
       requireFeatures(in.getInt());
     }
+    requireShown(version >= 3 ? CpuFeature.ofBits(in.getLong()) : Set.of());
     for (VirtualCpu cpu : processors) {
       cpu.reset();
       CpuStateRecord.restore(cpu.state(), in);
@@ -244,6 +249,17 @@ public final class Machine implements AutoCloseable {
       throw new StateException(
           "the saved guest uses paravirtual features (0x%x) that this machine does not offer"
               .formatted(needed & ~offered));
+    }
+  }
+
+  /** Nor does it look again for features of its processor that it once found. */
+  private void requireShown(Set<CpuFeature> withheld) {
+    Set<CpuFeature> missing = new TreeSet<>(set.model.withheld());
+    missing.removeAll(withheld);
+    if (!missing.isEmpty()) {
+      throw new StateException(
+          "the saved guest found features of its processor that this machine does not have: "
+              + missing.stream().map(CpuFeature::title).collect(Collectors.joining(", ")));
     }
   }
 
@@ -281,6 +297,7 @@ public final class Machine implements AutoCloseable {
     StateWriter out = new StateWriter();
     out.record("machine", STATE_VERSION).putLong(config.memoryBytes()).putInt(config.cpus());
     out.putInt(set.model.paravirtualFeatures());
+    out.putLong(CpuFeature.bits(set.model.withheld()));
     for (VirtualCpu cpu : processors) {
       cpu.settleSignals();
       CpuStateRecord.save(cpu.state(), out);

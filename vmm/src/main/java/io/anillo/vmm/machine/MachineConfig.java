@@ -1,5 +1,6 @@
 package io.anillo.vmm.machine;
 
+import io.anillo.vmm.cpu.CpuFeature;
 import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.port.BlockBackend;
 import io.anillo.vmm.port.CharBackend;
@@ -9,6 +10,7 @@ import io.anillo.vmm.port.NetworkBackend;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * What a machine is made of; checked on construction.
@@ -24,6 +26,8 @@ import java.util.OptionalInt;
  * @param debugExitPort the port of isa-debug-exit, if there is one
  * @param resetEnds whether a reset by the guest ends the run instead of booting again
  * @param paravirtual whether a guest that looks for it finds the paravirtual interface
+ * @param withheldFeatures features of the processor that the guest does not find, so that the
+ *     machine can go on where they are missing
  */
 public record MachineConfig(
     int cpus,
@@ -40,7 +44,8 @@ public record MachineConfig(
     boolean resetEnds,
     Clock clock,
     EntropySource entropy,
-    boolean paravirtual) {
+    boolean paravirtual,
+    Set<CpuFeature> withheldFeatures) {
   public static final int MAXIMUM_CPUS = 64;
   public static final long MINIMUM_MEMORY = 4L << 20;
   private static final long MEBIBYTE = 1L << 20;
@@ -80,6 +85,7 @@ public record MachineConfig(
     disks = List.copyOf(disks);
     networks = List.copyOf(networks);
     console = List.copyOf(console);
+    withheldFeatures = Set.copyOf(withheldFeatures);
   }
 
   /** A machine with one processor, nothing connected, that ends at a reset. */
@@ -100,7 +106,8 @@ public record MachineConfig(
         true,
         Clock.system(),
         EntropySource.system(),
-        true);
+        true,
+        Set.of());
   }
 
   public MachineConfig withCpus(int count) {
@@ -119,7 +126,8 @@ public record MachineConfig(
         resetEnds,
         clock,
         entropy,
-        paravirtual);
+        paravirtual,
+        withheldFeatures);
   }
 
   public MachineConfig withCommandLine(String other) {
@@ -138,7 +146,8 @@ public record MachineConfig(
         resetEnds,
         clock,
         entropy,
-        paravirtual);
+        paravirtual,
+        withheldFeatures);
   }
 
   public MachineConfig withEngine(Engine other) {
@@ -157,7 +166,8 @@ public record MachineConfig(
         resetEnds,
         clock,
         entropy,
-        paravirtual);
+        paravirtual,
+        withheldFeatures);
   }
 
   public MachineConfig withSerial(List<CharBackend> lines) {
@@ -176,7 +186,8 @@ public record MachineConfig(
         resetEnds,
         clock,
         entropy,
-        paravirtual);
+        paravirtual,
+        withheldFeatures);
   }
 
   public MachineConfig withDisks(List<BlockBackend> backends) {
@@ -195,7 +206,8 @@ public record MachineConfig(
         resetEnds,
         clock,
         entropy,
-        paravirtual);
+        paravirtual,
+        withheldFeatures);
   }
 
   public MachineConfig withNetworks(List<NetworkBackend> backends) {
@@ -214,7 +226,8 @@ public record MachineConfig(
         resetEnds,
         clock,
         entropy,
-        paravirtual);
+        paravirtual,
+        withheldFeatures);
   }
 
   public MachineConfig withDebugExit(int port) {
@@ -233,7 +246,8 @@ public record MachineConfig(
         resetEnds,
         clock,
         entropy,
-        paravirtual);
+        paravirtual,
+        withheldFeatures);
   }
 
   public MachineConfig withClock(Clock other) {
@@ -252,7 +266,8 @@ public record MachineConfig(
         resetEnds,
         other,
         entropy,
-        paravirtual);
+        paravirtual,
+        withheldFeatures);
   }
 
   public MachineConfig withParavirtual(boolean offered) {
@@ -271,7 +286,28 @@ public record MachineConfig(
         resetEnds,
         clock,
         entropy,
-        offered);
+        offered,
+        withheldFeatures);
+  }
+
+  public MachineConfig withoutFeatures(Set<CpuFeature> features) {
+    return new MachineConfig(
+        cpus,
+        memoryBytes,
+        engine,
+        kernel,
+        initialRamDisk,
+        commandLine,
+        serial,
+        disks,
+        networks,
+        console,
+        debugExitPort,
+        resetEnds,
+        clock,
+        entropy,
+        paravirtual,
+        features);
   }
 
   public MachineConfig withResetEnds(boolean ends) {
@@ -290,6 +326,7 @@ public record MachineConfig(
         ends,
         clock,
         entropy,
-        paravirtual);
+        paravirtual,
+        withheldFeatures);
   }
 }

@@ -96,7 +96,8 @@ final class ProcessorSet implements AutoCloseable {
             };
         model =
             CpuModel.anilloV2(config.cpus())
-                .withParavirtual(config.paravirtual() ? KvmInterface.FEATURES : 0);
+                .withParavirtual(config.paravirtual() ? KvmInterface.FEATURES : 0)
+                .without(config.withheldFeatures());
         board = inSoftware(config, boardConfig, memory, executor);
       }
       case KVM -> {
@@ -106,7 +107,8 @@ final class ProcessorSet implements AutoCloseable {
         // KVM itself answers VMCALL: what needs calls is not offered.
         CpuModel wanted =
             CpuModel.anilloV2(config.cpus())
-                .withParavirtual(config.paravirtual() ? KvmInterface.FEATURES_WITHOUT_CALLS : 0);
+                .withParavirtual(config.paravirtual() ? KvmInterface.FEATURES_WITHOUT_CALLS : 0)
+                .without(config.withheldFeatures());
         model = KvmCpu.modelFor(wanted, kvm);
         board = onHardware(config, boardConfig, executor, kvm);
       }

@@ -25,6 +25,12 @@ class KvmCpuTest {
 
   private static final int SUM = 500_500;
 
+  /** Where a loop leaves its count. */
+  private static final int COUNTER = 0x201000;
+
+  /** On hardware that QEMU's translator plays ({@link NestedHardwareTest}). */
+  private static final boolean NESTED = Boolean.getBoolean("anillo.nested");
+
   private final SmallMachine small = new SmallMachine();
 
   @AfterEach
@@ -82,6 +88,10 @@ class KvmCpuTest {
           }
           case 3 -> small.longMode(true);
           default -> small.longMode(false);
+        }
+        if (user && mode < 3 && NESTED) {
+          // QEMU ends when ring 3 is left by a busy 32-bit task, as VMRUN makes it.
+          continue;
         }
         if (user) {
           small.userMode();
@@ -216,17 +226,16 @@ class KvmCpuTest {
       if (user) {
         small.userMode();
       }
-      // again: inc rbx; jmp again
-      small.code(SmallMachine.CODE, "48ffc3 ebfb");
+      // again: inc rbx; mov [0x201000], ebx; jmp again
+      small.code(SmallMachine.CODE, "48ffc3 891c2500102000 ebf4");
       try (HardwareMachine hardware = new HardwareMachine(small)) {
         for (int round = 0; round < 20; round++) {
+          int start = small.memory.getInt(COUNTER);
           Thread other =
               Thread.ofPlatform()
                   .start(() -> {
-                    try {
-                      Thread.sleep(2);
-                    } catch (InterruptedException e) {
-                      Thread.currentThread().interrupt();
+                    while (small.memory.getInt(COUNTER) == start) {
+                      Thread.onSpinWait();
                     }
                     hardware.cpu.kick();
                   });
@@ -241,7 +250,10 @@ class KvmCpuTest {
               .isEqualTo(before);
         }
         assertThat(hardware.cpu.state().rip)
-            .isIn((long) SmallMachine.CODE, (long) SmallMachine.CODE + 3);
+            .isIn(
+                (long) SmallMachine.CODE,
+                (long) SmallMachine.CODE + 3,
+                (long) SmallMachine.CODE + 10);
         assertThat(hardware.cpu.state().privilege).isEqualTo(user ? 3 : 0);
       }
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.anillo.vmm.boot.BootException;
+import io.anillo.vmm.cpu.CpuFeature;
 import io.anillo.vmm.kvm.KvmException;
 import io.anillo.vmm.kvm.KvmVirtualMachine;
 import io.anillo.vmm.machine.MachineConfig.Engine;
@@ -13,6 +14,7 @@ import io.anillo.vmm.state.StateException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
@@ -31,6 +33,9 @@ class EngineMoveTest {
   private static final int LAST_STEP = 3000;
   private static final MachineExit END = new MachineExit.DebugExit(0x21);
 
+  /** What a machine that is to go on here must not show its guest. */
+  private static Set<CpuFeature> missing = Set.of();
+
   @TempDir private Path directory;
 
   @BeforeAll
@@ -38,6 +43,7 @@ class EngineMoveTest {
     GuestMemory memory = new GuestMemory(1 << 20);
     try (KvmVirtualMachine machine = KvmVirtualMachine.open(memory)) {
       assertThat(machine.tscHertz()).isPositive();
+      missing = machine.missingFeatures();
     } catch (KvmException e) {
       assumeTrue(false, "the hardware cannot be used: " + e.getMessage());
     } finally {
@@ -46,7 +52,7 @@ class EngineMoveTest {
   }
 
   private static MachineConfig config(Engine engine) {
-    return FreestandingGuest.config("rings").withEngine(engine);
+    return FreestandingGuest.config("rings").withEngine(engine).withoutFeatures(missing);
   }
 
   private static int result(Machine machine) {
@@ -143,7 +149,8 @@ class EngineMoveTest {
   @Test
   void aGuestOfSeveralProcessorsKeepsItsHypercalls() throws Exception {
     Path file = directory.resolve("two");
-    MachineConfig software = FreestandingGuest.config("litmus").withCpus(2);
+    MachineConfig software =
+        FreestandingGuest.config("litmus").withCpus(2).withoutFeatures(missing);
     try (Machine machine = Machine.create(software)) {
       machine.save(file);
     }
@@ -155,6 +162,24 @@ class EngineMoveTest {
       machine.save(file);
     }
     restore(hardware.withParavirtual(false), file);
+  }
+
+  @Test
+  void aGuestKeepsTheFeaturesThatItFound() throws Exception {
+    Path file = directory.resolve("features");
+    MachineConfig whole = FreestandingGuest.config("rings");
+    MachineConfig less = whole.withoutFeatures(Set.of(CpuFeature.PCID, CpuFeature.RDSEED));
+    try (Machine machine = Machine.create(whole)) {
+      machine.save(file);
+    }
+    assertThatThrownBy(() -> restore(less, file))
+        .isInstanceOf(StateException.class)
+        .hasMessageContaining("pcid, rdseed");
+    try (Machine machine = Machine.create(less)) {
+      machine.save(file);
+    }
+    restore(whole, file);
+    restore(less, file);
   }
 
   private static void restore(MachineConfig config, Path file) throws IOException {

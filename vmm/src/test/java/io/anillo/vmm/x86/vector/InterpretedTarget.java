@@ -97,7 +97,7 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
         new KvmCpu(
             0,
             kvm,
-            CpuModel.anilloV2(1),
+            KvmCpu.modelFor(CpuModel.anilloV2(1), kvm),
             () -> 0,
             new EmptyBus(),
             new NoInterrupts(),
