@@ -3,6 +3,7 @@ package io.anillo.bench;
 import io.anillo.bench.guest.BootCommand;
 import io.anillo.bench.guest.GuestCommand;
 import io.anillo.bench.guest.Measurement;
+import io.anillo.bench.guest.ParavirtualCommand;
 import io.anillo.bench.guest.RateCommand;
 import io.anillo.bench.network.NetworkBench;
 import io.anillo.bench.storage.StorageCommand;
@@ -30,6 +31,7 @@ public final class Bench {
         new CommandLine(new Bench())
             .addSubcommand(new BootCommand())
             .addSubcommand(new GuestCommand())
+            .addSubcommand(new ParavirtualCommand())
             .addSubcommand(new RateCommand())
             .addSubcommand(new NetworkCommand())
             .addSubcommand(new StorageCommand());

@@ -56,6 +56,11 @@ interface GuestMachine extends AutoCloseable {
     return OptionalLong.empty();
   }
 
+  /** Whether the guest has told that its kernel panicked. */
+  default boolean guestPanicked() {
+    return false;
+  }
+
   /** What a developer wants to know after a fault: registers, devices. Called at any time. */
   String describe();
 

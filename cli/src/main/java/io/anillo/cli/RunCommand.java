@@ -201,6 +201,9 @@ final class RunCommand implements Callable<Integer> {
       milestones.reach("endMillis");
       machine.firstUserCode().ifPresent(at -> milestones.reached("firstRing3Millis", at));
       measured.putAll(machine.statistics());
+      if (machine.guestPanicked()) {
+        err.println("anillo: the guest's kernel panicked.");
+      }
       machine.close();
     } catch (RuntimeException | Error e) {
       close(consoles);

@@ -64,6 +64,7 @@ final class VmmGuestMachine implements GuestMachine {
     numbers.put(
         "guestInstructionsByCpu",
         machine.processors().stream().map(cpu -> machine.instructions(cpu.index())).toList());
+    numbers.put("guestPanicked", guestPanicked());
     numbers.put("interruptsTaken", sumOf(VirtualCpu::interruptsTaken));
     numbers.put("exceptionsTaken", sumOf(VirtualCpu::exceptionsTaken));
     numbers.put("exits", exits());
@@ -119,6 +120,11 @@ final class VmmGuestMachine implements GuestMachine {
       numbers.put(name, nanos / 1_000_000);
     }
     return numbers;
+  }
+
+  @Override
+  public boolean guestPanicked() {
+    return machine.board().guestPanicked();
   }
 
   @Override

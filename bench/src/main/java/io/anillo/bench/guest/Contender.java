@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /** A program that boots guests: Anillo with one of its engines, or a peer. */
 sealed interface Contender {
@@ -29,9 +30,14 @@ sealed interface Contender {
    * {@code anillo run}.
    *
    * @param engine as the command line calls it; with "+first" it knows nothing of earlier runs
+   * @param options more of the command's
    */
-  record Anillo(Path top, String engine) implements Contender {
+  record Anillo(Path top, String engine, List<String> options) implements Contender {
     private static final String FIRST = "+first";
+
+    Anillo(Path top, String engine) {
+      this(top, engine, List.of());
+    }
 
     @Override
     public Map<String, String> environment() {
@@ -40,7 +46,8 @@ sealed interface Contender {
 
     @Override
     public String name() {
-      return "anillo " + engine;
+      return String.join(
+          " ", Stream.concat(Stream.of("anillo", engine), options.stream()).toList());
     }
 
     @Override
@@ -66,6 +73,7 @@ sealed interface Contender {
                   "--no-reboot",
                   "--stats",
                   statistics.toString()));
+      command.addAll(options);
       Optional<Path> disk = withDisk ? image.disk() : Optional.empty();
       disk.ifPresent(file -> command.addAll(List.of("--disk", file + ",format=raw,readonly")));
       return List.copyOf(command);

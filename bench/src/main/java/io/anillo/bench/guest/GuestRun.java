@@ -19,21 +19,27 @@ import java.util.regex.Pattern;
  * One run of a guest on a contender.
  *
  * @param bootSeconds from the command to the guest's first line from user space
+ * @param bootProcessorSeconds processor time of the process until then
  * @param totalSeconds from the command to the process's end
  * @param instructions guest instructions, where the contender counts them
+ * @param exits why the guest was left how often, where the contender counts that
  * @param residentBytes the process's highest resident set less the guest's memory in it
  * @param flags the processor's flags, as the guest's /proc/cpuinfo has them
  * @param results by program
  */
 record GuestRun(
     double bootSeconds,
+    double bootProcessorSeconds,
     double totalSeconds,
     Optional<Long> instructions,
+    Map<String, Long> exits,
     long residentBytes,
     String flags,
     Map<String, Result> results) {
   private static final Pattern BENCH = Pattern.compile("BENCH (\\S+) ([0-9.]+) (\\S+)(.*)");
   private static final Pattern COUNT = Pattern.compile("\"guestInstructions\"\\s*:\\s*(\\d+)");
+  private static final Pattern REASONS = Pattern.compile("\"exitReasons\"\\s*:\\s*\\{([^}]*)}");
+  private static final Pattern REASON = Pattern.compile("\"(\\w+)\"\\s*:\\s*(\\d+)");
   private static final Duration LIMIT = Duration.ofHours(2);
 
   /**
@@ -93,6 +99,7 @@ record GuestRun(
               }
             });
     double bootSeconds = Double.NaN;
+    double bootProcessorSeconds = Double.NaN;
     String flags = "";
     ResidentSet resident = new ResidentSet(process.pid(), Contender.MEMORY_MEBIBYTES);
     Map<String, Long> starts = new HashMap<>();
@@ -109,6 +116,12 @@ record GuestRun(
         Matcher bench = BENCH.matcher(line);
         if (line.equals("BOOT-OK") || line.startsWith("BOOT-OK ")) {
           bootSeconds = (now - begin) / 1e9;
+          bootProcessorSeconds =
+              process
+                  .info()
+                  .totalCpuDuration()
+                  .map(time -> time.toNanos() / 1e9)
+                  .orElse(Double.NaN);
           // At the end too; but a process may be gone before that can be looked at.
           resident.measure();
         } else if (line.startsWith("flags")) {
@@ -138,13 +151,28 @@ record GuestRun(
           "%s ended with status %d after \"%s\"%s"
               .formatted(contender.name(), status, last, said.isEmpty() ? "." : ": " + said));
     }
-    Matcher count = COUNT.matcher(Files.readString(statistics));
+    String counted = Files.readString(statistics);
+    Matcher count = COUNT.matcher(counted);
     return new GuestRun(
         bootSeconds,
+        bootProcessorSeconds,
         totalSeconds,
         count.find() ? Optional.of(Long.valueOf(count.group(1))) : Optional.empty(),
+        exits(counted),
         resident.bytes(),
         flags,
         results);
+  }
+
+  private static Map<String, Long> exits(String statistics) {
+    Map<String, Long> result = new LinkedHashMap<>();
+    Matcher reasons = REASONS.matcher(statistics);
+    if (reasons.find()) {
+      Matcher reason = REASON.matcher(reasons.group(1));
+      while (reason.find()) {
+        result.put(reason.group(1), Long.valueOf(reason.group(2)));
+      }
+    }
+    return result;
   }
 }

@@ -14,6 +14,21 @@ import java.util.function.ToDoubleFunction;
 /** Runs of several contenders on one guest, in turn, so that a change of the host hits all. */
 public final class Measurement {
   private final Map<Contender, List<GuestRun>> runs = new LinkedHashMap<>();
+  private final boolean sameProcessor;
+
+  /** Of contenders that show their guests the same processor, which is checked. */
+  Measurement() {
+    this(true);
+  }
+
+  /**
+   * Makes a measurement.
+   *
+   * @param sameProcessor whether the guests' processors have to have the same features
+   */
+  Measurement(boolean sameProcessor) {
+    this.sameProcessor = sameProcessor;
+  }
 
   /** Which contenders there are. */
   static List<Contender> contenders(List<String> engines, String peer) throws BenchException {
@@ -66,7 +81,9 @@ public final class Measurement {
         runs.computeIfAbsent(contender, key -> new ArrayList<>()).add(run);
       }
     }
-    compareProcessors();
+    if (sameProcessor) {
+      compareProcessors();
+    }
   }
 
   private void compareProcessors() throws BenchException {

@@ -23,7 +23,7 @@ import java.util.stream.Stream;
 public record DefaultGuest(Path kernel, Path initialRamDisk) {
 
   /** Part of the cache's name: raised with every change to what is made of the packages. */
-  private static final String NAME = "default-3";
+  private static final String NAME = "default-4";
 
   private static final String KERNEL_PACKAGE = "linux-image-cloud-amd64";
   private static final String KERNEL_PREFIX = "linux-image-";
@@ -37,7 +37,8 @@ public record DefaultGuest(Path kernel, Path initialRamDisk) {
           "virtio_net",
           "virtio_console",
           "virtio_rng",
-          "virtio_balloon");
+          "virtio_balloon",
+          "pvpanic_mmio");
 
   /** Loaded by the kernel when such a file system is mounted, or a raw socket opened. */
   private static final List<String> ON_DEMAND =

@@ -1,6 +1,7 @@
 package io.anillo.cli.guest;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.anillo.vmm.device.disk.RawFileDisk;
 import io.anillo.vmm.device.network.EchoNetwork;
@@ -32,6 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
 class LinuxGuestTest {
   private static final int CPUS = 4;
   private static final int DISK_BYTES = 32 << 20;
+  private static final long FREED_MEBIBYTES = 100;
 
   private Path disk = Path.of("");
   private LinuxGuest guest;
@@ -177,6 +179,41 @@ class LinuxGuestTest {
     long guestClock = Long.parseLong(run("date +%s"));
     // The guest read its clock at the boot, to the second.
     assertThat(guestClock).isBetween(earliest - 2, System.currentTimeMillis() / 1000 + 2);
+  }
+
+  /** By free-page reporting of the balloon: in huge pages, two seconds after they became free. */
+  @Test
+  @Order(1)
+  void memoryThatProgramsFreeGoesBackToTheHost() throws Exception {
+    assumeTrue(residentMebibytes() > 0, "the host does not tell what is resident");
+    run("mount -t tmpfs none /mnt");
+    long before = residentMebibytes();
+    run("dd if=/dev/zero of=/mnt/file bs=1M count=" + FREED_MEBIBYTES);
+    long full = residentMebibytes();
+    // Some of it may have been resident already, and not been reported yet.
+    assertThat(full).isGreaterThan(FREED_MEBIBYTES);
+    run("rm /mnt/file; umount /mnt");
+    long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(3);
+    while (full - residentMebibytes() < FREED_MEBIBYTES * 3 / 4 && System.nanoTime() < end) {
+      Thread.sleep(200);
+    }
+    System.out.printf(
+        "resident of the guest's memory: %d MiB, %d with a file of %d MiB, %d after its removal%n",
+        before, full, FREED_MEBIBYTES, residentMebibytes());
+    assertThat(full - residentMebibytes()).isGreaterThanOrEqualTo(FREED_MEBIBYTES * 3 / 4);
+  }
+
+  /** What of shared memory files, as the guest's memory is one, this process has resident. */
+  private static long residentMebibytes() throws IOException {
+    Path status = Path.of("/proc/self/status");
+    if (!Files.exists(status)) {
+      return 0;
+    }
+    return Files.readAllLines(status).stream()
+        .filter(line -> line.startsWith("RssShmem:"))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) >> 10)
+        .findFirst()
+        .orElse(0);
   }
 
   @Test
