@@ -2,6 +2,7 @@ package io.anillo.bench;
 
 import io.anillo.bench.guest.BootCommand;
 import io.anillo.bench.guest.GuestCommand;
+import io.anillo.bench.guest.LoginCommand;
 import io.anillo.bench.guest.Measurement;
 import io.anillo.bench.guest.ParavirtualCommand;
 import io.anillo.bench.guest.RateCommand;
@@ -31,6 +32,7 @@ public final class Bench {
         new CommandLine(new Bench())
             .addSubcommand(new BootCommand())
             .addSubcommand(new GuestCommand())
+            .addSubcommand(new LoginCommand())
             .addSubcommand(new ParavirtualCommand())
             .addSubcommand(new RateCommand())
             .addSubcommand(new NetworkCommand())

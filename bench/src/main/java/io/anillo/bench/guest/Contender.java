@@ -75,7 +75,9 @@ sealed interface Contender {
                   statistics.toString()));
       command.addAll(options);
       Optional<Path> disk = withDisk ? image.disk() : Optional.empty();
-      disk.ifPresent(file -> command.addAll(List.of("--disk", file + ",format=raw,readonly")));
+      disk.ifPresent(file ->
+          command.addAll(
+              List.of("--disk", file + ",format=raw" + (image.writable() ? "" : ",readonly"))));
       return List.copyOf(command);
     }
   }
@@ -114,7 +116,11 @@ sealed interface Contender {
                   image.commandLine() + " " + arguments));
       Optional<Path> disk = withDisk ? image.disk() : Optional.empty();
       disk.ifPresent(file ->
-          command.addAll(List.of("-drive", "file=" + file + ",if=virtio,format=raw,readonly=on")));
+          command.addAll(
+              List.of(
+                  "-drive",
+                  "file=%s,if=virtio,format=raw,readonly=%s"
+                      .formatted(file, image.writable() ? "off" : "on"))));
       return List.copyOf(command);
     }
   }

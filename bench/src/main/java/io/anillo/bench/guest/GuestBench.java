@@ -120,7 +120,7 @@ final class GuestBench implements Workload {
                 Integer.toString(DISK_MEBIBYTES)));
         Files.move(unfinished, disk, StandardCopyOption.ATOMIC_MOVE);
       }
-      return new Image(guest.kernel(), ramDisk, COMMAND_LINE, Optional.of(disk));
+      return new Image(guest.kernel(), ramDisk, COMMAND_LINE, Optional.of(disk), false);
     } catch (ImageException e) {
       throw new BenchException(String.valueOf(e.getMessage()));
     } catch (IOException e) {

@@ -30,7 +30,13 @@ interface Workload {
   /**
    * What a guest boots from.
    *
-   * @param disk a raw image, given read-only as the first virtio disk
+   * @param disk a raw image, given as the first virtio disk
+   * @param writable whether the guest may write to it
    */
-  record Image(Path kernel, Path initialRamDisk, String commandLine, Optional<Path> disk) {}
+  record Image(
+      Path kernel,
+      Path initialRamDisk,
+      String commandLine,
+      Optional<Path> disk,
+      boolean writable) {}
 }
