@@ -21,7 +21,8 @@ final class GuestRunTest {
     Files.writeString(command, "#!/bin/sh\n" + script);
     Files.setPosixFilePermissions(command, PosixFilePermissions.fromString("rwx------"));
     Workload.Image image =
-        new Workload.Image(top.resolve("kernel"), top.resolve("initrd"), "quiet", Optional.empty(), false);
+        new Workload.Image(
+            top.resolve("kernel"), top.resolve("initrd"), "quiet", Optional.empty(), false);
     return GuestRun.of(new Contender.Anillo(top, "interpret"), image, "", false);
   }
 
