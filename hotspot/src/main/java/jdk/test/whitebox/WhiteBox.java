@@ -33,4 +33,7 @@ public final class WhiteBox {
 
   /** How many methods wait for the compiler of a level; one being compiled does not. */
   public native int getCompileQueueSize(int level);
+
+  /** The value of a flag that the virtual machine was started with, or has by default. */
+  public native Boolean getBooleanVMFlag(String name);
 }

@@ -12,12 +12,18 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /**
- * The threads of HotSpot's compilers, seen from the host: they run beside guests and should not
- * take the processors away from them.
+ * The threads of HotSpot's compilers, seen from the host: they run beside guests, and what matters
+ * least should not take the processors away from the rest.
  */
 public final class CompilerThreads {
-  /** Niceness: about a third of the share of a thread of 0 where both want one processor. */
-  private static final int NICENESS = 5;
+  /**
+   * Niceness of the optimizing compiler: about a tenth of the share of a thread of 0 where both
+   * want one processor. What it makes is worth waiting for; code that waits for the fast compiler
+   * is interpreted meanwhile.
+   */
+  private static final int NICENESS = 10;
+
+  private static final String OPTIMIZING = "C2 Compiler";
 
   private static final int PRIO_PROCESS = 0;
   private static final Path TASKS = Path.of("/proc/self/task");
@@ -25,8 +31,8 @@ public final class CompilerThreads {
   private CompilerThreads() {}
 
   /**
-   * Lets all other threads of this process go first, where the host is Linux; elsewhere does
-   * nothing. Threads that HotSpot starts later are not seen.
+   * Lets all other threads of this process go before the optimizing compiler, where the host is
+   * Linux; elsewhere does nothing. Threads that HotSpot starts later are not seen.
    */
   public static void yieldToOthers() {
     Linker linker = Linker.nativeLinker();
@@ -45,7 +51,7 @@ public final class CompilerThreads {
     try (DirectoryStream<Path> tasks = Files.newDirectoryStream(TASKS)) {
       for (Path task : tasks) {
         String name = Files.readString(task.resolve("comm"));
-        if (name.contains(" Compiler")) {
+        if (name.startsWith(OPTIMIZING)) {
           int id = Integer.parseInt(String.valueOf(task.getFileName()));
           int result = (int) setPriority.invokeExact(PRIO_PROCESS, id, NICENESS);
           if (result != 0) {

@@ -38,8 +38,14 @@ final class Block {
   /** For an instruction that crosses into the next page, its bytes; else empty. */
   final byte[] crossingBytes;
 
-  /** Runs so far as steps. */
+  /** Its {@link CodeKey}; 0 for what is decoded alone. */
+  final long contentKey;
+
+  /** Runs so far as steps, and what a {@link CodeProfile} added. */
   int heat;
+
+  /** What a {@link CodeProfile} knows of it. */
+  long expected;
 
   /** When {@link #heat} comes to this, the block is offered to be compiled. */
   int offerAt = Integer.MAX_VALUE;
@@ -60,7 +66,8 @@ final class Block {
       byte[] offsets,
       byte[] counts,
       int length,
-      byte[] crossingBytes) {
+      byte[] crossingBytes,
+      long contentKey) {
     this.physical = physical;
     this.pageOffset = (int) physical & 4095;
     this.key = key;
@@ -70,12 +77,13 @@ final class Block {
     this.counts = counts;
     this.length = length;
     this.crossingBytes = crossingBytes;
+    this.contentKey = contentKey;
   }
 
   /** A block of one step that is one instruction. */
   static Block single(long physical, int key, Step step, int length, byte[] crossingBytes) {
     return new Block(
-        physical, key, new Step[] {step}, 1, new byte[1], new byte[1], length, crossingBytes);
+        physical, key, new Step[] {step}, 1, new byte[1], new byte[1], length, crossingBytes, 0);
   }
 
   /** Bytes from the block's start to a step. */
@@ -106,6 +114,13 @@ final class Block {
       code.invalidate();
     }
     Arrays.fill(steps, STOP);
+  }
+
+  /** Takes up what earlier runs tell of it. */
+  void learned(CodeProfile profile) {
+    heat = profile.initialHeat(contentKey);
+    offerAt = heat + profile.runsLeft(contentKey);
+    expected = profile.instructions(contentKey);
   }
 
   /** Lets the block be offered when it has run so often. */

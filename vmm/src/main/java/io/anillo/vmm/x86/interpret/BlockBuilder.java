@@ -55,6 +55,7 @@ final class BlockBuilder {
     List<Step> steps = new ArrayList<>();
     byte[] offsets = new byte[MAXIMUM_INSTRUCTIONS];
     byte[] counts = new byte[MAXIMUM_INSTRUCTIONS];
+    CodeKey content = new CodeKey(pageOffset);
     int offset = 0;
     int instructions = 0;
     int limit = single ? 1 : MAXIMUM_INSTRUCTIONS;
@@ -79,6 +80,7 @@ final class BlockBuilder {
         counts[steps.size()] = (byte) instructions;
         steps.add(step);
       }
+      content.add(instruction);
       instructions++;
       offset += instruction.length();
       if (step instanceof Step.Last) {
@@ -86,7 +88,15 @@ final class BlockBuilder {
       }
     }
     return new Block(
-        physical, key, steps.toArray(Step[]::new), instructions, offsets, counts, offset, NO_BYTES);
+        physical,
+        key,
+        steps.toArray(Step[]::new),
+        instructions,
+        offsets,
+        counts,
+        offset,
+        NO_BYTES,
+        content.value());
   }
 
   private Block buildCrossing(

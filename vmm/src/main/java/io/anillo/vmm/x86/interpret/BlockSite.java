@@ -15,6 +15,16 @@ record BlockSite(CodeCache cache, Block block) implements HotCode.Site {
   }
 
   @Override
+  public int instructions() {
+    return block.instructions;
+  }
+
+  @Override
+  public long expected() {
+    return block.expected;
+  }
+
+  @Override
   public void rearm() {
     block.offerAgain();
   }

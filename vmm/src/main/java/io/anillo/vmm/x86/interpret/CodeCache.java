@@ -106,7 +106,7 @@ public final class CodeCache implements CodeTracker {
     }
     CodeProfile known = profile;
     if (known != null) {
-      block.heat = known.initialHeat(page.contentHash(memory), block.pageOffset);
+      block.learned(known);
     }
     page.insert(block);
     instructions += block.instructions;
@@ -183,6 +183,13 @@ public final class CodeCache implements CodeTracker {
     CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];
     Block block = page == null ? null : page.find((int) physical & 4095, key);
     return block == null ? 0 : Math.max(block.heat, 1);
+  }
+
+  /** The {@link CodeKey} of the block at a guest-physical address; 0 where there is none. */
+  long contentKey(long physical, int key) {
+    CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];
+    Block block = page == null ? null : page.find((int) physical & 4095, key);
+    return block == null ? 0 : block.contentKey;
   }
 
   @Override

@@ -21,6 +21,12 @@ public interface CodeHints {
   /** How often a block that begins at a guest-physical address has run, as far as known. */
   int heat(long physical);
 
+  /**
+   * What names the block at a guest-physical address in a {@link CodeProfile}; 0 where there is
+   * none.
+   */
+  long key(long physical);
+
   /** Whether compiled code can be entered at a guest-physical address. */
   boolean compiled(long physical);
 

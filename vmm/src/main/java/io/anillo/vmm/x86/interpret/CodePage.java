@@ -1,6 +1,5 @@
 package io.anillo.vmm.x86.interpret;
 
-import io.anillo.vmm.memory.GuestMemory;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -30,9 +29,6 @@ final class CodePage {
 
   /** Compiled code that was made of this page, among others. */
   private final List<CompiledCode> dependents = new ArrayList<>();
-
-  /** Of the content, while it is watched; 0 when that is to be looked at again. */
-  private long contentHash;
 
   CodePage(long physical) {
     this.physical = physical;
@@ -78,16 +74,6 @@ final class CodePage {
     chunks |= (-1L >>> 63 - (last - first)) << first;
   }
 
-  /** {@link CodePages#hash} of the page, which is being watched. */
-  long contentHash(GuestMemory memory) {
-    if (contentHash == 0) {
-      byte[] bytes = new byte[GuestMemory.PAGE_BYTES];
-      memory.read(physical, bytes, 0, bytes.length);
-      contentHash = CodePages.hash(bytes);
-    }
-    return contentHash;
-  }
-
   /** Remembers code that was made of some of the page's chunks of 64 bytes. */
   void depend(CompiledCode code, long madeOf) {
     dependents.removeIf(each -> !each.valid);
@@ -123,7 +109,6 @@ final class CodePage {
     slots = new @Nullable Block[INITIAL_SLOTS];
     chunks = 0;
     count = 0;
-    contentHash = 0;
     for (Block each : old) {
       if (each != null) {
         dropped += each.instructions;

@@ -1,14 +1,16 @@
 package io.anillo.vmm.x86.interpret;
 
-/** What is known of code before it runs, from earlier runs of the same code. */
-@FunctionalInterface
+/**
+ * What is known of code before it runs, from earlier runs of the same code. Blocks are named by
+ * keys that stay the same from run to run.
+ */
 public interface CodeProfile {
-  /**
-   * How hot a block is to be taken to be when it is first decoded.
-   *
-   * @param pageHash {@link CodePages#hash} of the page it stands in
-   * @param pageOffset where it begins in the page
-   * @return runs that it is as if it had had already, 0 or more
-   */
-  int initialHeat(long pageHash, int pageOffset);
+  /** How often a block is to be taken to have run when it is first decoded. */
+  int initialHeat(long key);
+
+  /** Runs, from when it is decoded, after which a block is offered to be compiled. */
+  int runsLeft(long key);
+
+  /** About how many instructions ran in the region that began with a block; 0 if not known. */
+  long instructions(long key);
 }

@@ -32,7 +32,7 @@ public abstract class CompiledCode {
   private @Nullable Block entry;
 
   /** Guest instructions it ran, counted by whoever runs it. */
-  private long retired;
+  private final RunCount retired = new RunCount();
 
   /** When {@link #retired} passes this, {@link #promotion} is called. */
   private long promotionAt = Long.MAX_VALUE;
@@ -81,6 +81,11 @@ public abstract class CompiledCode {
 
   /** Guest instructions it ran so far. */
   public final long retired() {
+    return retired.instructions();
+  }
+
+  /** What it ran, to be asked when the code may be gone. */
+  public final RunCount runCount() {
     return retired;
   }
 
@@ -92,8 +97,8 @@ public abstract class CompiledCode {
 
   /** Counts one run. */
   final void count(long instructions) {
-    retired += instructions;
-    if (retired >= promotionAt) {
+    retired.add(instructions);
+    if (retired.instructions() >= promotionAt) {
       promotionAt = Long.MAX_VALUE;
       promotion.run();
     }

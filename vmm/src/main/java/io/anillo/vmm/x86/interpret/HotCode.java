@@ -19,6 +19,12 @@ public interface HotCode {
     /** How often the block has run as steps. */
     int heat();
 
+    /** Instructions of the block, all of which run when it does. */
+    int instructions();
+
+    /** {@link CodeProfile#instructions} of the block, when it was decoded. */
+    long expected();
+
     /** Lets the block be offered again when it has run as often as it had to. */
     void rearm();
 

@@ -356,6 +356,11 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     }
 
     @Override
+    public long key(long place) {
+      return codeCache.contentKey(place, 2);
+    }
+
+    @Override
     public long[] targets(long place) {
       return branchTargets.of(place);
     }

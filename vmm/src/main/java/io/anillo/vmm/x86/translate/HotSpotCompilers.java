@@ -23,13 +23,19 @@ final class HotSpotCompilers {
   private final MethodHandle level;
   private final MethodHandle queued;
   private final MethodHandle queueSize;
+  private final boolean verifies;
 
   private HotSpotCompilers(
-      MethodHandle enqueue, MethodHandle level, MethodHandle queued, MethodHandle queueSize) {
+      MethodHandle enqueue,
+      MethodHandle level,
+      MethodHandle queued,
+      MethodHandle queueSize,
+      boolean verifies) {
     this.enqueue = enqueue;
     this.level = level;
     this.queued = queued;
     this.queueSize = queueSize;
+    this.verifies = verifies;
   }
 
   /** The compilers of this virtual machine, if it lets itself be asked. */
@@ -56,13 +62,32 @@ final class HotSpotCompilers {
                   box,
                   "isMethodQueuedForCompilation0",
                   MethodType.methodType(boolean.class, Executable.class)),
-              lookup.bind(box, "getCompileQueueSize", MethodType.methodType(int.class, int.class)));
+              lookup.bind(box, "getCompileQueueSize", MethodType.methodType(int.class, int.class)),
+              flag(lookup, box, "BytecodeVerificationRemote"));
       // Where HotSpot did not bind the methods, the first call says so.
       found.level(HotSpotCompilers.class.getDeclaredMethod("find"));
       return Optional.of(found);
     } catch (ReflectiveOperationException | LinkageError e) {
       return Optional.empty(); // this virtual machine was started without
     }
+  }
+
+  private static boolean flag(MethodHandles.Lookup lookup, Object box, String name)
+      throws ReflectiveOperationException {
+    MethodHandle get =
+        lookup.bind(box, "getBooleanVMFlag", MethodType.methodType(Boolean.class, String.class));
+    try {
+      return (Boolean) get.invokeExact(name);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Whether classes are verified when they are loaded, as they are by default. */
+  boolean verifies() {
+    return verifies;
   }
 
   /** Asks for a method to be compiled in the background; returns whether it will be. */

@@ -27,6 +27,8 @@ final class Names {
   static final ClassDesc REGION = ClassDesc.of(Names.class.getPackageName(), "Region$Code");
 
   static final ClassDesc CODE = of(CompiledCode.class);
+  static final ClassDesc HANDOVER = of(Handover.class);
+  static final ClassDesc LOOKUP = of(MethodHandles.Lookup.class);
   static final ClassDesc REGION_MACHINE = of(RegionMachine.class);
   static final ClassDesc TLB_ARRAY = of(TlbArray.class);
   static final ClassDesc UNSAFE = of(Unsafe.class);

@@ -10,12 +10,17 @@ import java.lang.classfile.Label;
 import java.lang.classfile.MethodModel;
 import java.lang.classfile.attribute.CodeAttribute;
 import java.lang.constant.ConstantDescs;
-import java.lang.constant.DynamicConstantDesc;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /** Writes the class of a region: one method, blocks joined by jumps, everything else an exit. */
 final class RegionCompiler {
+  /** Where HotSpot verifies nothing, it needs no maps for that, which take long to make. */
+  private static final ClassFile CLASS_FILE =
+      HotSpotCompilers.ofThisMachine().map(HotSpotCompilers::verifies).orElse(true)
+          ? ClassFile.of()
+          : ClassFile.of(ClassFile.StackMapsOption.DROP_STACK_MAPS);
+
   private final Region region;
   private final RegionMachine machine;
   private final PageGuess guess;
@@ -31,49 +36,51 @@ final class RegionCompiler {
     return fallbacks;
   }
 
-  /** Writes the class file. Its class data is to be a {@link RegionMachine}. */
+  /** Writes the class file. Its class data is to be a {@link Handover}. */
   byte[] compile() {
-    return ClassFile.of()
-        .build(
-            Names.REGION,
-            builder -> {
-              builder.withSuperclass(Names.CODE);
-              builder.withFlags(ClassFile.ACC_PUBLIC | ClassFile.ACC_FINAL);
-              builder.withField("UNSAFE", Names.UNSAFE, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
-              builder.withField(
-                  "TLB", Names.LONG_ARRAY, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
-              builder.withMethodBody(
-                  ConstantDescs.CLASS_INIT_NAME,
-                  ConstantDescs.MTD_void,
-                  ClassFile.ACC_STATIC,
-                  RegionCompiler::writeInitializer);
-              builder.withMethodBody(
-                  ConstantDescs.INIT_NAME,
-                  ConstantDescs.MTD_void,
-                  ClassFile.ACC_PUBLIC,
-                  code ->
-                      code.aload(0)
-                          .invokespecial(
-                              Names.CODE, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void)
-                          .return_());
-              builder.withMethodBody(
-                  "run", Names.type(Names.I, Names.CPU), ClassFile.ACC_PUBLIC, this::writeRun);
-            });
+    return CLASS_FILE.build(
+        Names.REGION,
+        builder -> {
+          builder.withSuperclass(Names.CODE);
+          builder.withFlags(ClassFile.ACC_PUBLIC | ClassFile.ACC_FINAL);
+          builder.withField("UNSAFE", Names.UNSAFE, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
+          builder.withField("TLB", Names.LONG_ARRAY, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
+          builder.withMethodBody(
+              ConstantDescs.CLASS_INIT_NAME,
+              ConstantDescs.MTD_void,
+              ClassFile.ACC_STATIC,
+              RegionCompiler::writeInitializer);
+          builder.withMethodBody(
+              ConstantDescs.INIT_NAME,
+              ConstantDescs.MTD_void,
+              ClassFile.ACC_PUBLIC,
+              code ->
+                  code.aload(0)
+                      .invokespecial(Names.CODE, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void)
+                      .return_());
+          builder.withMethodBody(
+              "run", Names.type(Names.I, Names.CPU), ClassFile.ACC_PUBLIC, this::writeRun);
+        });
   }
 
   private static void writeInitializer(CodeBuilder code) {
-    code.loadConstant(
-        DynamicConstantDesc.ofNamed(
-            ConstantDescs.ofConstantBootstrap(
-                Names.METHOD_HANDLES, "classData", ConstantDescs.CD_Object),
-            ConstantDescs.DEFAULT_NAME,
-            ConstantDescs.CD_Object));
-    code.checkcast(Names.REGION_MACHINE);
+    int handover = 0;
+    code.invokestatic(Names.METHOD_HANDLES, "lookup", Names.type(Names.LOOKUP));
+    code.ldc(ConstantDescs.DEFAULT_NAME).ldc(Names.HANDOVER);
+    code.invokestatic(
+        Names.METHOD_HANDLES,
+        "classData",
+        Names.type(Names.OBJECT, Names.LOOKUP, ConstantDescs.CD_String, ConstantDescs.CD_Class));
+    code.checkcast(Names.HANDOVER).astore(handover);
+    code.aload(handover).getfield(Names.HANDOVER, "machine", Names.REGION_MACHINE);
     code.invokevirtual(Names.REGION_MACHINE, "tlb", Names.type(Names.TLB_ARRAY));
     code.invokevirtual(Names.TLB_ARRAY, "entries", Names.type(Names.LONG_ARRAY));
     code.putstatic(Names.REGION, "TLB", Names.LONG_ARRAY);
     code.invokestatic(Names.UNSAFE, "getUnsafe", Names.type(Names.UNSAFE));
-    code.putstatic(Names.REGION, "UNSAFE", Names.UNSAFE).return_();
+    code.putstatic(Names.REGION, "UNSAFE", Names.UNSAFE);
+    code.aload(handover).new_(Names.REGION).dup();
+    code.invokespecial(Names.REGION, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void);
+    code.putfield(Names.HANDOVER, "code", Names.CODE).return_();
   }
 
   /** Length of the longest method of a class file. */

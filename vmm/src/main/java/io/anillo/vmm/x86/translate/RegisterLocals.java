@@ -2,6 +2,7 @@ package io.anillo.vmm.x86.translate;
 
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.TypeKind;
+import java.util.Arrays;
 import jdk.internal.misc.Unsafe;
 
 /**
@@ -12,6 +13,8 @@ import jdk.internal.misc.Unsafe;
  * <p>Invariant: what may have changed is loaded, on every way to a place.
  */
 final class RegisterLocals {
+  private static final int NONE = -1;
+
   private final CodeBuilder code;
   private final int cpu;
 
@@ -20,6 +23,8 @@ final class RegisterLocals {
 
   private final int generalArray;
   private final int xmmArray;
+
+  // Locals are taken when they are first used: HotSpot's compilers carry all of a method's along.
   private final int[] general = new int[16];
   private final int[] xmmLow = new int[16];
   private final int[] xmmHigh = new int[16];
@@ -34,13 +39,16 @@ final class RegisterLocals {
     state = code.allocateLocal(TypeKind.REFERENCE);
     generalArray = code.allocateLocal(TypeKind.REFERENCE);
     xmmArray = code.allocateLocal(TypeKind.REFERENCE);
-    for (int i = 0; i < 16; i++) {
-      general[i] = code.allocateLocal(TypeKind.LONG);
+    Arrays.fill(general, NONE);
+    Arrays.fill(xmmLow, NONE);
+    Arrays.fill(xmmHigh, NONE);
+  }
+
+  private int local(int[] locals, int register) {
+    if (locals[register] == NONE) {
+      locals[register] = code.allocateLocal(TypeKind.LONG);
     }
-    for (int i = 0; i < 16; i++) {
-      xmmLow[i] = code.allocateLocal(TypeKind.LONG);
-      xmmHigh[i] = code.allocateLocal(TypeKind.LONG);
-    }
+    return locals[register];
   }
 
   /** At the entry: finds the state; nothing is loaded yet. */
@@ -84,13 +92,13 @@ final class RegisterLocals {
     for (int i = 0; i < 16; i++) {
       if ((missing & RegisterMask.general(i)) != 0) {
         pushElement(generalArray, i);
-        code.lstore(general[i]);
+        code.lstore(local(general, i));
       }
       if ((missing & RegisterMask.xmm(i)) != 0) {
         pushElement(xmmArray, 2 * i);
-        code.lstore(xmmLow[i]);
+        code.lstore(local(xmmLow, i));
         pushElement(xmmArray, 2 * i + 1);
-        code.lstore(xmmHigh[i]);
+        code.lstore(local(xmmHigh, i));
       }
     }
     if ((missing & RegisterMask.FLAGS) != 0) {
@@ -110,11 +118,11 @@ final class RegisterLocals {
   void storeAll(long mask) {
     for (int i = 0; i < 16; i++) {
       if ((mask & RegisterMask.general(i)) != 0) {
-        popElement(generalArray, i, general[i]);
+        popElement(generalArray, i, local(general, i));
       }
       if ((mask & RegisterMask.xmm(i)) != 0) {
-        popElement(xmmArray, 2 * i, xmmLow[i]);
-        popElement(xmmArray, 2 * i + 1, xmmHigh[i]);
+        popElement(xmmArray, 2 * i, local(xmmLow, i));
+        popElement(xmmArray, 2 * i + 1, local(xmmHigh, i));
       }
     }
     if ((mask & RegisterMask.FLAGS) != 0) {
@@ -157,21 +165,21 @@ final class RegisterLocals {
     if ((loaded & RegisterMask.general(register)) == 0) {
       throw new IllegalStateException("register " + register + " is not loaded");
     }
-    return general[register];
+    return local(general, register);
   }
 
   /** The local of a general register, to be written as a whole. */
   int written(int register) {
     loaded |= RegisterMask.general(register);
     changed |= RegisterMask.general(register);
-    return general[register];
+    return local(general, register);
   }
 
   int xmm(int register, boolean high) {
     if ((loaded & RegisterMask.xmm(register)) == 0) {
       throw new IllegalStateException("xmm" + register + " is not loaded");
     }
-    return high ? xmmHigh[register] : xmmLow[register];
+    return local(high ? xmmHigh : xmmLow, register);
   }
 
   /**
@@ -181,7 +189,7 @@ final class RegisterLocals {
   int writtenXmm(int register, boolean high) {
     loaded |= RegisterMask.xmm(register);
     changed |= RegisterMask.xmm(register);
-    return high ? xmmHigh[register] : xmmLow[register];
+    return local(high ? xmmHigh : xmmLow, register);
   }
 
   void flagsWritten() {

@@ -1,9 +1,7 @@
 package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.x86.interpret.CompiledCode;
-import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
-import java.lang.invoke.MethodType;
 import java.lang.reflect.Method;
 
 /**
@@ -18,25 +16,24 @@ record Translation(CompiledCode code, Method method, int bytes) {
   /**
    * Loads a class file that {@link RegionCompiler} wrote.
    *
-   * @param data what its code finds as class data
+   * @param machine that its code runs on
    */
-  static Translation load(byte[] classFile, Object data) {
+  static Translation load(byte[] classFile, RegionMachine machine) {
+    Handover handover = new Handover(machine);
     try {
-      MethodHandles.Lookup lookup =
-          MethodHandles.lookup().defineHiddenClassWithClassData(classFile, data, true);
-      Class<?> type = lookup.lookupClass();
-      MethodHandle constructor = lookup.findConstructor(type, MethodType.methodType(void.class));
-      CompiledCode code = (CompiledCode) constructor.invoke();
+      Class<?> type =
+          MethodHandles.lookup()
+              .defineHiddenClassWithClassData(classFile, handover, true)
+              .lookupClass();
+      CompiledCode code = handover.code;
       for (Method method : type.getDeclaredMethods()) {
-        if (method.getName().equals("run")) {
+        if (code != null && method.getName().equals("run")) {
           return new Translation(code, method, classFile.length);
         }
       }
-      throw new IllegalStateException("generated code has no method to run");
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
+    } catch (IllegalAccessException e) {
       throw new IllegalStateException("generated code is refused", e);
     }
+    throw new IllegalStateException("generated code has no method to run");
   }
 }

@@ -1,7 +1,9 @@
 package io.anillo.vmm.x86.translate;
 
-import io.anillo.vmm.x86.interpret.CodePages;
+import io.anillo.vmm.x86.interpret.CodeHints;
 import io.anillo.vmm.x86.interpret.CodeProfile;
+import io.anillo.vmm.x86.interpret.HotCode;
+import io.anillo.vmm.x86.interpret.RunCount;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
@@ -10,20 +12,23 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
- * Which code was worth translating, by the content of its pages: so that the next run of the same
- * code translates it early. Missing, stale or damaged profiles are empty ones.
+ * Which code was worth translating, and how much: so that the next run of the same code translates
+ * that first, and early, and little else. Missing, stale or damaged profiles are empty ones.
  */
 final class TranslationProfile implements CodeProfile {
-  /** Format: magic and version, then for each page its hash, a count, and so many shorts. */
-  private static final long MAGIC = 0x616E_696C_6C6F_0001L;
+  /** Format: magic and version, a count, and so many times a key and a number. */
+  private static final long MAGIC = 0x616E_696C_6C6F_0002L;
 
-  private static final int PAGES_LIMIT = 50_000;
-  private static final int ENTRY = 0x4000;
-  private static final int OFFSET = 0x0FFF;
+  private static final int LIMIT = 200_000;
+
+  /** Stands for a block inside a region, instead of what ran in one that it began. */
+  private static final long MEMBER = -1;
 
   /** What the blocks inside regions get: enough to be taken into one. */
   private static final int MEMBER_SHARE = 6;
@@ -31,14 +36,31 @@ final class TranslationProfile implements CodeProfile {
   /** Runs that are left to a block before it is offered. */
   private static final int RUNS_LEFT = 20;
 
+  /**
+   * Instructions that a region has to run to be worth its making, which takes about as long as
+   * interpreting so many.
+   */
+  private static final long WORTH_MAKING = 64_000;
+
+  /** Of how many thresholds other code has to pass. */
+  private static final int DOUBT = 4;
+
   private final int threshold;
 
-  /** From earlier runs: page hash to offset to whether a region began there. */
-  private final Map<Long, Map<Integer, Boolean>> known;
+  /** From earlier runs. */
+  private final Map<Long, Long> known;
 
-  private final Map<Long, Map<Integer, Boolean>> seen = new HashMap<>();
+  private final List<Made> made = new ArrayList<>();
 
-  private TranslationProfile(int threshold, Map<Long, Map<Integer, Boolean>> known) {
+  /** A region of this run: its blocks, the entry first, and what tells how much they ran. */
+  private record Made(long[] keys, HotCode.Site site, int heatBefore, RunCount count) {
+    /** Instructions that ran in it, or in its first block when it was not there yet. */
+    long instructions() {
+      return count.instructions() + (long) (site.heat() - heatBefore) * site.instructions();
+    }
+  }
+
+  private TranslationProfile(int threshold, Map<Long, Long> known) {
     this.threshold = threshold;
     this.known = known;
   }
@@ -47,20 +69,13 @@ final class TranslationProfile implements CodeProfile {
    * @param threshold runs after which a block is offered
    */
   static TranslationProfile load(Path file, int threshold) {
-    Map<Long, Map<Integer, Boolean>> known = new HashMap<>();
+    Map<Long, Long> known = new HashMap<>();
     try (DataInputStream in =
         new DataInputStream(new BufferedInputStream(Files.newInputStream(file)))) {
       if (in.readLong() == MAGIC) {
-        int pages = Math.min(in.readInt(), PAGES_LIMIT);
-        for (int i = 0; i < pages; i++) {
-          long hash = in.readLong();
-          int count = in.readUnsignedShort();
-          Map<Integer, Boolean> places = new HashMap<>();
-          for (int k = 0; k < count; k++) {
-            int place = in.readUnsignedShort();
-            places.put(place & OFFSET, (place & ENTRY) != 0);
-          }
-          known.put(hash, places);
+        int count = Math.min(in.readInt(), LIMIT);
+        for (int i = 0; i < count; i++) {
+          known.put(in.readLong(), in.readLong());
         }
       }
     } catch (IOException e) {
@@ -70,33 +85,53 @@ final class TranslationProfile implements CodeProfile {
   }
 
   @Override
-  public int initialHeat(long pageHash, int pageOffset) {
-    Map<Integer, Boolean> places = known.get(pageHash);
-    Boolean entry = places == null ? null : places.get(pageOffset);
-    if (entry == null) {
+  public int initialHeat(long key) {
+    Long before = known.get(key);
+    if (before == null) {
       return 0;
     }
-    return entry ? Math.max(0, threshold - RUNS_LEFT) : threshold / MEMBER_SHARE;
+    return before < WORTH_MAKING ? threshold / MEMBER_SHARE : threshold;
   }
 
-  /** Takes note of a region. */
-  synchronized void note(Region region) {
-    long[] hashes = new long[region.pages.size()];
-    for (RegionPage page : region.pages) {
-      hashes[page.number()] = CodePages.hash(page.bytes());
+  @Override
+  public int runsLeft(long key) {
+    Long before = known.get(key);
+    if (before == null || before == MEMBER) {
+      return threshold;
     }
+    return before < WORTH_MAKING ? DOUBT * threshold : RUNS_LEFT;
+  }
+
+  @Override
+  public long instructions(long key) {
+    return Math.max(0, known.getOrDefault(key, 0L));
+  }
+
+  /** Takes note of a region, for which {@code count} is kept. */
+  synchronized void note(Region region, CodeHints hints, HotCode.Site site, RunCount count) {
+    if (made.size() >= LIMIT / 4) {
+      return;
+    }
+    long[] keys = new long[region.blocks.size()];
+    int members = 1;
     for (RegionBlock block : region.blocks) {
-      long hash = hashes[region.pageOf(block.start).number()];
-      seen.computeIfAbsent(hash, key -> new HashMap<>())
-          .merge(block.start & 4095, block == region.entry, Boolean::logicalOr);
+      long key = hints.key(region.pageOf(block.start).physical() | block.start & 4095);
+      if (block == region.entry) {
+        keys[0] = key;
+      } else {
+        keys[members++] = key;
+      }
+    }
+    if (keys[0] != 0) {
+      made.add(new Made(keys, site, initialHeat(keys[0]), count));
     }
   }
 
   /** Writes what this run and earlier ones learned; as a whole, or not at all. */
   synchronized void save(Path file) throws IOException {
-    Map<Long, Map<Integer, Boolean>> all = new HashMap<>(seen);
+    Map<Long, Long> all = learned();
     for (var each : known.entrySet()) {
-      if (all.size() < PAGES_LIMIT) {
+      if (all.size() < LIMIT) {
         all.putIfAbsent(each.getKey(), each.getValue());
       }
     }
@@ -106,14 +141,28 @@ final class TranslationProfile implements CodeProfile {
         new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(unfinished)))) {
       out.writeLong(MAGIC);
       out.writeInt(all.size());
-      for (var page : all.entrySet()) {
-        out.writeLong(page.getKey());
-        out.writeShort(page.getValue().size());
-        for (var place : page.getValue().entrySet()) {
-          out.writeShort(place.getKey() | (place.getValue() ? ENTRY : 0));
-        }
+      for (var each : all.entrySet()) {
+        out.writeLong(each.getKey());
+        out.writeLong(each.getValue());
       }
     }
     Files.move(unfinished, file, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  private Map<Long, Long> learned() {
+    Map<Long, Long> entries = new HashMap<>();
+    for (Made each : made) {
+      entries.merge(each.keys[0], each.instructions(), Long::sum);
+    }
+    Map<Long, Long> all = new HashMap<>(entries);
+    for (Made each : made) {
+      if (entries.getOrDefault(each.keys[0], 0L) >= WORTH_MAKING) {
+        for (int i = 1; i < each.keys.length && all.size() < LIMIT; i++) {
+          all.putIfAbsent(each.keys[i], MEMBER);
+        }
+      }
+    }
+    all.remove(0L);
+    return all;
   }
 }

@@ -26,6 +26,9 @@ public final class Translator implements HotCode, AutoCloseable {
   /** Runs after which a block of code is worth compiling. */
   private static final int HOT_RUNS = 1000;
 
+  /** Between two looks at what waits, when nothing of that runs. */
+  private static final long LOOK_PAUSE_MICROS = 3_000;
+
   /** Instructions a region takes. */
   private static final int INSTRUCTIONS = 150;
 
@@ -227,16 +230,12 @@ public final class Translator implements HotCode, AutoCloseable {
   private void work() {
     CompilerThreads.yieldToOthers();
     try {
+      boolean busy = false;
       while (!closed) {
-        Work work =
-            pending.isEmpty() && waiting.isEmpty() && promoted.isEmpty() && veryHot.isEmpty()
-                ? queue.take()
-                : pending.size() < PENDING_LIMIT && !waiting.isEmpty()
-                    ? queue.poll()
-                    : queue.poll(WARM_UP_PAUSE_MICROS, TimeUnit.MICROSECONDS);
+        Work work = busy ? queue.poll() : await();
         while (work != null) {
           switch (work) {
-            case Offered offered -> waiting.add(offered.request);
+            case Offered offered -> waiting.add(offered.request, HOT_RUNS);
             case VeryHot hot -> veryHot.add(hot.entry);
           }
           work = queue.poll();
@@ -249,6 +248,7 @@ public final class Translator implements HotCode, AutoCloseable {
           promote(hot);
         }
         Request next = pending.size() < PENDING_LIMIT ? waiting.take() : null;
+        busy = next != null;
         if (next != null) {
           translate(next);
         }
@@ -261,6 +261,16 @@ public final class Translator implements HotCode, AutoCloseable {
       System.getLogger(Translator.class.getName())
           .log(System.Logger.Level.ERROR, "translation stopped", e);
     }
+  }
+
+  /** Waits for something to do, or until what is going on is to be looked after again. */
+  private @Nullable Work await() throws InterruptedException {
+    if (!pending.isEmpty() || !promoted.isEmpty()) {
+      return queue.poll(WARM_UP_PAUSE_MICROS, TimeUnit.MICROSECONDS);
+    }
+    return waiting.isEmpty() && veryHot.isEmpty()
+        ? queue.take()
+        : queue.poll(LOOK_PAUSE_MICROS, TimeUnit.MICROSECONDS);
   }
 
   private void translate(Request request) {
@@ -396,8 +406,8 @@ public final class Translator implements HotCode, AutoCloseable {
       translation.code().complete(compiler.fallbacks(), region.instructions());
       cover(region, shape == Shape.WIDE ? coveredWide : covered);
       TranslationProfile used = profile;
-      if (used != null && shape == Shape.PLAIN) {
-        used.note(region);
+      if (used != null) {
+        used.note(region, request.hints(), request.site(), translation.code().runCount());
       }
       regions++;
       instructions += region.instructions();

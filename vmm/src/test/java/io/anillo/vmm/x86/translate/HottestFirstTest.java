@@ -13,15 +13,40 @@ import org.junit.jupiter.api.Test;
 class HottestFirstTest {
   private final HottestFirst waiting = new HottestFirst();
 
-  private record Place(int heat) implements HotCode.Site {
+  /** A block of one instruction. */
+  private static final class Place implements HotCode.Site {
+    private final long expected;
+    private int heat;
+    private boolean rearmed;
+
+    Place(int heat, long expected) {
+      this.heat = heat;
+      this.expected = expected;
+    }
+
     @Override
     public boolean current() {
       return true;
     }
 
     @Override
+    public int heat() {
+      return heat;
+    }
+
+    @Override
+    public int instructions() {
+      return 1;
+    }
+
+    @Override
+    public long expected() {
+      return expected;
+    }
+
+    @Override
     public void rearm() {
-      throw new UnsupportedOperationException();
+      rearmed = true;
     }
 
     @Override
@@ -58,6 +83,11 @@ class HottestFirstTest {
     }
 
     @Override
+    public long key(long physical) {
+      return 0;
+    }
+
+    @Override
     public boolean compiled(long physical) {
       return false;
     }
@@ -73,41 +103,63 @@ class HottestFirstTest {
     }
   }
 
-  private void add(int heat) {
-    waiting.add(new HottestFirst.Request(new Place(heat), new Nowhere()));
+  private Place add(int newRuns, long expected) {
+    Place place = new Place(newRuns, expected);
+    waiting.add(new HottestFirst.Request(place, new Nowhere()), newRuns);
+    return place;
   }
 
   @Test
-  void everythingComesOutOnceTheHottestFirst() {
+  void whatRunsComesOutOnceTheHottestFirst() {
     long seed = System.nanoTime();
     Random random = new Random(seed);
-    List<Integer> heats = new ArrayList<>();
-    for (int i = 0; i < 1000; i++) {
-      heats.add(random.nextInt(500));
+    List<Place> places = new ArrayList<>();
+    for (int i = 0; i < 200; i++) {
+      places.add(add(1000 + random.nextInt(500), 0));
     }
-    heats.forEach(this::add);
     List<Integer> taken = new ArrayList<>();
     for (var next = waiting.take(); next != null; next = waiting.take()) {
       taken.add(next.site().heat());
+      places.forEach(each -> each.heat += 500);
     }
-    heats.sort((left, right) -> right - left);
-    assertThat(taken).as("seed %d", seed).isEqualTo(heats);
+    assertThat(taken).as("seed %d", seed).hasSize(200);
     assertThat(waiting.isEmpty()).isTrue();
   }
 
   @Test
-  void whatComesLaterWaitsForOneBatchAtMost() {
+  void whatRunsMostNowGoesFirst() {
+    Place before = add(1000, 0);
+    Place now = add(1000, 0);
+    for (int i = 0; i < 20; i++) {
+      add(5000, 0);
+    }
+    for (int i = 0; i < 6; i++) {
+      assertThat(waiting.take()).isNotNull();
+    }
+    now.heat += 10_000;
+    assertThat(waiting.take()).isNotNull().extracting(HottestFirst.Request::site).isSameAs(now);
+    assertThat(before.rearmed).isFalse();
+  }
+
+  @Test
+  void whatIsKnownToRunLongGoesFirst() {
+    add(1000, 0);
+    Place known = add(1000, 100_000_000);
+    assertThat(waiting.take()).isNotNull().extracting(HottestFirst.Request::site).isSameAs(known);
+  }
+
+  @Test
+  void whatDoesNotRunAnyMoreIsGivenUpAndOfferedAgain() {
+    List<Place> places = new ArrayList<>();
     for (int i = 0; i < 100; i++) {
-      add(10);
+      places.add(add(1000, 0));
     }
-    assertThat(waiting.take()).isNotNull();
-    add(1000);
-    int others = 0;
-    for (var next = waiting.take();
-        next != null && next.site().heat() < 1000;
-        next = waiting.take()) {
-      others++;
+    int taken = 0;
+    for (int i = 0; i < 1000; i++) {
+      taken += waiting.take() == null ? 0 : 1;
     }
-    assertThat(others).isLessThan(20);
+    assertThat(taken).isBetween(1, 50);
+    assertThat(waiting.isEmpty()).isTrue();
+    assertThat(places.stream().filter(each -> each.rearmed)).hasSize(100 - taken);
   }
 }
