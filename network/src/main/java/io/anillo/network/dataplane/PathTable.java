@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * The learnt paths that share one mask: a hash table with open addressing. A slot holds only the
  * masked words in which paths differ, and one word of counters with the operations' number: sixteen
  * bytes where one word tells the paths apart, so that a packet of one of very many flows touches
- * one line of memory.
+ * one line of memory, mostly. The number is 0 in empty slots.
  *
  * <p>What packets did is counted here and credited to flows and tables by {@link #settle}.
  *
@@ -47,10 +47,8 @@ final class PathTable {
   private long[] masks = new long[0];
   private int stride = 1;
 
-  /** The slots' hashes, 0 where a slot is empty: small enough to stay near the processor. */
-  private int[] tags = new int[FIRST_CAPACITY];
-
   private long[] slots = new long[FIRST_CAPACITY];
+  private int capacity = FIRST_CAPACITY;
   private @Nullable CachedPath[] paths = new CachedPath[FIRST_CAPACITY];
   private int size;
 
@@ -101,36 +99,43 @@ final class PathTable {
         return -1;
       }
     }
-    int[] hashes = tags;
-    int last = hashes.length - 1;
-    int hash = hash(key);
-    int slot = hash & last;
-    int tag;
-    search:
-    while ((tag = hashes[slot]) != 0) {
-      if (tag == hash) {
-        int at = slot * stride;
-        for (int i = 0; i < indexes.length; i++) {
-          if ((key[indexes[i]] & masks[i]) != slots[at + i]) {
-            slot = slot + 1 & last;
-            continue search;
-          }
-        }
+    long[] held = slots;
+    int last = capacity - 1;
+    int slot = hash(key) & last;
+    while (true) {
+      int at = slot * stride;
+      int agreeing = 0;
+      while (agreeing < indexes.length
+          && (key[indexes[agreeing]] & masks[agreeing]) == held[at + agreeing]) {
+        agreeing++;
+      }
+      // An empty slot has no words, which may be what the key has.
+      boolean empty = (held[at + indexes.length] & PROGRAM_MASK) == 0;
+      if (agreeing == indexes.length && !empty) {
         return slot;
+      }
+      if (empty) {
+        return -1;
       }
       slot = slot + 1 & last;
     }
-    return -1;
   }
 
-  /** Never 0, which marks an empty slot. */
   private int hash(long[] key) {
     long hash = 0;
     for (int i = 0; i < indexes.length; i++) {
       hash = FlowKey.mix(hash, key[indexes[i]] & masks[i]);
     }
-    int tag = FlowKey.finish(hash);
-    return tag == 0 ? 1 : tag;
+    return FlowKey.finish(hash);
+  }
+
+  /** The hash of what a slot holds. */
+  private int hashAt(int slot) {
+    long hash = 0;
+    for (int i = 0; i < indexes.length; i++) {
+      hash = FlowKey.mix(hash, slots[slot * stride + i]);
+    }
+    return FlowKey.finish(hash);
   }
 
   /**
@@ -160,17 +165,15 @@ final class PathTable {
   /** Stores a path for a key that has none yet. */
   void put(long[] key, CachedPath path) {
     split(key);
-    if ((size + 1) * 5L > tags.length * 4L) {
-      rebuild(indexes, masks, tags.length * 2);
+    if ((size + 1) * 5L > capacity * 4L) {
+      rebuild(indexes, masks, capacity * 2);
     }
-    int hash = hash(key);
-    int slot = free(hash);
+    int slot = free(hash(key));
     int at = slot * stride;
     for (int i = 0; i < indexes.length; i++) {
       slots[at + i] = key[indexes[i]] & masks[i];
     }
     slots[at + indexes.length] = path.program;
-    tags[slot] = hash;
     paths[slot] = path;
     path.slot = slot;
     size++;
@@ -203,14 +206,14 @@ final class PathTable {
         moreMasks[held++] = commonMasks[i];
       }
     }
-    rebuild(moreIndexes, moreMasks, tags.length);
+    rebuild(moreIndexes, moreMasks, capacity);
     commonIndexes = keptIndexes;
     commonMasks = keptMasks;
     commonValues = keptValues;
   }
 
   /** Lays the slots out anew, with these words in each. */
-  private void rebuild(int[] newIndexes, long[] newMasks, int capacity) {
+  private void rebuild(int[] newIndexes, long[] newMasks, int newCapacity) {
     @Nullable CachedPath[] oldPaths = paths;
     long[] oldSlots = slots;
     int oldStride = stride;
@@ -222,7 +225,7 @@ final class PathTable {
     indexes = newIndexes;
     masks = newMasks;
     stride = newIndexes.length + 1;
-    tags = new int[capacity];
+    capacity = newCapacity;
     slots = new long[capacity * stride];
     paths = new CachedPath[capacity];
     for (int old = 0; old < oldPaths.length; old++) {
@@ -233,25 +236,27 @@ final class PathTable {
       for (int i = 0; i < oldIndexes.length; i++) {
         key[oldIndexes[i]] = oldSlots[old * oldStride + i];
       }
-      int hash = hash(key);
-      int slot = free(hash);
+      int slot = free(hash(key));
       int at = slot * stride;
       for (int i = 0; i < indexes.length; i++) {
         slots[at + i] = key[indexes[i]];
       }
       slots[at + indexes.length] = oldSlots[old * oldStride + oldStride - 1];
-      tags[slot] = hash;
       paths[slot] = path;
       path.slot = slot;
     }
   }
 
   private int free(int hash) {
-    int slot = hash & tags.length - 1;
-    while (tags[slot] != 0) {
-      slot = slot + 1 & tags.length - 1;
+    int slot = hash & capacity - 1;
+    while (occupied(slot)) {
+      slot = slot + 1 & capacity - 1;
     }
     return slot;
+  }
+
+  private boolean occupied(int slot) {
+    return (slots[slot * stride + stride - 1] & PROGRAM_MASK) != 0;
   }
 
   /** Whether some packet of a path may also be one of a flow's, wherever the path looked it up. */
@@ -281,11 +286,10 @@ final class PathTable {
     settle(hole, nowNanos);
     path.slot = -1;
     size--;
-    int last = tags.length - 1;
-    for (int next = hole + 1 & last; tags[next] != 0; next = next + 1 & last) {
+    int last = capacity - 1;
+    for (int next = hole + 1 & last; occupied(next); next = next + 1 & last) {
       // What lies beyond the hole may move into it unless its own place is behind the hole.
-      if ((next - tags[next] & last) >= (next - hole & last)) {
-        tags[hole] = tags[next];
+      if ((next - hashAt(next) & last) >= (next - hole & last)) {
         System.arraycopy(slots, next * stride, slots, hole * stride, stride);
         CachedPath moved = path(next);
         paths[hole] = moved;
@@ -293,7 +297,6 @@ final class PathTable {
         hole = next;
       }
     }
-    tags[hole] = 0;
     paths[hole] = null;
     slots[hole * stride + stride - 1] = 0;
   }
@@ -318,7 +321,7 @@ final class PathTable {
   /** Credits flows and tables with what was counted since the last call. */
   void settle(long nowNanos) {
     int counters = stride - 1;
-    for (int slot = 0; slot < tags.length; slot++) {
+    for (int slot = 0; slot < capacity; slot++) {
       if (slots[slot * stride + counters] >>> BYTES_SHIFT != 0) {
         settle(slot, nowNanos);
       }

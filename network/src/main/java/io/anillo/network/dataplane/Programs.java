@@ -12,9 +12,12 @@ final class Programs {
   /** The number of operations that only their path knows, once all other numbers are taken. */
   static final int UNSHARED = 0xffff;
 
+  /** The first number: 0 means none. */
+  private static final int FIRST = 1;
+
   private final Map<List<Operation>, Integer> numbers = new HashMap<>();
   private Operation[][] programs = new Operation[16][];
-  private int count;
+  private int count = FIRST;
 
   /** The number of equal operations. */
   int number(Operation[] operations) {
@@ -41,6 +44,6 @@ final class Programs {
   void clear() {
     numbers.clear();
     programs = new Operation[16][];
-    count = 0;
+    count = FIRST;
   }
 }

@@ -197,6 +197,7 @@ public final class VirtualSwitch implements AutoCloseable {
    */
   public void receive(
       SwitchPort port, NetworkFrame frame, long tunnel, int source, int destination) {
+    boolean more;
     lock.lock();
     try {
       SwitchPort.Counters counters = port.counters();
@@ -222,10 +223,13 @@ public final class VirtualSwitch implements AutoCloseable {
       }
       engine.nowNanos = clock.monotonicNanos();
       engine.process(packet);
+      more = !deferred.isEmpty();
     } finally {
       lock.unlock();
     }
-    runDeferred();
+    if (more) {
+      runDeferred();
+    }
   }
 
   /** Applies actions to a frame as if it had come from {@code inPort}, as a packet-out does. */
