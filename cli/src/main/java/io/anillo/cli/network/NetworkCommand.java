@@ -65,6 +65,12 @@ public final class NetworkCommand implements Runnable {
     String subnet = "";
 
     @Option(
+        names = "--subnet6",
+        paramLabel = "X::/64",
+        description = "Its IPv6 network, in which guests make their own addresses.")
+    @Nullable String subnet6;
+
+    @Option(
         names = "--isolated",
         description = "Ports reach the gateway only, as an access point's clients.")
     boolean isolated;
@@ -75,6 +81,7 @@ public final class NetworkCommand implements Runnable {
           request("create")
               .with("name", name)
               .with("subnet", subnet)
+              .with("subnet6", text(subnet6))
               .with("isolated", isolated ? "yes" : ""));
     }
   }

@@ -78,11 +78,12 @@ final class NetworkReport {
   }
 
   private String table() {
-    TextTable switches = new TextTable("SWITCH", "NETWORK", "NUMBER", "ROUTER", "ISOLATED");
+    TextTable switches = new TextTable("SWITCH", "NETWORK", "IPV6", "NUMBER", "ROUTER", "ISOLATED");
     for (LogicalSwitch owner : model.switches().values()) {
       switches.row(
           Names.shown(owner.name()),
           owner.network().toString(),
+          owner.network6().map(Object::toString).orElse("-"),
           String.valueOf(owner.number()),
           model.routerOf(owner.name()).map(r -> Names.shown(r.name())).orElse("-"),
           owner.isolated() ? "yes" : "no");

@@ -7,6 +7,7 @@ import io.anillo.network.port.CaptureFile;
 import io.anillo.network.port.FrameStream;
 import io.anillo.network.port.StreamWire;
 import io.anillo.network.tenant.Ipv4;
+import io.anillo.network.tenant.Ipv6;
 import io.anillo.network.tenant.LoadBalancer;
 import io.anillo.network.tenant.LogicalPort;
 import io.anillo.network.tenant.LogicalRouter;
@@ -26,6 +27,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
 import tools.jackson.core.JacksonException;
@@ -135,7 +137,8 @@ final class RequestHandler {
     String name = name(request.need("name"));
     Ipv4 network = Ipv4.parse(request.need("subnet"));
     boolean isolated = request.find("isolated").isPresent();
-    service.change(model -> model.createSwitch(name, network, isolated));
+    Optional<Ipv6> network6 = request.find("subnet6").map(Ipv6::parse);
+    service.change(model -> model.createSwitch(name, network, network6, isolated));
     return "switch "
         + Names.shown(name)
         + " is ready, its gateway is "

@@ -131,6 +131,8 @@ final class FlowCompiler {
   private void compileSwitch(LogicalSwitch owner) {
     int network = owner.number();
     int domain = domain(owner);
+    Ipv6Compiler six = new Ipv6Compiler(this);
+    owner.network6().ifPresent(prefix -> six.confine(owner, domain, prefix));
     if (placement.tunnelPort() != 0) {
       add(
           Stage.CLASSIFY,
@@ -159,6 +161,7 @@ final class FlowCompiler {
       }
       forward(owner, port);
       route(owner, domain, port);
+      owner.network6().ifPresent(prefix -> six.route(owner, domain, port, prefix));
     }
     model.balancers().values().stream()
         .filter(balancer -> balancer.logicalSwitch().equals(owner.name()))

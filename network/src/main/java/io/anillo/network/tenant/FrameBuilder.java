@@ -69,6 +69,26 @@ final class FrameBuilder {
     return frame;
   }
 
+  /** A message of ICMPv6 that only neighbours take; its checksum is filled in. */
+  static byte[] icmpv6(long ethernet, Ipv6 from, long toEthernet, Ipv6 to, byte[] body) {
+    byte[] frame = new byte[54 + body.length];
+    Bytes.putAddress(frame, 0, toEthernet);
+    Bytes.putAddress(frame, 6, ethernet);
+    Bytes.putShort(frame, 12, FlowCompiler.IPV6);
+    Bytes.putInt(frame, 14, 0x60000000);
+    Bytes.putShort(frame, 18, body.length);
+    Bytes.putShort(frame, 20, 58 << 8 | 255);
+    Bytes.putLong(frame, 22, from.high());
+    Bytes.putLong(frame, 30, from.low());
+    Bytes.putLong(frame, 38, to.high());
+    Bytes.putLong(frame, 46, to.low());
+    System.arraycopy(body, 0, frame, 54, body.length);
+    long sum = InternetChecksum.pseudo6(frame, 14, 58, body.length);
+    Bytes.putShort(
+        frame, 56, InternetChecksum.complete(InternetChecksum.add(sum, frame, 54, body.length)));
+    return frame;
+  }
+
   static byte[] arpRequest(long ethernet, int address, int target) {
     byte[] frame = new byte[SHORTEST];
     Bytes.putAddress(frame, 0, 0xffffffffffffL);

@@ -130,22 +130,26 @@ final class GuestServices {
         });
   }
 
-  /** The address of a balancer or port of the same tenant, 0 when there is none. */
-  private static int find(NetworkModel model, LogicalSwitch owner, String name) {
+  /** The addresses of a balancer or port of the same tenant. */
+  private static Optional<NameService.Addresses> find(
+      NetworkModel model, LogicalSwitch owner, String name) {
     String[] labels = name.split("\\.", -1);
     String tenant = Names.tenant(owner.name());
     boolean whole = labels.length == 4 && labels[2].equals(tenant) && labels[3].equals("internal");
     if (labels.length != 1 && !whole) {
-      return 0;
+      return Optional.empty();
     }
     String at = labels.length == 1 ? owner.name() : tenant + "/" + labels[1];
     String thing = tenant + "/" + labels[0];
     LogicalPort port = model.ports().get(thing);
     if (port != null && port.logicalSwitch().equals(at)) {
-      return port.address();
+      Optional<Ipv6> six =
+          model.logicalSwitch(at).network6().map(network -> network.of(port.ethernet()));
+      return Optional.of(new NameService.Addresses(port.address(), six));
     }
-    LoadBalancer balancer = model.balancers().get(thing);
-    return balancer != null && balancer.logicalSwitch().equals(at) ? balancer.address() : 0;
+    return Optional.ofNullable(model.balancers().get(thing))
+        .filter(balancer -> balancer.logicalSwitch().equals(at))
+        .map(balancer -> new NameService.Addresses(balancer.address(), Optional.empty()));
   }
 
   private static Optional<byte[]> ask(InetAddress server, byte[] query) {

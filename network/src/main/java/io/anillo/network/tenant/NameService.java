@@ -4,7 +4,7 @@ import io.anillo.network.packet.Bytes;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.function.ToIntFunction;
+import java.util.function.Function;
 
 /**
  * Answers a tenant's questions for the addresses of its ports (RFC 1035). Questions are hostile
@@ -13,6 +13,7 @@ import java.util.function.ToIntFunction;
 final class NameService {
   private static final int HEADER = 12;
   private static final int TYPE_A = 1;
+  private static final int TYPE_AAAA = 28;
   private static final int CLASS_INTERNET = 1;
   private static final int LIFETIME_SECONDS = 30;
   private static final int RESPONSE = 0x8000;
@@ -25,6 +26,9 @@ final class NameService {
 
   /** What is asked for: a name in lower case without its last dot. */
   record Question(String name, int type, int end) {}
+
+  /** What a name stands for. */
+  record Addresses(int four, Optional<Ipv6> six) {}
 
   private NameService() {}
 
@@ -64,25 +68,34 @@ final class NameService {
   /**
    * The answer to a question about a port.
    *
-   * @param find the address of a name, 0 when there is none
+   * @param find the addresses of a name, empty when there is none
    */
-  static byte[] answer(byte[] query, Question question, ToIntFunction<String> find) {
-    int address = find.applyAsInt(question.name());
-    if (address == 0) {
+  static byte[] answer(
+      byte[] query, Question question, Function<String, Optional<Addresses>> find) {
+    Optional<Addresses> found = find.apply(question.name());
+    if (found.isEmpty()) {
       return reply(query, question, AUTHORITATIVE | NO_SUCH_NAME, 0);
     }
-    if (question.type() != TYPE_A) {
+    Optional<Ipv6> six = found.get().six();
+    boolean wide = question.type() == TYPE_AAAA;
+    if (question.type() != TYPE_A && (!wide || six.isEmpty())) {
       return reply(query, question, AUTHORITATIVE, 0);
     }
-    byte[] reply = reply(query, question, AUTHORITATIVE, 16);
+    int length = wide ? 16 : 4;
+    byte[] reply = reply(query, question, AUTHORITATIVE, 12 + length);
     int at = question.end();
     Bytes.putShort(reply, 6, 1);
     Bytes.putShort(reply, at, 0xc000 | HEADER);
-    Bytes.putShort(reply, at + 2, TYPE_A);
+    Bytes.putShort(reply, at + 2, question.type());
     Bytes.putShort(reply, at + 4, CLASS_INTERNET);
     Bytes.putInt(reply, at + 6, LIFETIME_SECONDS);
-    Bytes.putShort(reply, at + 10, 4);
-    Bytes.putInt(reply, at + 12, address);
+    Bytes.putShort(reply, at + 10, length);
+    if (wide) {
+      Bytes.putLong(reply, at + 12, six.get().high());
+      Bytes.putLong(reply, at + 20, six.get().low());
+    } else {
+      Bytes.putInt(reply, at + 12, found.get().four());
+    }
     return reply;
   }
 

@@ -117,14 +117,8 @@ public record NetworkModel(
         }
         for (String other : router.switches()) {
           LogicalSwitch neighbour = exists(switches, other, "switch");
-          if (!other.equals(name) && owner.network().overlaps(neighbour.network())) {
-            throw new IllegalArgumentException(
-                "router "
-                    + Names.shown(router.name())
-                    + " cannot join networks that overlap: "
-                    + owner.network()
-                    + " and "
-                    + neighbour.network());
+          if (!other.equals(name)) {
+            apart(router, owner, neighbour);
           }
         }
       }
@@ -150,6 +144,23 @@ public record NetworkModel(
               throw new IllegalArgumentException(FieldText.ipv4(address) + " is taken");
             }
           });
+    }
+  }
+
+  private static void apart(LogicalRouter router, LogicalSwitch one, LogicalSwitch other) {
+    boolean four = one.network().overlaps(other.network());
+    boolean six =
+        one.network6().isPresent()
+            && other.network6().isPresent()
+            && one.network6().get().overlaps(other.network6().get());
+    if (four || six) {
+      throw new IllegalArgumentException(
+          "router "
+              + Names.shown(router.name())
+              + " cannot join networks that overlap: "
+              + (four ? one.network() : one.network6().get())
+              + " and "
+              + (four ? other.network() : other.network6().get()));
     }
   }
 
@@ -218,8 +229,13 @@ public record NetworkModel(
   }
 
   public NetworkModel createSwitch(String name, Ipv4 network, boolean isolated) {
+    return createSwitch(name, network, Optional.empty(), isolated);
+  }
+
+  public NetworkModel createSwitch(
+      String name, Ipv4 network, Optional<Ipv6> network6, boolean isolated) {
     isNew(switches, name, "switch");
-    LogicalSwitch added = new LogicalSwitch(lastNumber + 1, name, network, isolated);
+    LogicalSwitch added = new LogicalSwitch(lastNumber + 1, name, network, network6, isolated);
     return new NetworkModel(
         lastNumber + 1, with(switches, name, added), ports, routers, groups, balancers, mirrors);
   }

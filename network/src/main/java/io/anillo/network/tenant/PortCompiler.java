@@ -112,8 +112,17 @@ final class PortCompiler {
             set(MatchField.ICMPV4_TYPE, 0),
             new Action.Output(Ports.IN_PORT)));
     flows.add(Stage.ADMIT, 100, number, fromAddress(port), then(Stage.OUTGOING));
-    flows.add(
-        Stage.ADMIT, 100, number, from(port).set(MatchField.ETH_TYPE, IPV6), then(Stage.OUTGOING));
+    owner
+        .network6()
+        .ifPresentOrElse(
+            network -> new Ipv6Compiler(flows).admit(port, owner, network),
+            () ->
+                flows.add(
+                    Stage.ADMIT,
+                    100,
+                    number,
+                    from(port).set(MatchField.ETH_TYPE, IPV6),
+                    then(Stage.OUTGOING)));
     for (long sender : new long[] {port.address() & 0xffffffffL, 0}) {
       flows.add(
           Stage.ADMIT,
@@ -171,33 +180,57 @@ final class PortCompiler {
       allow(port, true, match().set(MatchField.ETH_TYPE, IPV6));
     }
     for (SecurityGroup.Rule rule : rules) {
-      for (Ipv4 remote : remotes(rule)) {
-        rule(port, rule, remote);
-      }
+      rule(port, rule);
     }
   }
 
-  /** The addresses that a rule's other side may have. */
-  private List<Ipv4> remotes(SecurityGroup.Rule rule) {
-    if (rule.remoteGroup().isEmpty()) {
-      return List.of(rule.remote());
+  /** The packets whose other side is one that a rule speaks of, by their EtherType. */
+  private record Side(int type, Match.Builder packets) {}
+
+  private List<Side> sides(SecurityGroup.Rule rule) {
+    List<Side> sides = new ArrayList<>();
+    if (!rule.remoteGroup().isEmpty()) {
+      for (LogicalPort member : flows.model.ports().values()) {
+        if (member.groups().contains(rule.remoteGroup())) {
+          sides.add(side(rule, new Ipv4(member.address(), 32)));
+          flows
+              .model
+              .logicalSwitch(member.logicalSwitch())
+              .network6()
+              .ifPresent(network -> {
+                sides.add(side(rule, network.of(member.ethernet())));
+                sides.add(side(rule, Ipv6.linkLocal(member.ethernet())));
+              });
+        }
+      }
+    } else if (rule.remote6().isPresent()) {
+      sides.add(side(rule, rule.remote6().get()));
+    } else {
+      sides.add(side(rule, rule.remote()));
+      if (rule.remote().equals(Ipv4.ANY)) {
+        sides.add(new Side(IPV6, match().set(MatchField.ETH_TYPE, IPV6)));
+      }
     }
-    return flows.model.ports().values().stream()
-        .filter(port -> port.groups().contains(rule.remoteGroup()))
-        .map(port -> new Ipv4(port.address(), 32))
-        .toList();
+    return sides;
   }
 
-  private void rule(LogicalPort port, SecurityGroup.Rule rule, Ipv4 remote) {
-    List<Integer> types = remote.prefixLength() == 0 ? List.of(IPV4, IPV6) : List.of(IPV4);
-    for (int type : types) {
-      Match.Builder base = match().set(MatchField.ETH_TYPE, type);
-      if (remote.prefixLength() > 0) {
-        base.masked(
-            rule.incoming() ? MatchField.IPV4_SRC : MatchField.IPV4_DST,
-            remote.address() & 0xffffffffL,
-            remote.mask() & 0xffffffffL);
-      }
+  private static Side side(SecurityGroup.Rule rule, Ipv4 remote) {
+    Match.Builder packets = match().set(MatchField.ETH_TYPE, IPV4);
+    MatchField field = rule.incoming() ? MatchField.IPV4_SRC : MatchField.IPV4_DST;
+    return new Side(
+        IPV4, packets.masked(field, remote.address() & 0xffffffffL, remote.mask() & 0xffffffffL));
+  }
+
+  private static Side side(SecurityGroup.Rule rule, Ipv6 remote) {
+    Match.Builder packets = match().set(MatchField.ETH_TYPE, IPV6);
+    MatchField field = rule.incoming() ? MatchField.IPV6_SRC : MatchField.IPV6_DST;
+    return new Side(
+        IPV6, packets.set(field, remote.high(), remote.low(), remote.maskHigh(), remote.maskLow()));
+  }
+
+  private void rule(LogicalPort port, SecurityGroup.Rule rule) {
+    for (Side side : sides(rule)) {
+      Match.Builder base = side.packets();
       MatchField destination = MatchField.TCP_DST;
       switch (rule.protocol()) {
         case ANY -> {}
@@ -206,7 +239,7 @@ final class PortCompiler {
           base.set(MatchField.IP_PROTO, 17);
           destination = MatchField.UDP_DST;
         }
-        case ICMP -> base.set(MatchField.IP_PROTO, type == IPV4 ? 1 : 58);
+        case ICMP -> base.set(MatchField.IP_PROTO, side.type() == IPV4 ? 1 : 58);
       }
       if (rule.lastPort() == 0) {
         allow(port, rule.incoming(), base);
@@ -216,7 +249,12 @@ final class PortCompiler {
       for (int[] range : ranges(rule.firstPort(), rule.lastPort())) {
         Match.Builder ranged = match();
         for (MatchField field : plain.fields()) {
-          ranged.masked(field, field.low(plain.value()), field.low(plain.mask()));
+          ranged.set(
+              field,
+              field.high(plain.value()),
+              field.low(plain.value()),
+              field.high(plain.mask()),
+              field.low(plain.mask()));
         }
         ranged.masked(destination, range[0], range[1]);
         allow(port, rule.incoming(), ranged);

@@ -1,6 +1,7 @@
 package io.anillo.network.tenant;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What ports may receive and send. Answers to what was let through always pass, and so do ARP,
@@ -26,7 +27,8 @@ public record SecurityGroup(String name, List<Rule> rules) {
    *
    * @param incoming towards the port, or from it
    * @param firstPort the first destination port, 0 for all
-   * @param remote the other side's addresses
+   * @param remote the other side's addresses, when they are of IPv4 or any
+   * @param remote6 the other side's addresses, when they are of IPv6
    * @param remoteGroup the group that the other side must be in, empty for {@code remote}
    */
   public record Rule(
@@ -35,6 +37,7 @@ public record SecurityGroup(String name, List<Rule> rules) {
       int firstPort,
       int lastPort,
       Ipv4 remote,
+      Optional<Ipv6> remote6,
       String remoteGroup) {
     public Rule {
       boolean ports = protocol == Protocol.TCP || protocol == Protocol.UDP;
@@ -73,6 +76,7 @@ public record SecurityGroup(String name, List<Rule> rules) {
         last = Integer.parseInt(ports[ports.length - 1]);
       }
       Ipv4 remote = Ipv4.ANY;
+      Optional<Ipv6> remote6 = Optional.empty();
       String group = "";
       if (words.size() > 2) {
         if (!words.get(2).equals(incoming ? "from" : "to") || words.size() > 5) {
@@ -80,13 +84,15 @@ public record SecurityGroup(String name, List<Rule> rules) {
         }
         if (words.size() == 5 && words.get(3).equals("group")) {
           group = Names.qualify(words.get(4), tenant);
+        } else if (words.size() == 4 && words.get(3).contains(":")) {
+          remote6 = Optional.of(Ipv6.parse(words.get(3)));
         } else if (words.size() == 4) {
           remote = Ipv4.parse(words.get(3));
         } else {
           throw wrong(whole);
         }
       }
-      return new Rule(incoming, protocol, first, last, remote, group);
+      return new Rule(incoming, protocol, first, last, remote, remote6, group);
     }
 
     private static IllegalArgumentException wrong(String text) {
@@ -94,7 +100,7 @@ public record SecurityGroup(String name, List<Rule> rules) {
           "\""
               + text
               + "\" is no rule; rules are such as: in tcp:80, in any from group web,"
-              + " in icmp from 10.0.0.0/8, out udp:53 to 10.1.0.1");
+              + " in icmp from 10.0.0.0/8, in udp from fd00::/8, out udp:53 to 10.1.0.1");
     }
 
     @Override
@@ -104,7 +110,9 @@ public record SecurityGroup(String name, List<Rule> rules) {
       String side =
           !remoteGroup.isEmpty()
               ? " group " + remoteGroup
-              : remote.equals(Ipv4.ANY) ? "" : " " + remote;
+              : remote6.isPresent()
+                  ? " " + remote6.get()
+                  : remote.equals(Ipv4.ANY) ? "" : " " + remote;
       return (incoming ? "in " : "out ")
           + protocol.name().toLowerCase(java.util.Locale.ROOT)
           + ports

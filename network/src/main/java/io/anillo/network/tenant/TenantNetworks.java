@@ -51,6 +51,7 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
   private long nextHop;
   private final long startedNanos = System.nanoTime();
   private boolean settled;
+  private long rounds;
   private volatile boolean closed;
 
   public TenantNetworks(Outside outside) {
@@ -166,7 +167,8 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
     if (port.isEmpty() || port.get().ethernet() != packet.source()) {
       return false;
     }
-    if (services.answer(device, packet, model, port.get())) {
+    if (services.answer(device, packet, model, port.get())
+        || NeighbourAnswers.answer(device, packet, model, port.get())) {
       return true;
     }
     return switch (probes.packetIn(device, packet, model, port.get())) {
@@ -295,6 +297,10 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
           }
           if (nextHop == 0) {
             askNextHop();
+          }
+          if (++rounds % (NeighbourAnswers.EVERY_MILLIS / PROBE_MILLIS) == 0) {
+            NeighbourAnswers.listeners(model)
+                .forEach(port -> toPort(port, NeighbourAnswers.advertisement(model, port)));
           }
         }
       }

@@ -7,6 +7,7 @@ import io.anillo.network.packet.Bytes;
 import io.anillo.network.uplink.DhcpServer;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
@@ -66,8 +67,13 @@ class HostileServicesTest {
       var question = NameService.question(message);
       if (question.isPresent()) {
         questions++;
-        assertThatCode(
-                () -> NameService.answer(message, question.get(), name -> name.hashCode() & 1))
+        assertThatCode(() ->
+                NameService.answer(
+                    message,
+                    question.get(),
+                    name ->
+                        Optional.of(new NameService.Addresses(1, Optional.of(Ipv6.ALL_NODES)))
+                            .filter(found -> (name.hashCode() & 1) == 1)))
             .as("seed %d", SEED)
             .doesNotThrowAnyException();
         assertThat(NameService.refuse(message, question.get())).isNotEmpty();
