@@ -2,6 +2,7 @@ package io.anillo.network.agent;
 
 import io.anillo.network.dataplane.SwitchObserver;
 import io.anillo.network.dataplane.SwitchPort;
+import io.anillo.network.dataplane.TracedPath;
 import io.anillo.network.dataplane.VirtualSwitch;
 import io.anillo.network.flow.Action;
 import io.anillo.network.flow.FlowEntry;
@@ -17,6 +18,7 @@ import io.anillo.network.openflow.Message;
 import io.anillo.network.openflow.Multipart;
 import io.anillo.network.openflow.OpenFlowConnection;
 import io.anillo.network.openflow.PortDescription;
+import io.anillo.network.openflow.TraceMessage;
 import io.anillo.network.openflow.WireReader;
 import io.anillo.network.openflow.WireWriter;
 import io.anillo.network.packet.MatchField;
@@ -160,8 +162,10 @@ final class AgentSession implements SwitchObserver {
       case Message.ROLE_REQUEST -> roleRequest(message, reader);
       case Message.GET_ASYNC_REQUEST -> reply(message, Message.GET_ASYNC_REPLY, filter.write());
       case Message.SET_ASYNC -> filter.read(reader);
-      case Message.EXPERIMENTER ->
-          throw new FlowError(FlowError.BAD_REQUEST, 3, "experimenter messages are not known");
+      case Message.EXPERIMENTER -> {
+        TracedPath.Entry entry = TraceMessage.readRequest(reader);
+        connection.send(TraceMessage.answer(message.transaction(), owner.trace(entry)));
+      }
       default -> throw new FlowError(FlowError.BAD_REQUEST, 1, "message type " + message.type());
     }
   }

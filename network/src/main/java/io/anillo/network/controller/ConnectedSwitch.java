@@ -1,6 +1,7 @@
 package io.anillo.network.controller;
 
 import io.anillo.network.dataplane.FlowModification;
+import io.anillo.network.dataplane.TracedPath;
 import io.anillo.network.flow.Action;
 import io.anillo.network.flow.FlowError;
 import io.anillo.network.flow.Group;
@@ -15,6 +16,7 @@ import io.anillo.network.openflow.Message;
 import io.anillo.network.openflow.Multipart;
 import io.anillo.network.openflow.OpenFlowConnection;
 import io.anillo.network.openflow.PortDescription;
+import io.anillo.network.openflow.TraceMessage;
 import io.anillo.network.openflow.WireReader;
 import io.anillo.network.openflow.WireWriter;
 import java.io.IOException;
@@ -44,6 +46,8 @@ public final class ConnectedSwitch {
   private final Map<Integer, CompletableFuture<Void>> barriers = new ConcurrentHashMap<>();
   private final Map<Integer, FlowRequest> flowRequests = new ConcurrentHashMap<>();
   private final Map<Integer, CompletableFuture<Map<Integer, PortCounters>>> counterRequests =
+      new ConcurrentHashMap<>();
+  private final Map<Integer, CompletableFuture<TracedPath>> traceRequests =
       new ConcurrentHashMap<>();
   private final AtomicInteger transactions = new AtomicInteger(0x100);
   private volatile boolean master = true;
@@ -231,6 +235,34 @@ public final class ConnectedSwitch {
     }
     if (request != null) {
       request.complete(counters);
+    }
+  }
+
+  /**
+   * Asks what would happen to a packet; empty when the switch does not say in time, as switches
+   * that are not ours. Not to be called from an application's callback, as {@link #barrier}.
+   */
+  public Optional<TracedPath> trace(TracedPath.Entry entry, long timeoutMillis) {
+    int transaction = nextTransaction();
+    CompletableFuture<TracedPath> done = new CompletableFuture<>();
+    traceRequests.put(transaction, done);
+    try {
+      post(TraceMessage.request(transaction, entry));
+      return Optional.of(done.get(timeoutMillis, TimeUnit.MILLISECONDS));
+    } catch (TimeoutException | java.util.concurrent.ExecutionException e) {
+      return Optional.empty();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return Optional.empty();
+    } finally {
+      traceRequests.remove(transaction);
+    }
+  }
+
+  void traced(int transaction, TracedPath path) {
+    CompletableFuture<TracedPath> done = traceRequests.get(transaction);
+    if (done != null) {
+      done.complete(path);
     }
   }
 

@@ -7,6 +7,7 @@ import io.anillo.network.openflow.Message;
 import io.anillo.network.openflow.Multipart;
 import io.anillo.network.openflow.OpenFlowConnection;
 import io.anillo.network.openflow.PortDescription;
+import io.anillo.network.openflow.TraceMessage;
 import io.anillo.network.openflow.WireReader;
 import io.anillo.network.openflow.WireWriter;
 import java.io.IOException;
@@ -241,6 +242,8 @@ public final class Controller implements AutoCloseable {
             device.readFlows(message.transaction(), reader, (flags & 1) != 0);
           }
         }
+        case Message.EXPERIMENTER ->
+            device.traced(message.transaction(), TraceMessage.readAnswer(reader));
         case Message.ERROR -> logError(device, reader);
         default -> {}
       }

@@ -4,6 +4,7 @@ import io.anillo.network.flow.Action;
 import io.anillo.network.packet.FlowKey;
 import io.anillo.network.packet.MatchField;
 import io.anillo.network.packet.Packet;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -13,24 +14,34 @@ import java.util.List;
 final class PathTrace {
   private static final int MAXIMUM_PASSES = 16;
 
-  private PathTrace() {}
+  private final Pipeline pipeline;
+  private final ConnectionTracker connections;
+  private final long nowNanos;
+  private final List<String> lines = new ArrayList<>();
+  private final List<TracedPath.Exit> exits = new ArrayList<>();
 
-  static void trace(
-      Pipeline pipeline,
-      Packet packet,
-      ConnectionTracker connections,
-      long nowNanos,
-      List<String> lines) {
-    trace(pipeline, packet, connections, nowNanos, lines, 0);
+  PathTrace(Pipeline pipeline, ConnectionTracker connections, long nowNanos) {
+    this.pipeline = pipeline;
+    this.connections = connections;
+    this.nowNanos = nowNanos;
   }
 
-  private static void trace(
-      Pipeline pipeline,
-      Packet packet,
-      ConnectionTracker connections,
-      long nowNanos,
-      List<String> lines,
-      int pass) {
+  TracedPath of(TracedPath.Entry entry) {
+    byte[] frame = entry.frame();
+    Packet traced = new Packet();
+    if (!traced.reset(frame, 0, frame.length)) {
+      return new TracedPath(List.of("not a frame: " + frame.length + " bytes"), List.of());
+    }
+    traced.key.setInPort(entry.inPort());
+    traced.key.words[FlowKey.TUNNEL] = entry.tunnel();
+    traced.key.words[FlowKey.TUNNEL_ENDPOINTS] =
+        (long) entry.source() << 32 | entry.destination() & 0xffffffffL;
+    traced.parse();
+    trace(traced, 0);
+    return new TracedPath(lines, exits);
+  }
+
+  private void trace(Packet packet, int pass) {
     if (pass >= MAXIMUM_PASSES) {
       lines.add("passed the pipeline " + pass + " times, dropped");
       return;
@@ -39,20 +50,13 @@ final class PathTrace {
     PathBuilder builder =
         new PathBuilder(pipeline, (depth, text) -> lines.add("  ".repeat(depth + 1) + text.get()));
     CachedPath path = builder.build(packet.key);
-    boolean sent = follow(path.operations(), pipeline, packet, connections, nowNanos, lines, pass);
+    boolean sent = follow(path.operations(), packet, pass);
     if (!sent) {
       lines.add("result: dropped");
     }
   }
 
-  private static boolean follow(
-      Operation[] operations,
-      Pipeline pipeline,
-      Packet packet,
-      ConnectionTracker connections,
-      long nowNanos,
-      List<String> lines,
-      int pass) {
+  private boolean follow(Operation[] operations, Packet packet, int pass) {
     boolean sent = false;
     for (Operation operation : operations) {
       switch (operation) {
@@ -64,6 +68,12 @@ final class PathTrace {
                   + output.port().name()
                   + "), "
                   + describe(packet.key));
+          exits.add(
+              new TracedPath.Exit(
+                  output.port().number(),
+                  packet.key.words[FlowKey.TUNNEL],
+                  (int) packet.key.words[FlowKey.TUNNEL_ENDPOINTS],
+                  packet.toByteArray()));
           sent = true;
         }
         case Operation.Flood flood -> {
@@ -89,15 +99,15 @@ final class PathTrace {
         case Operation.Copy copy -> {
           Packet inner = new Packet();
           inner.copyFrom(packet);
-          sent |= follow(copy.steps(), pipeline, inner, connections, nowNanos, lines, pass);
+          sent |= follow(copy.steps(), inner, pass);
         }
         case Operation.Recirculate again -> {
           sent = true;
-          resume(again.resumePoint(), pipeline, packet, connections, nowNanos, lines, pass);
+          resume(again.resumePoint(), packet, pass);
         }
         case Operation.Submit submit -> {
           sent = true;
-          resume(0, pipeline, packet, connections, nowNanos, lines, pass);
+          resume(0, packet, pass);
         }
         case Operation.Track track -> {
           Packet tracked = new Packet();
@@ -118,7 +128,7 @@ final class PathTrace {
                   + Long.toHexString(MatchField.CT_STATE.low(tracked.key.words)));
           if (track.resumePoint() != 0) {
             sent = true;
-            resume(track.resumePoint(), pipeline, tracked, connections, nowNanos, lines, pass);
+            resume(track.resumePoint(), tracked, pass);
           } else {
             packet.copyFrom(tracked);
           }
@@ -139,19 +149,12 @@ final class PathTrace {
     operation.apply(packet, QUIET);
   }
 
-  private static void resume(
-      int point,
-      Pipeline pipeline,
-      Packet packet,
-      ConnectionTracker connections,
-      long nowNanos,
-      List<String> lines,
-      int pass) {
+  private void resume(int point, Packet packet, int pass) {
     Packet next = new Packet();
     next.copyFrom(packet);
     next.parse();
     next.key.setRecirculation(point);
-    trace(pipeline, next, connections, nowNanos, lines, pass + 1);
+    trace(next, pass + 1);
   }
 
   static String describe(FlowKey key) {

@@ -12,7 +12,6 @@ import io.anillo.vmm.port.Clock;
 import io.anillo.vmm.port.NetworkBackend;
 import io.anillo.vmm.port.NetworkFrame;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
@@ -307,20 +306,8 @@ public final class VirtualSwitch implements AutoCloseable {
   }
 
   /** What would happen to a frame, step by step, without it happening. */
-  public List<String> trace(byte[] frame, int inPort) {
-    List<String> lines = new ArrayList<>();
-    inspect(() -> {
-      Packet traced = new Packet();
-      if (!traced.reset(frame, 0, frame.length)) {
-        lines.add("not a frame: " + frame.length + " bytes");
-        return 0;
-      }
-      traced.key.setInPort(inPort);
-      traced.parse();
-      PathTrace.trace(pipeline, traced, connections, clock.monotonicNanos(), lines);
-      return 0;
-    });
-    return lines;
+  public TracedPath trace(TracedPath.Entry entry) {
+    return inspect(() -> new PathTrace(pipeline, connections, clock.monotonicNanos()).of(entry));
   }
 
   // --- Flows ---

@@ -15,13 +15,15 @@ import java.util.Set;
  * its gateway, and who accepts lives. The connection is reset at once. A backend dies after {@value
  * #FAILURES} probes without an answer, or when it refuses one; what it has not been asked yet
  * lives.
+ *
+ * <p>Answers to earlier probes count too: a slow guest is no dead one, and one that has missed a
+ * reset goes on answering the probe before it until that is reset as well.
  */
 final class BackendProbes {
-  private static final int FAILURES = 2;
+  private static final int FAILURES = 3;
 
-  /** A backend, and what it was last asked. */
+  /** A backend, and what it has said. */
   private static final class Probe {
-    int sequence;
     boolean answered = true;
     int failures;
     boolean dead;
@@ -53,14 +55,13 @@ final class BackendProbes {
           probe.dead = true;
           changed = true;
         }
-        probe.sequence = sequence += 0x10001;
+        sequence += 0x10001;
         LogicalPort port = model.port(backend.name());
         LogicalSwitch owner = model.logicalSwitch(port.logicalSwitch());
         probe.answered = false;
         sender.send(
             port,
-            FrameBuilder.tcp(
-                gateway(owner), guest(port, backend), probe.sequence, FrameBuilder.SYN));
+            FrameBuilder.tcp(gateway(owner), guest(port, backend), sequence, FrameBuilder.SYN));
       }
     }
     changed |= probes.keySet().retainAll(current);
@@ -101,8 +102,7 @@ final class BackendProbes {
         Probe probe = probes.get(Placement.backend(balancer, backend));
         if (probe == null
             || !backend.name().equals(port.name())
-            || backend.port() != Bytes.getShort(frame, 34)
-            || acknowledged != probe.sequence + 1) {
+            || backend.port() != Bytes.getShort(frame, 34)) {
           continue;
         }
         boolean refused = (flags & FrameBuilder.RESET) != 0;

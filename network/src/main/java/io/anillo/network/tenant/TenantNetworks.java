@@ -235,7 +235,8 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
     long gateway = 0;
     for (Map.Entry<Long, Host> host : hosts.entrySet()) {
       tunnelPort(host.getValue())
-          .ifPresent(name -> tunnels.put(host.getKey(), tunnelAddress(name)));
+          .flatMap(TenantNetworks::tunnelAddress)
+          .ifPresent(address -> tunnels.put(host.getKey(), address));
       if (gateway == 0 && host.getValue().ports.containsKey(UPLINK)) {
         gateway = host.getKey();
       }
@@ -270,13 +271,14 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
   }
 
   private static Optional<String> tunnelPort(Host host) {
-    return host.ports.keySet().stream()
-        .filter(name -> name.matches(TUNNEL + "[0-9a-f]{8}"))
-        .findFirst();
+    return host.ports.keySet().stream().filter(name -> tunnelAddress(name).isPresent()).findFirst();
   }
 
-  private static int tunnelAddress(String name) {
-    return HexFormat.fromHexDigits(name, TUNNEL.length(), name.length());
+  /** The IPv4 address in the name of a tunnel port; empty for other ports. */
+  public static Optional<Integer> tunnelAddress(String name) {
+    return name.matches(TUNNEL + "[0-9a-f]{8}")
+        ? Optional.of(HexFormat.fromHexDigits(name, TUNNEL.length(), name.length()))
+        : Optional.empty();
   }
 
   private void repeat() {

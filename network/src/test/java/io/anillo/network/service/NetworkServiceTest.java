@@ -139,7 +139,8 @@ class NetworkServiceTest {
 
   @Test
   void theDescriptionOutlivesTheService() throws Exception {
-    ask("create", Map.of("name", "lan", "subnet", "10.7.0.0/24"));
+    ask("create", Map.of("name", "lan", "subnet", "10.7.0.0/24", "subnet6", "fd00:7::/64"));
+    ask("policy", Map.of("name", "p"), "in", "tcp:80", "from", "fd00::/8");
     ask("attach", Map.of("switch", "lan", "name", "a", "rate", "10M"));
     ask("attach", Map.of("switch", "lan", "name", "b"));
     ask("mirror", Map.of("name", "m", "source", "a", "target", "b"));

@@ -1,0 +1,87 @@
+package io.anillo.network.service;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Services of several hosts, joined by VXLAN and OpenFlow over the loopback. */
+class SeveralHostsTest {
+  private static final int TUNNEL = 47_650;
+
+  private @TempDir Path folder;
+  private final List<NetworkService> services = new ArrayList<>();
+
+  @AfterEach
+  void stop() {
+    services.forEach(NetworkService::close);
+  }
+
+  private Path folder(int host) {
+    return folder.resolve("h" + host);
+  }
+
+  private static InetSocketAddress address(int host, int port) {
+    return new InetSocketAddress("127.0.0." + host, port);
+  }
+
+  private NetworkService start(
+      int host, Optional<InetSocketAddress> listen, List<InetSocketAddress> controllers)
+      throws IOException {
+    NetworkService started =
+        NetworkService.start(
+            new ServiceConfig(
+                folder(host), "none", 0, Optional.of(address(host, TUNNEL)), listen, controllers));
+    services.add(started);
+    return started;
+  }
+
+  private String ask(int host, String operation, Map<String, String> values, String... words)
+      throws IOException {
+    return ServiceClient.ask(folder(host), new Request(operation, values, List.of(words)));
+  }
+
+  private static void plug(NetworkService at, NetworkService deciding, String name) {
+    String real = deciding.networks().model().port("default/" + name).realName();
+    at.hostSwitch().addGuest(real);
+  }
+
+  private String awaitTrace(int host, String expected, String... words) throws Exception {
+    String steps = "";
+    for (int i = 0; i < 200 && !steps.contains(expected); i++) {
+      Thread.sleep(50);
+      steps = ask(host, "trace", Map.of(), words);
+    }
+    return steps;
+  }
+
+  @Test
+  void aTraceGoesOnAtTheOtherHost() throws Exception {
+    InetSocketAddress controller = address(1, 47_651);
+    NetworkService first = start(1, Optional.of(controller), List.of());
+    NetworkService second = start(2, Optional.empty(), List.of(controller));
+    ask(1, "create", Map.of("name", "lan", "subnet", "10.7.0.0/24"));
+    ask(1, "policy", Map.of("name", "web"), "in", "tcp:80");
+    ask(1, "attach", Map.of("switch", "lan", "name", "a"));
+    ask(1, "attach", Map.of("switch", "lan", "name", "b", "groups", "web"));
+    plug(first, first, "a");
+    plug(second, first, "b");
+    String steps = awaitTrace(1, "(port default/b)", "a", "tcp", "10.7.0.3:80");
+    assertThat(steps)
+        .containsSubsequence("port default/a", "vxlan", "at 127.0.0.2:", "tunnel_id")
+        .contains("(port default/b)");
+    assertThat(ask(1, "trace", Map.of(), "a", "tcp", "10.7.0.3:81"))
+        .containsSubsequence("at 127.0.0.2:", "deliver rules", "result: dropped");
+    assertThat(ask(1, "trace", Map.of(), "b", "tcp", "10.7.0.2:80"))
+        .startsWith("at 127.0.0.2:")
+        .contains("(port default/a)");
+  }
+}
