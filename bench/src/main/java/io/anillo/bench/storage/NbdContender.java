@@ -2,6 +2,7 @@ package io.anillo.bench.storage;
 
 import io.anillo.bench.BenchException;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -71,20 +72,19 @@ final class NbdContender implements AutoCloseable {
       Path folder, String name, String export, boolean pool, String format, List<Path> files)
       throws Exception {
     Path socket = socket(folder, name.replace(' ', '-'));
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                ProcessHandle.current().info().command().orElse("java"),
-                "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED",
-                "--enable-native-access=ALL-UNNAMED",
-                "-XX:+UseSerialGC",
-                "-cp",
-                System.getProperty("java.class.path"),
-                "io.anillo.cli.Anillo",
-                "disk",
-                "serve",
-                "--socket",
-                socket.toString()));
+    List<String> command = new ArrayList<>();
+    command.add(ProcessHandle.current().info().command().orElse("java"));
+    // the same options that ./anillo gave this process
+    command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+    command.addAll(
+        List.of(
+            "-cp",
+            System.getProperty("java.class.path"),
+            "io.anillo.cli.Anillo",
+            "disk",
+            "serve",
+            "--socket",
+            socket.toString()));
     if (pool) {
       command.add("--pool");
     } else {

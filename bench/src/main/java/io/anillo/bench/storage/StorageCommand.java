@@ -67,24 +67,27 @@ public final class StorageCommand implements Callable<Integer> {
     Path raw = folder.resolve("disk.raw");
     if (!only.equals("snapshot")) {
       fill(raw);
+      forgetCache(raw);
     }
     if (wanted("raw")) {
       System.out.println("NBD server on a raw file, ratio to the better peer (bar 0.9, aim 1.1):");
+      Path forQemu = copy(raw, folder.resolve("qemu.raw"));
+      Path forNbdkit = copy(raw, folder.resolve("nbdkit.raw"));
+      forgetCache(raw);
       try (NbdContender ours =
               NbdContender.anillo(folder, "anillo raw", "disk.raw", false, "raw", List.of(raw));
-          NbdContender nbdkit = nbdkitAlone(folder, raw)) {
-        // QEMU and our server lock the file, so QEMU serves a copy of the same contents
-        Path copy = Files.copy(raw, folder.resolve("copy.raw"));
-        try (NbdContender qemu = NbdContender.qemu(folder, copy, "raw")) {
-          compare(FioRun.ALL, ours, List.of(qemu, nbdkit));
-        }
-        Files.delete(copy);
+          NbdContender nbdkit = NbdContender.nbdkit(folder, forNbdkit);
+          NbdContender qemu = NbdContender.qemu(folder, forQemu, "raw")) {
+        compare(FioRun.ALL, ours, List.of(qemu, nbdkit));
       }
+      Files.delete(forQemu);
+      Files.delete(forNbdkit);
     }
     if (wanted("qcow2")) {
       Path one = folder.resolve("one.qcow2");
       run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw.toString(), one.toString());
-      Path two = Files.copy(one, folder.resolve("two.qcow2"));
+      Path two = copy(one, folder.resolve("two.qcow2"));
+      forgetCache(one);
       System.out.println("qcow2, ratio to qemu-nbd on the same image (bar 0.9):");
       try (NbdContender ours =
               NbdContender.anillo(
@@ -107,13 +110,11 @@ public final class StorageCommand implements Callable<Integer> {
     }
   }
 
-  private static NbdContender nbdkitAlone(Path folder, Path raw) throws Exception {
-    return NbdContender.nbdkit(folder, raw);
-  }
-
   private void thin(Path folder, Path raw) throws Exception {
     Path disk = folder.resolve("pool-disk");
     PoolOnDisk.make(disk, DISK_BYTES, raw);
+    forgetCache(disk);
+    forgetCache(raw);
     System.out.println("Thin volume, ratio to a raw file on our server (bar 0.8):");
     try (NbdContender ours =
             NbdContender.anillo(folder, "anillo thin", "volume", true, "", List.of(disk));
@@ -138,7 +139,9 @@ public final class StorageCommand implements Callable<Integer> {
         figures.add(new ArrayList<>());
       }
       for (int round = 0; round < rounds; round++) {
-        for (int i = 0; i < all.size(); i++) {
+        for (int turn = 0; turn < all.size(); turn++) {
+          // everybody is first once: what one wrote reaches the disk while the next is measured
+          int i = (round + turn) % all.size();
           figures.get(i).add(fio.measure(all.get(i), DISK_BYTES, seconds));
         }
       }
@@ -180,6 +183,23 @@ public final class StorageCommand implements Callable<Integer> {
         "bs=1M",
         "count=" + (DISK_BYTES >> 20),
         "status=none");
+  }
+
+  private static Path copy(Path from, Path to)
+      throws IOException, InterruptedException, BenchException {
+    run("dd", "if=" + from, "of=" + to, "bs=1M", "status=none");
+    forgetCache(to);
+    return to;
+  }
+
+  /**
+   * Writes a file to its disk and drops it from the host's cache. What a small write costs depends
+   * on the size of the pieces in which the file came into the cache, which is to be the same for
+   * all.
+   */
+  private static void forgetCache(Path file)
+      throws IOException, InterruptedException, BenchException {
+    run("dd", "of=" + file, "oflag=nocache", "conv=notrunc,fdatasync", "count=0", "status=none");
   }
 
   private static void run(String... command)

@@ -15,6 +15,9 @@ import java.util.concurrent.locks.ReentrantLock;
  * storage} watches it.
  */
 final class ReplySender {
+  /** Instead of a time: it was not measured, or says nothing about the device. */
+  static final long UNKNOWN = -1;
+
   private static final int BUFFER_BYTES = 256 << 10;
   private static final int COPY_LIMIT = 64 << 10;
 
@@ -113,19 +116,19 @@ final class ReplySender {
    * Reads from the device into the reply.
    *
    * @param alone no other request of this connection is under way, so that reading may hold it up
+   * @return what the device took, in nanoseconds, or {@link #UNKNOWN}
    */
-  void data(long handle, BlockDevice device, long offset, int length, boolean alone)
+  long data(long handle, BlockDevice device, long offset, int length, boolean alone)
       throws IOException {
     if (!alone) {
-      viaBuffer(handle, device, offset, length);
-    } else if (length <= COPY_LIMIT) {
-      small(handle, device, offset, length);
-    } else {
-      large(handle, device, offset, length);
+      return viaBuffer(handle, device, offset, length);
     }
+    return length <= COPY_LIMIT
+        ? small(handle, device, offset, length)
+        : large(handle, device, offset, length);
   }
 
-  private void small(long handle, BlockDevice device, long offset, int length) throws IOException {
+  private long small(long handle, BlockDevice device, long offset, int length) throws IOException {
     lock.lock();
     try {
       room(CHUNK_HEADER_BYTES + 8 + length);
@@ -133,35 +136,42 @@ final class ReplySender {
       putReadHeader(out, handle, offset, length);
       try {
         out.limit(out.position() + length);
+        long begin = System.nanoTime();
         device.read(offset, out);
+        long nanos = System.nanoTime() - begin;
         out.limit(out.capacity());
+        return nanos;
       } catch (IOException failure) {
         out.clear().position(start);
         errorLocked(handle, ServerSession.errorOf(failure), String.valueOf(failure.getMessage()));
+        return UNKNOWN;
       }
     } finally {
       lock.unlock();
     }
   }
 
-  private void large(long handle, BlockDevice device, long offset, int length) throws IOException {
+  private long large(long handle, BlockDevice device, long offset, int length) throws IOException {
     WritableByteChannel direct = transport.directChannel();
     if (direct != null && sendDirect(handle, device, offset, length, direct)) {
-      return;
+      return UNKNOWN;
     }
-    viaBuffer(handle, device, offset, length);
+    return viaBuffer(handle, device, offset, length);
   }
 
-  private void viaBuffer(long handle, BlockDevice device, long offset, int length)
+  private long viaBuffer(long handle, BlockDevice device, long offset, int length)
       throws IOException {
     ByteBuffer data = BufferPool.take(length);
     try {
+      long nanos;
       try {
+        long begin = System.nanoTime();
         device.read(offset, data);
+        nanos = System.nanoTime() - begin;
         data.flip();
       } catch (IOException failure) {
         error(handle, ServerSession.errorOf(failure), String.valueOf(failure.getMessage()));
-        return;
+        return UNKNOWN;
       }
       lock.lock();
       try {
@@ -175,6 +185,7 @@ final class ReplySender {
       } finally {
         lock.unlock();
       }
+      return nanos;
     } finally {
       BufferPool.give(data);
     }

@@ -26,7 +26,6 @@ final class ServerSession {
   private static final int LONG_WRITE_BYTES = 32 << 10;
   private static final int MAX_EXTENTS = 4096;
   private static final int MAX_IN_FLIGHT = 64;
-  private static final long SLOW_NANOS = 250_000;
 
   private final NbdTransport transport;
   private final NbdExport export;
@@ -43,8 +42,7 @@ final class ServerSession {
    */
   private int ahead = IN_BYTES;
 
-  /** A moving average of what a request takes; raced over, for it is only a hint. */
-  private volatile long averageNanos;
+  private final DevicePace pace = new DevicePace();
 
   ServerSession(ServerHandshake.Agreement agreement, ExecutorService workers) {
     this.transport = agreement.transport();
@@ -81,10 +79,12 @@ final class ServerSession {
         }
         if (request.type == COMMAND_WRITE) {
           write(request);
+        } else if (request.type == COMMAND_READ && quick()) {
+          observe(request, read(request, true));
         } else if (inline(request)) {
-          timed(request);
+          handle(request);
         } else {
-          dispatch(() -> handle(request, false));
+          dispatch(() -> handle(request));
         }
       }
     } catch (EOFException end) {
@@ -100,11 +100,18 @@ final class ServerSession {
   }
 
   private boolean inline(Request request) {
-    if (averageNanos > SLOW_NANOS) {
-      return false;
+    return request.type != COMMAND_READ
+        && quick()
+        && (request.type == COMMAND_BLOCK_STATUS || in.remaining() < REQUEST_BYTES);
+  }
+
+  private boolean quick() {
+    if (pace.trialDue()) {
+      inFlight.acquireUninterruptibly(MAX_IN_FLIGHT);
+      inFlight.release(MAX_IN_FLIGHT);
+      pace.beginTrial();
     }
-    boolean quick = request.type == COMMAND_READ || request.type == COMMAND_BLOCK_STATUS;
-    return quick || in.remaining() < REQUEST_BYTES;
+    return pace.quick();
   }
 
   /** Makes sure that so many bytes are in the buffer, sending replies before waiting. */
@@ -125,15 +132,10 @@ final class ServerSession {
     in.flip();
   }
 
-  private void timed(Request request) throws IOException {
-    long start = System.nanoTime();
-    handle(request, true);
-    observe(System.nanoTime() - start);
-  }
-
-  private void observe(long nanos) {
-    // bounded: a single request that the host held up says little about the device
-    averageNanos += (Math.min(nanos, 4 * SLOW_NANOS) - averageNanos) >> 5;
+  private void observe(Request request, long nanos) {
+    if (nanos != ReplySender.UNKNOWN) {
+      pace.observe(nanos, request.length);
+    }
   }
 
   /** A piece of work that replies. */
@@ -149,10 +151,8 @@ final class ServerSession {
     }
     workers.execute(() -> {
       try {
-        long start = System.nanoTime();
         work.run();
         replies.flush();
-        observe(System.nanoTime() - start);
       } catch (IOException failure) {
         closeQuietly();
       } finally {
@@ -176,7 +176,7 @@ final class ServerSession {
           "a write of " + Integer.toUnsignedLong(length) + " bytes is longer than 32 MiB");
     }
     boolean quick =
-        averageNanos <= SLOW_NANOS && (!request.has(COMMAND_FLAG_FUA) || in.remaining() <= length);
+        quick() && (!request.has(COMMAND_FLAG_FUA) || in.remaining() <= length);
     if (quick && length <= LONG_WRITE_BYTES) {
       need(length);
       int end = in.limit();
@@ -188,7 +188,7 @@ final class ServerSession {
       } finally {
         in.limit(end).position(next);
       }
-      observe(System.nanoTime() - start);
+      observe(request, System.nanoTime() - start);
       return;
     }
     ByteBuffer data = BufferPool.take(length);
@@ -210,7 +210,7 @@ final class ServerSession {
     if (quick) {
       long start = System.nanoTime();
       work.run();
-      observe((System.nanoTime() - start) * 4096 / length);
+      observe(request, System.nanoTime() - start);
     } else {
       dispatch(work);
     }
@@ -229,9 +229,9 @@ final class ServerSession {
         });
   }
 
-  private void handle(Request request, boolean alone) throws IOException {
+  private void handle(Request request) throws IOException {
     switch (request.type) {
-      case COMMAND_READ -> read(request, alone);
+      case COMMAND_READ -> read(request, false);
       case COMMAND_FLUSH -> run(request, 0, device::flush);
       case COMMAND_TRIM ->
           run(
@@ -295,7 +295,8 @@ final class ServerSession {
     return request.offset < 0 || request.offset > device.sizeBytes() - length;
   }
 
-  private void read(Request request, boolean alone) throws IOException {
+  /** Returns what the device took, in nanoseconds, or {@link ReplySender#UNKNOWN}. */
+  private long read(Request request, boolean alone) throws IOException {
     if ((request.flags & ~(COMMAND_FLAG_DF | COMMAND_FLAG_FUA)) != 0) {
       replies.error(request.handle, ERROR_INVALID, "reading does not take these flags");
     } else if (request.length <= 0 || request.length > MAX_PAYLOAD_BYTES) {
@@ -303,8 +304,9 @@ final class ServerSession {
     } else if (outside(request)) {
       replies.error(request.handle, ERROR_INVALID, "the range reaches beyond the end");
     } else {
-      replies.data(request.handle, device, request.offset, request.length, alone);
+      return replies.data(request.handle, device, request.offset, request.length, alone);
     }
+    return ReplySender.UNKNOWN;
   }
 
   private void blockStatus(Request request) throws IOException {

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Makes changes durable. A commit appends them to the journal; a checkpoint writes the changed
@@ -18,7 +19,10 @@ import java.util.function.BooleanSupplier;
  * space given out again.
  */
 final class Committer {
-  /** Changes that may be in memory only as map nodes; bounds memory and the time to recover. */
+  /**
+   * Changed pointers since the last checkpoint up to which a commit appends to the journal; bounds
+   * the time to recover. Beyond, the next commit is a checkpoint, and changes need not be logged.
+   */
   static final int UPDATES_PER_CHECKPOINT = 32768;
 
   private final PoolState state;
@@ -50,22 +54,20 @@ final class Committer {
     lock.lock();
     try {
       state.requireWorking();
-      if (state.updates.get() > UPDATES_PER_CHECKPOINT || !journal.fits(state.pending.size())) {
-        checkpointLocked();
-        return;
-      }
       LongList freed = new LongList();
       int failures;
       do {
         failures = failedDisks();
-        PendingLog.Taken taken = takePending();
+        PendingLog.Taken taken = takeForJournal();
+        if (taken == null) {
+          checkpointLocked();
+          continue;
+        }
         for (int i = 0; i < taken.freed().size(); i++) {
           freed.add(taken.freed().array()[i]);
         }
         state.flushDisks(state.disks());
-        if (!journal.fits(taken.log().remaining())) {
-          checkpointLocked();
-        } else if (taken.log().hasRemaining()) {
+        if (taken.log().hasRemaining()) {
           appendRecord(taken.log());
         }
         // a disk that failed meanwhile must be known as failed before anyone relies on the rest
@@ -81,11 +83,15 @@ final class Committer {
     }
   }
 
-  /** Takes what is pending with no change half entered. */
-  private PendingLog.Taken takePending() {
+  /**
+   * Takes what is pending with no change half entered; null when it has to be a checkpoint, because
+   * there is too much or not all of it was logged.
+   */
+  private PendingLog.@Nullable Taken takeForJournal() {
     state.quiesce.writeLock().lock();
     try {
-      return state.pending.take();
+      boolean logged = state.updates.get() <= UPDATES_PER_CHECKPOINT;
+      return logged && journal.fits(state.pending.size()) ? state.pending.take() : null;
     } finally {
       state.quiesce.writeLock().unlock();
     }
@@ -165,6 +171,7 @@ final class Committer {
         family.forEachDirty(node -> {
           dirty.add(node);
           node.dirty = false;
+          node.counted = false;
         });
       }
       stores.addAll(place(dirty));
@@ -183,6 +190,7 @@ final class Committer {
         nodes.add(location);
       }
       state.updates.set(0);
+      state.dirtyLeaves.set(0);
       taken = state.pending.take();
       byte[] catalog = Catalog.serialize(state);
       stores.addAll(placeCatalog(catalog, newPlace));

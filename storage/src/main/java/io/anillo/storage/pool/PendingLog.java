@@ -24,6 +24,7 @@ final class PendingLog {
 
   private ByteBuffer log = ByteBuffer.allocate(1 << 16);
   private LongList freed = new LongList();
+  private long freedUnits;
 
   /** What was taken for a commit. */
   record Taken(ByteBuffer log, LongList freed) {
@@ -48,6 +49,7 @@ final class PendingLog {
   /** Space that nothing names once the changes up to now are durable. */
   synchronized void free(long location) {
     freed.add(location);
+    freedUnits += BlockPointer.units(location);
   }
 
   /** Writes the body of a rarer change. */
@@ -71,14 +73,16 @@ final class PendingLog {
     return log.position();
   }
 
-  synchronized int freedCount() {
-    return freed.size();
+  /** Space that waits for the next commit. */
+  synchronized long freedUnits() {
+    return freedUnits;
   }
 
   synchronized Taken take() {
     Taken taken = new Taken(log.flip(), freed);
     log = ByteBuffer.allocate(1 << 16);
     freed = new LongList();
+    freedUnits = 0;
     return taken;
   }
 }

@@ -26,7 +26,13 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Pool implements AutoCloseable {
   private static final int LOG_BYTES_PER_COMMIT = 2 << 20;
-  private static final int FREED_PER_COMMIT = 65536;
+  private static final int DIRTY_LEAVES_PER_COMMIT = 8192;
+
+  /** Freed space that waits for a commit: at most, and of the whole pool. */
+  private static final long FREED_BYTES_PER_COMMIT = 1L << 30;
+
+  private static final int FREED_SHARE_PER_COMMIT = 8;
+  private static final long COMMIT_INTERVAL_NANOS = TimeUnit.SECONDS.toNanos(5);
 
   /** How far writers may run ahead of the background, in what it is told to commit at. */
   private static final int AHEAD = 3;
@@ -54,6 +60,8 @@ public final class Pool implements AutoCloseable {
 
   private volatile boolean closing;
 
+  private volatile long freedUnitsPerCommit;
+
   /** When the background scrubs next; of its thread alone. */
   private long scrubAt;
 
@@ -63,6 +71,7 @@ public final class Pool implements AutoCloseable {
     this.state = opened.state();
     this.committer = opened.committer();
     this.maintenance = new PoolMaintenance(state, committer, structure);
+    this.freedUnitsPerCommit = freedUnitsPerCommit();
     if (options.background()) {
       background = Thread.ofPlatform().daemon().name("pool-" + state.name).unstarted(this::tend);
       background.start();
@@ -94,7 +103,17 @@ public final class Pool implements AutoCloseable {
     return state.uuid;
   }
 
+  private long freedUnitsPerCommit() {
+    long bytes = 0;
+    for (PoolDisk disk : state.disks()) {
+      bytes += disk.usable() ? disk.slabs * state.slabBytes : 0;
+    }
+    return Math.min(FREED_BYTES_PER_COMMIT, bytes / FREED_SHARE_PER_COMMIT)
+        / BlockPointer.UNIT_BYTES;
+  }
+
   private void tend() {
+    long commitAt = System.nanoTime() + COMMIT_INTERVAL_NANOS;
     while (!closing) {
       try {
         // an interrupt would close the files of disks that are being read
@@ -106,10 +125,13 @@ public final class Pool implements AutoCloseable {
         if (state.takeSpareWanted()) {
           maintenance.rebuildOntoSpares();
         }
-        if (state.updates.get() > Committer.UPDATES_PER_CHECKPOINT) {
-          committer.checkpoint();
-        } else if (state.pending.size() > 0) {
+        freedUnitsPerCommit = freedUnitsPerCommit();
+        boolean due = System.nanoTime() - commitAt >= 0;
+        if (exceeds(1) || (due && state.anythingPending())) {
           commit();
+        }
+        if (due) {
+          commitAt = System.nanoTime() + COMMIT_INTERVAL_NANOS;
         }
         if (System.nanoTime() - scrubAt >= 0) {
           maintenance.scrub(true, () -> closing);
@@ -146,9 +168,9 @@ public final class Pool implements AutoCloseable {
   }
 
   private boolean exceeds(int times) {
-    return state.updates.get() > times * Committer.UPDATES_PER_CHECKPOINT
+    return state.dirtyLeaves.get() > times * DIRTY_LEAVES_PER_COMMIT
         || state.pending.size() > times * LOG_BYTES_PER_COMMIT
-        || state.pending.freedCount() > times * FREED_PER_COMMIT;
+        || state.pending.freedUnits() > times * freedUnitsPerCommit;
   }
 
   /** Takes space for a write, waiting for it if the pool is full. */
@@ -162,7 +184,7 @@ public final class Pool implements AutoCloseable {
         }
         return run;
       }
-      if (state.pending.freedCount() > 0) {
+      if (state.pending.freedUnits() > 0) {
         commit();
         run = state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
         if (run != null) {

@@ -42,7 +42,13 @@ final class PoolState implements SpaceAllocator.Listener {
 
   final Map<Integer, VolumeFamily> families = new ConcurrentHashMap<>();
   final Map<String, VolumeRecord> volumes = new TreeMap<>();
+
+  /** Pointers changed since the last checkpoint; put back to 0 only while {@link #quiesce} is held. */
   final AtomicInteger updates = new AtomicInteger();
+
+  /** Leaves that the next checkpoint has to write. */
+  final AtomicInteger dirtyLeaves = new AtomicInteger();
+
   int nextVersion = 1;
   int nextVolume = 1;
 
@@ -185,6 +191,18 @@ final class PoolState implements SpaceAllocator.Listener {
     return wanted;
   }
 
+  /** Whether a commit would make anything durable. */
+  boolean anythingPending() {
+    return pending.size() > 0 || updates.get() > Committer.UPDATES_PER_CHECKPOINT;
+  }
+
+  /** Enters a change of a map into the log, unless the next commit will be a checkpoint anyway. */
+  void log(Version version, long block, long location, long check) {
+    if (updates.get() <= Committer.UPDATES_PER_CHECKPOINT) {
+      pending.map(version.id, block, location, check);
+    }
+  }
+
   /** Lets a block of a version point elsewhere; frees what it pointed to if nobody else has it. */
   static void apply(
       PoolState state, VolumeFamily family, Version version, long block, long location, long check)
@@ -195,6 +213,10 @@ final class PoolState implements SpaceAllocator.Listener {
     boolean own = BlockPointer.birth(leaf.check(slot)) == version.id;
     leaf.set(slot, location, check);
     state.updates.incrementAndGet();
+    if (!leaf.counted) {
+      leaf.counted = true;
+      state.dirtyLeaves.incrementAndGet();
+    }
     if (old != 0 && old != location && (own || !family.parentHas(version, block, old))) {
       state.pending.free(old);
     }

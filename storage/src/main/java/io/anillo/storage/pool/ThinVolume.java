@@ -448,7 +448,7 @@ public final class ThinVolume implements BlockDevice {
         return;
       }
     }
-    state.pending.map(now.id, block, location, check);
+    state.log(now, block, location, check);
     PoolState.apply(state, family, now, block, location, check);
   }
 

@@ -21,6 +21,10 @@ final class TreeNode {
 
   long check;
   boolean dirty;
+
+  /** Whether it is among the {@link PoolState#dirtyLeaves}. */
+  boolean counted;
+
   volatile boolean used;
 
   TreeNode(int level, int birth) {
