@@ -19,12 +19,6 @@ import org.jspecify.annotations.Nullable;
  * space given out again.
  */
 final class Committer {
-  /**
-   * Changed pointers since the last checkpoint up to which a commit appends to the journal; bounds
-   * the time to recover. Beyond, the next commit is a checkpoint, and changes need not be logged.
-   */
-  static final int UPDATES_PER_CHECKPOINT = 32768;
-
   private final PoolState state;
   private final ReentrantLock lock = new ReentrantLock();
   private final Journal journal = new Journal();
@@ -90,7 +84,7 @@ final class Committer {
   private PendingLog.@Nullable Taken takeForJournal() {
     state.quiesce.writeLock().lock();
     try {
-      boolean logged = state.updates.get() <= UPDATES_PER_CHECKPOINT;
+      boolean logged = state.updates.get() <= state.updatesPerCheckpoint;
       return logged && journal.fits(state.pending.size()) ? state.pending.take() : null;
     } finally {
       state.quiesce.writeLock().unlock();

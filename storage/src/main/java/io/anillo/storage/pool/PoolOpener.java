@@ -36,7 +36,7 @@ final class PoolOpener {
     if (slabBytes % BlockPointer.UNIT_BYTES != 0 || slabBytes > 1L << 30) {
       throw new IOException("the slab size must be a multiple of 4096 up to 1 GiB");
     }
-    PoolState state = new PoolState(UUID.randomUUID(), name, slabBytes, options.listener());
+    PoolState state = new PoolState(UUID.randomUUID(), name, slabBytes, options);
     for (int i = 0; i < disks.size(); i++) {
       state.allocator.addDisk(format(state, i + 1, disks.get(i), PoolDisk.State.ONLINE, slabBytes));
     }
@@ -113,7 +113,7 @@ final class PoolOpener {
   private Opened open(Superblock superblock, Map<UUID, Found> found) throws IOException {
     long slabBytes = found.values().iterator().next().label.slabBytes();
     PoolState state =
-        new PoolState(superblock.pool(), superblock.name(), slabBytes, options.listener());
+        new PoolState(superblock.pool(), superblock.name(), slabBytes, options);
     boolean wantsScrub = addDisks(superblock, found, state);
     DataInputStream groups =
         new DataInputStream(new ByteArrayInputStream(superblock.metadataGroups()));

@@ -43,6 +43,9 @@ final class PoolState implements SpaceAllocator.Listener {
   final Map<Integer, VolumeFamily> families = new ConcurrentHashMap<>();
   final Map<String, VolumeRecord> volumes = new TreeMap<>();
 
+  /** Beyond so many changes the next commit is a checkpoint, and no more need be logged. */
+  final int updatesPerCheckpoint;
+
   /** Pointers changed since the last checkpoint; put back to 0 only while {@link #quiesce} is held. */
   final AtomicInteger updates = new AtomicInteger();
 
@@ -59,11 +62,12 @@ final class PoolState implements SpaceAllocator.Listener {
   private volatile boolean spareWanted;
   volatile @Nullable IOException broken;
 
-  PoolState(UUID uuid, String name, long slabBytes, PoolListener listener) {
+  PoolState(UUID uuid, String name, long slabBytes, PoolOptions options) {
     this.uuid = uuid;
     this.name = name;
     this.slabBytes = slabBytes;
-    this.listener = listener;
+    this.listener = options.listener();
+    this.updatesPerCheckpoint = options.updatesPerCheckpoint();
     this.allocator = new SpaceAllocator((int) (slabBytes / BlockPointer.UNIT_BYTES), this);
     this.storage = new GroupStorage(this::diskFailed);
     this.reader = new BlockReader(allocator, storage, listener);
@@ -193,12 +197,12 @@ final class PoolState implements SpaceAllocator.Listener {
 
   /** Whether a commit would make anything durable. */
   boolean anythingPending() {
-    return pending.size() > 0 || updates.get() > Committer.UPDATES_PER_CHECKPOINT;
+    return pending.size() > 0 || updates.get() > updatesPerCheckpoint;
   }
 
   /** Enters a change of a map into the log, unless the next commit will be a checkpoint anyway. */
   void log(Version version, long block, long location, long check) {
-    if (updates.get() <= Committer.UPDATES_PER_CHECKPOINT) {
+    if (updates.get() <= updatesPerCheckpoint) {
       pending.map(version.id, block, location, check);
     }
   }

@@ -159,7 +159,9 @@ class PoolPowerCutTest {
         disk.restore(random, power);
       }
       try {
-        Pool pool = Pool.open(members(), OPTIONS);
+        // with few changes to the checkpoint, or all of them in the journal
+        int updates = random.nextBoolean() ? 1 + random.nextInt(40) : 32768;
+        Pool pool = Pool.open(members(), OPTIONS.withUpdatesPerCheckpoint(updates));
         ThinVolume volume = pool.openVolume("volume", passphrase());
         while (true) {
           if (maintenance && random.nextInt(20) == 0) {
