@@ -85,7 +85,7 @@ final class Committer {
     state.quiesce.writeLock().lock();
     try {
       boolean logged = state.updates.get() <= state.updatesPerCheckpoint;
-      return logged && journal.fits(state.pending.size()) ? state.pending.take() : null;
+      return logged && journal.fits(state.pending.size()) ? state.takePending() : null;
     } finally {
       state.quiesce.writeLock().unlock();
     }
@@ -185,7 +185,7 @@ final class Committer {
       }
       state.updates.set(0);
       state.dirtyLeaves.set(0);
-      taken = state.pending.take();
+      taken = state.takePending();
       byte[] catalog = Catalog.serialize(state);
       stores.addAll(placeCatalog(catalog, newPlace));
       disks = state.disks();

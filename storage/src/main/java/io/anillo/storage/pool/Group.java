@@ -28,6 +28,9 @@ final class Group {
   /** Units in use or waiting to be free. In granules. Guarded by the allocator. */
   final BitSet used = new BitSet();
 
+  /** Of these, the ones given out since the last commit: nothing durable names them. */
+  final BitSet young = new BitSet();
+
   int usedGranules;
   int cursor;
 

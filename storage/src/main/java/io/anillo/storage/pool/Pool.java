@@ -28,10 +28,10 @@ public final class Pool implements AutoCloseable {
   private static final int LOG_BYTES_PER_COMMIT = 2 << 20;
   private static final int DIRTY_LEAVES_PER_COMMIT = 8192;
 
-  /** Freed space that waits for a commit: at most, and of the whole pool. */
-  private static final long FREED_BYTES_PER_COMMIT = 1L << 30;
+  /** Freed space that may wait for a commit: at most, and of what would be free after one. */
+  private static final long FREED_BYTES_PER_COMMIT = 4L << 30;
 
-  private static final int FREED_SHARE_PER_COMMIT = 8;
+  private static final double FREED_SHARE_PER_COMMIT = 0.75;
   private static final long COMMIT_INTERVAL_NANOS = TimeUnit.SECONDS.toNanos(5);
 
   /** How far writers may run ahead of the background, in what it is told to commit at. */
@@ -104,12 +104,16 @@ public final class Pool implements AutoCloseable {
   }
 
   private long freedUnitsPerCommit() {
-    long bytes = 0;
-    for (PoolDisk disk : state.disks()) {
-      bytes += disk.usable() ? disk.slabs * state.slabBytes : 0;
+    double costs = 1;
+    synchronized (state.volumes) {
+      for (VolumeRecord volume : state.volumes.values()) {
+        Redundancy redundancy = volume.redundancy();
+        costs = Math.max(costs, (double) redundancy.width() / redundancy.data());
+      }
     }
-    return Math.min(FREED_BYTES_PER_COMMIT, bytes / FREED_SHARE_PER_COMMIT)
-        / BlockPointer.UNIT_BYTES;
+    long units = state.pending.freedUnits() + state.allocator.freeUnits(costs);
+    return Math.min(
+        FREED_BYTES_PER_COMMIT / BlockPointer.UNIT_BYTES, (long) (units * FREED_SHARE_PER_COMMIT));
   }
 
   private void tend() {

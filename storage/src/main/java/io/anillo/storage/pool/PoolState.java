@@ -195,6 +195,12 @@ final class PoolState implements SpaceAllocator.Listener {
     return wanted;
   }
 
+  /** Takes what is pending for a commit; {@link #quiesce} is held alone. */
+  PendingLog.Taken takePending() {
+    allocator.forgetYoung();
+    return pending.take();
+  }
+
   /** Whether a commit would make anything durable. */
   boolean anythingPending() {
     return pending.size() > 0 || updates.get() > updatesPerCheckpoint;
@@ -221,7 +227,10 @@ final class PoolState implements SpaceAllocator.Listener {
       leaf.counted = true;
       state.dirtyLeaves.incrementAndGet();
     }
-    if (old != 0 && old != location && (own || !family.parentHas(version, block, old))) {
+    if (old == 0 || old == location) {
+      return;
+    }
+    if (own ? !state.allocator.releaseYoung(old) : !family.parentHas(version, block, old)) {
       state.pending.free(old);
     }
   }

@@ -6,8 +6,10 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -40,6 +42,9 @@ final class SpaceAllocator {
   private int metadataCopies = 1;
   private boolean holdReleases;
   private final List<long[]> heldBack = new ArrayList<>();
+
+  /** Groups with {@link Group#young} units. */
+  private final Set<Group> rejuvenated = new HashSet<>();
 
   SpaceAllocator(int slabUnits, Listener listener) {
     this.slabUnits = slabUnits;
@@ -172,20 +177,89 @@ final class SpaceAllocator {
   @Nullable Run allocate(Redundancy redundancy, int blockUnits, int wanted) {
     lock.lock();
     try {
-      List<Group> list = dataGroups.computeIfAbsent(redundancy, absent -> new ArrayList<>());
-      Run run = allocateFrom(list, blockUnits, wanted, true);
+      Run run = allocateData(redundancy, blockUnits, wanted);
       if (run != null) {
-        return run;
-      }
-      if (makeGroup(redundancy, false, false) != null) {
-        return allocateFrom(list, blockUnits, wanted, true);
-      }
-      // rather less redundancy, to be put right later, than no write at all
-      run = allocateFrom(list, blockUnits, wanted, false);
-      if (run == null && makeGroup(redundancy, false, true) != null) {
-        run = allocateFrom(list, blockUnits, wanted, false);
+        Group group = run.group;
+        rejuvenated.add(group);
+        int granule = group.redundancy.granule();
+        group.young.set(run.unit / granule, (run.unit + run.units) / granule);
       }
       return run;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private @Nullable Run allocateData(Redundancy redundancy, int blockUnits, int wanted) {
+    List<Group> list = dataGroups.computeIfAbsent(redundancy, absent -> new ArrayList<>());
+    Run run = allocateFrom(list, blockUnits, wanted, true);
+    if (run != null) {
+      return run;
+    }
+    if (makeGroup(redundancy, false, false) != null) {
+      return allocateFrom(list, blockUnits, wanted, true);
+    }
+    // rather less redundancy, to be put right later, than no write at all
+    run = allocateFrom(list, blockUnits, wanted, false);
+    if (run == null && makeGroup(redundancy, false, true) != null) {
+      run = allocateFrom(list, blockUnits, wanted, false);
+    }
+    return run;
+  }
+
+  /**
+   * Gives units back at once if they were given out since the last commit: what nothing durable
+   * names and no map any more can be used again. False when they have to wait for a commit.
+   */
+  boolean releaseYoung(long location) {
+    lock.lock();
+    try {
+      Group group = groups.get(BlockPointer.group(location));
+      if (group == null || holdReleases) {
+        return false;
+      }
+      int granule = group.redundancy.granule();
+      int first = BlockPointer.unit(location) / granule;
+      int end = first + BlockPointer.units(location) / granule;
+      if (group.young.nextClearBit(first) < end) {
+        return false;
+      }
+      group.young.clear(first, end);
+      group.used.clear(first, end);
+      group.usedGranules -= end - first;
+      freed.signalAll();
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** What has been given out may be named by what is durable from now on. */
+  void forgetYoung() {
+    lock.lock();
+    try {
+      rejuvenated.forEach(group -> group.young.clear());
+      rejuvenated.clear();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Units that data can still take, if all of it has a redundancy that costs so much. */
+  long freeUnits(double costs) {
+    lock.lock();
+    try {
+      long slabs = 0;
+      for (PoolDisk disk : disks.values()) {
+        slabs += disk.usable() ? disk.freeSlabs() : 0;
+      }
+      long units = (long) (slabs * slabUnits / costs);
+      for (List<Group> list : dataGroups.values()) {
+        for (Group group : list) {
+          units += (long) group.freeGranules() * group.redundancy.granule();
+        }
+      }
+      return units;
     } finally {
       lock.unlock();
     }
@@ -413,6 +487,7 @@ final class SpaceAllocator {
       int first = BlockPointer.unit(location) / granule;
       int units = BlockPointer.units(location) / granule;
       group.used.clear(first, first + units);
+      group.young.clear(first, first + units);
       group.usedGranules -= units;
     }
   }
