@@ -36,6 +36,11 @@ public final class StorageCommand implements Callable<Integer> {
   @Option(names = "--only", description = "raw, qcow2, thin or snapshot (default: all).")
   String only = "";
 
+  @Option(
+      names = "--match",
+      description = "Only measurements whose names begin so, such as \"write 256\" (default: all).")
+  String match = "";
+
   @Override
   public Integer call() throws Exception {
     for (String program : List.of("fio", "qemu-nbd", "nbdkit", "qemu-img")) {
@@ -132,6 +137,9 @@ public final class StorageCommand implements Callable<Integer> {
     List<NbdContender> all = new ArrayList<>(peers);
     all.add(ours);
     for (FioRun fio : runs) {
+      if (!fio.name().startsWith(match)) {
+        continue;
+      }
       List<List<FioRun.Figure>> figures = new ArrayList<>();
       for (NbdContender contender : all) {
         // not counted: code is compiled, caches are filled

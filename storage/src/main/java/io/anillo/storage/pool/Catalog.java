@@ -1,8 +1,6 @@
 package io.anillo.storage.pool;
 
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.Collection;
@@ -39,22 +37,24 @@ final class Catalog {
   }
 
   static void parse(byte[] bytes, PoolState state) throws IOException {
-    DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes));
-    state.nextVersion = in.readInt();
-    state.nextVolume = in.readInt();
+    MetadataInput in = new MetadataInput("catalog", bytes);
+    state.nextVersion = in.readInt("version", 1, Integer.MAX_VALUE);
+    state.nextVolume = in.readInt("volume", 1, Integer.MAX_VALUE);
     int slabUnits = (int) (state.slabBytes / BlockPointer.UNIT_BYTES);
-    for (int i = in.readInt(); i > 0; i--) {
+    for (int i = in.readCount(16); i > 0; i--) {
       state.allocator.adopt(Group.read(in, state::disk, slabUnits));
     }
-    for (int i = in.readInt(); i > 0; i--) {
+    for (int i = in.readCount(30); i > 0; i--) {
       VolumeRecord volume = VolumeRecord.read(in);
       state.volumes.put(volume.name(), volume);
+      state.nextVolume = Math.max(state.nextVolume, volume.id() + 1);
     }
-    for (int i = in.readInt(); i > 0; i--) {
+    for (int i = in.readCount(8); i > 0; i--) {
       VolumeFamily family = state.family(in.readInt());
-      for (int j = in.readInt(); j > 0; j--) {
+      for (int j = in.readCount(50); j > 0; j--) {
         Version version = Version.read(in);
         family.versions.put(version.id, version);
+        state.nextVersion = Math.max(state.nextVersion, version.id + 1);
       }
     }
   }

@@ -20,6 +20,8 @@ record DiskLabel(UUID pool, UUID disk, int diskId, long slabBytes, int slabs) {
   static final long JOURNAL_OFFSET = 256 << 10;
   static final long JOURNAL_BYTES = 4 << 20;
   static final long SLABS_OFFSET = JOURNAL_OFFSET + JOURNAL_BYTES;
+  static final int MAX_SLABS = 1 << 22;
+  static final long MAX_SLAB_BYTES = 1L << 30;
 
   static long superblockOffset(int slot) {
     return SUPERBLOCK_OFFSET + (long) slot * SUPERBLOCK_BYTES;
@@ -57,9 +59,30 @@ record DiskLabel(UUID pool, UUID disk, int diskId, long slabBytes, int slabs) {
       int diskId = bytes.getInt();
       UUID pool = uuid(bytes);
       UUID disk = uuid(bytes);
-      return Optional.of(new DiskLabel(pool, disk, diskId, bytes.getLong(), bytes.getInt()));
+      DiskLabel label = new DiskLabel(pool, disk, diskId, bytes.getLong(), bytes.getInt());
+      label.requireFits(source);
+      return Optional.of(label);
     }
     return Optional.empty();
+  }
+
+  private void requireFits(Disk source) throws IOException {
+    boolean possible =
+        slabBytes >= BlockPointer.UNIT_BYTES
+            && slabBytes <= MAX_SLAB_BYTES
+            && slabBytes % BlockPointer.UNIT_BYTES == 0
+            && slabs >= 1
+            && slabs <= MAX_SLABS;
+    if (!possible) {
+      throw new IOException(
+          "the label of %s is damaged: %d slabs of %d bytes"
+              .formatted(source.name(), slabs, slabBytes));
+    }
+    if (source.sizeBytes() < SLABS_OFFSET + slabs * slabBytes) {
+      throw new IOException(
+          "%s is shorter than its label says: %d slabs of %d bytes are no longer all there"
+              .formatted(source.name(), slabs, slabBytes));
+    }
   }
 
   static int crc(ByteBuffer bytes) {

@@ -1,6 +1,5 @@
 package io.anillo.storage.pool;
 
-import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.BitSet;
@@ -119,26 +118,18 @@ final class Group {
     PoolDisk disk(int id) throws IOException;
   }
 
-  static Group read(DataInputStream in, Disks known, int slabUnits) throws IOException {
-    int id = in.readInt();
-    int kind = in.readUnsignedByte();
-    int data = in.readUnsignedByte();
-    int extra = in.readUnsignedByte();
+  static Group read(MetadataInput in, Disks known, int slabUnits) throws IOException {
+    int id = in.readInt("group", 1, BlockPointer.MAX_GROUPS - 1);
+    Redundancy redundancy = in.readRedundancy();
     boolean metadata = in.readBoolean();
-    Redundancy redundancy;
-    try {
-      redundancy = new Redundancy(Redundancy.Kind.values()[kind], data, extra);
-    } catch (IllegalArgumentException | ArrayIndexOutOfBoundsException invalid) {
-      throw new IOException("the pool's list of groups is damaged", invalid);
+    if (metadata && redundancy.data() != 1) {
+      throw in.damaged("a group for metadata that is " + redundancy);
     }
     PoolDisk[] disks = new PoolDisk[redundancy.width()];
     int[] slabs = new int[disks.length];
     for (int i = 0; i < disks.length; i++) {
       disks[i] = known.disk(in.readInt());
-      slabs[i] = in.readInt();
-      if (slabs[i] < 0 || slabs[i] >= disks[i].slabs) {
-        throw new IOException("the pool's list of groups is damaged: slab " + slabs[i]);
-      }
+      slabs[i] = in.readInt("slab", 0, disks[i].slabs - 1);
     }
     return new Group(id, redundancy, metadata, slabUnits, disks, slabs);
   }

@@ -8,8 +8,12 @@ final class PoolNames {
 
   private PoolNames() {}
 
+  static boolean valid(String name) {
+    return VALID.matcher(name).matches();
+  }
+
   static void requireValid(String name) {
-    if (!VALID.matcher(name).matches()) {
+    if (!valid(name)) {
       throw new IllegalArgumentException(
           "\"" + name + "\" is no valid name: letters, digits and . _ - only, at most 100");
     }

@@ -1,14 +1,11 @@
 package io.anillo.storage.pool;
 
 import io.anillo.storage.disk.Disk;
-import java.io.ByteArrayInputStream;
-import java.io.DataInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -33,7 +30,7 @@ final class PoolOpener {
   Opened create(String name, List<Disk> disks) throws IOException {
     PoolNames.requireValid(name);
     long slabBytes = options.slabBytes() > 0 ? options.slabBytes() : chooseSlab(disks);
-    if (slabBytes % BlockPointer.UNIT_BYTES != 0 || slabBytes > 1L << 30) {
+    if (slabBytes % BlockPointer.UNIT_BYTES != 0 || slabBytes > DiskLabel.MAX_SLAB_BYTES) {
       throw new IOException("the slab size must be a multiple of 4096 up to 1 GiB");
     }
     PoolState state = new PoolState(UUID.randomUUID(), name, slabBytes, options);
@@ -67,7 +64,7 @@ final class PoolOpener {
                   disk.sizeBytes(),
                   DiskLabel.SLABS_OFFSET + FEWEST_SLABS * slabBytes));
     }
-    int count = (int) Math.min(slabs, Integer.MAX_VALUE);
+    int count = (int) Math.min(slabs, DiskLabel.MAX_SLABS);
     UUID uuid = UUID.randomUUID();
     ByteBuffer zeros = ByteBuffer.allocateDirect((int) DiskLabel.JOURNAL_OFFSET);
     disk.write(0, zeros);
@@ -115,8 +112,7 @@ final class PoolOpener {
     PoolState state =
         new PoolState(superblock.pool(), superblock.name(), slabBytes, options);
     boolean wantsScrub = addDisks(superblock, found, state);
-    DataInputStream groups =
-        new DataInputStream(new ByteArrayInputStream(superblock.metadataGroups()));
+    MetadataInput groups = new MetadataInput("superblock", superblock.metadataGroups());
     for (int i = 0; i < superblock.metadataGroupCount(); i++) {
       state.allocator.adopt(
           Group.read(groups, state::disk, (int) (slabBytes / BlockPointer.UNIT_BYTES)));
@@ -147,6 +143,13 @@ final class PoolOpener {
     List<String> missing = new ArrayList<>();
     for (Superblock.DiskEntry entry : superblock.disks()) {
       Found present = found.get(entry.uuid());
+      if (present != null
+          && (present.label.slabs() != entry.slabs()
+              || present.label.slabBytes() != state.slabBytes)) {
+        throw new IOException(
+            "the label of %s says something else than the superblock of its pool"
+                .formatted(present.disk.name()));
+      }
       PoolDisk.State diskState = entry.state();
       if (present == null) {
         if (diskState == PoolDisk.State.ONLINE) {
@@ -176,7 +179,20 @@ final class PoolOpener {
   }
 
   private static byte[] readCatalog(Superblock superblock, PoolState state) throws IOException {
-    ByteBuffer bytes = ByteBuffer.allocate(superblock.catalogBytes() + BlockPointer.UNIT_BYTES);
+    long most = 0;
+    for (long location : superblock.catalog()) {
+      Group group = state.allocator.group(BlockPointer.group(location));
+      if (!group.metadata || BlockPointer.unit(location) + BlockPointer.units(location) > group.units()) {
+        throw new IOException("the pool's superblock is damaged: its catalog lies nowhere");
+      }
+      most += (long) BlockPointer.units(location) * BlockPointer.UNIT_BYTES;
+    }
+    long room = state.allocator.groups().stream().mapToLong(Group::units).sum();
+    if (superblock.catalogBytes() > Math.min(most, room * BlockPointer.UNIT_BYTES)) {
+      throw new IOException(
+          "the pool's superblock is damaged: catalog of " + superblock.catalogBytes() + " bytes");
+    }
+    ByteBuffer bytes = ByteBuffer.allocate(superblock.catalogBytes());
     for (int attempt = 0; attempt < 3; attempt++) {
       bytes.clear();
       boolean complete = true;
@@ -224,25 +240,59 @@ final class PoolOpener {
       state.nodeFreed(location);
     }
     for (VolumeFamily family : state.families.values()) {
-      Set<Long> seen = new HashSet<>();
+      Optional<VolumeRecord> volume =
+          state.volumes.values().stream()
+              .filter(record -> record.familyId() == family.id)
+              .findFirst();
+      Map<Long, Long> seen = new HashMap<>();
       Set<TreeNode> changed = Collections.newSetFromMap(new IdentityHashMap<>());
-      family.visit((version, node) -> {
-        if (node.location == 0 ? !changed.add(node) : !seen.add(node.location)) {
-          return false;
-        }
-        if (node.location != 0) {
+      family.visit((node, first) -> {
+        if (node.location == 0) {
+          if (!changed.add(node)) {
+            return false;
+          }
+        } else {
+          long place = first << 8 | node.level;
+          Long before = seen.putIfAbsent(node.location, place);
+          if (before != null && before != place) {
+            throw new IOException(
+                "the pool's metadata is damaged: the node at %s is in two places of a map"
+                    .formatted(BlockPointer.describe(node.location)));
+          }
+          if (before != null) {
+            return false;
+          }
           mark(state, node.location);
         }
-        if (node.level == 0) {
-          for (int slot = 0; slot < TreeNode.FAN_OUT; slot++) {
-            if (node.location(slot) != 0) {
-              // a block that versions share is marked by the first of them
-              state.allocator.markUsed(node.location(slot));
-            }
+        for (int slot = 0; node.level == 0 && slot < TreeNode.FAN_OUT; slot++) {
+          if (node.location(slot) != 0) {
+            requirePossible(node.location(slot), volume, state);
+            // a block that versions share is marked by the first of them
+            state.allocator.markUsed(node.location(slot));
           }
         }
         return true;
       });
+    }
+  }
+
+  /** Throws unless blocks of a volume can be stored so. */
+  private static void requirePossible(
+      long location, Optional<VolumeRecord> volume, PoolState state) throws IOException {
+    Group group = state.allocator.group(BlockPointer.group(location));
+    int units = BlockPointer.units(location);
+    boolean packed = BlockPointer.compressed(location);
+    boolean possible =
+        volume.isPresent()
+            && !group.metadata
+            && group.redundancy.equals(volume.get().redundancy())
+            && (packed
+                ? volume.get().compressed() && units < volume.get().blockUnits()
+                : units == volume.get().blockUnits());
+    if (!possible) {
+      throw new IOException(
+          "the pool's metadata is damaged: no block of its volumes can lie at "
+              + BlockPointer.describe(location));
     }
   }
 
@@ -253,17 +303,21 @@ final class PoolOpener {
     }
   }
 
-  private static void replay(ByteBuffer log, PoolState state) throws IOException {
+  private static void replay(ByteBuffer record, PoolState state) throws IOException {
     int slabUnits = (int) (state.slabBytes / BlockPointer.UNIT_BYTES);
+    byte[] bytes = new byte[record.remaining()];
+    record.get(bytes);
+    MetadataInput log = new MetadataInput("journal", bytes);
     while (log.hasRemaining()) {
-      byte kind = log.get();
+      int kind = log.readByte();
       if (kind == PendingLog.MAP) {
-        replayMap(log.getInt(), log.getLong(), log.getLong(), log.getLong(), state);
+        int version = log.readInt();
+        long most = VolumeSpecification.MAX_BYTES / BlockPointer.UNIT_BYTES;
+        long block = log.readLong("block", 0, most - 1);
+        replayMap(version, block, log.readLong(), log.readLong(), state);
         continue;
       }
-      byte[] body = new byte[log.getInt()];
-      log.get(body);
-      DataInputStream in = new DataInputStream(new ByteArrayInputStream(body));
+      MetadataInput in = new MetadataInput("journal", log.readBytes());
       switch (kind) {
         case PendingLog.GROUP -> state.allocator.adopt(Group.read(in, state::disk, slabUnits));
         case PendingLog.SNAPSHOT -> replaySnapshot(in, state);
@@ -280,15 +334,15 @@ final class PoolOpener {
             Snapshots.remove(state, family, version);
           }
         }
-        case PendingLog.REMOVE_VOLUME -> state.volumes.remove(in.readUTF());
+        case PendingLog.REMOVE_VOLUME -> state.volumes.remove(in.readText());
         case PendingLog.DISK_STATE -> {
           PoolDisk disk = state.disk(in.readInt());
-          PoolDisk.State next = PoolDisk.State.values()[in.readUnsignedByte()];
+          PoolDisk.State next = in.readConstant(PoolDisk.State.values());
           if (!disk.present()) {
             disk.setState(next);
           }
         }
-        default -> throw new IOException("the journal holds an unknown change " + kind);
+        default -> throw log.damaged("an unknown change " + kind);
       }
     }
   }
@@ -305,17 +359,20 @@ final class PoolOpener {
     throw new IOException("the journal names version " + versionId + ", which does not exist");
   }
 
-  private static void replaySnapshot(DataInputStream in, PoolState state) throws IOException {
-    String volumeName = in.readUTF();
-    String snapshotName = in.readUTF();
-    int newHead = in.readInt();
+  private static void replaySnapshot(MetadataInput in, PoolState state) throws IOException {
+    String volumeName = in.readText();
+    String snapshotName = in.readName();
+    int newHead = in.readInt("version", 1, Integer.MAX_VALUE - 1);
     long created = in.readLong();
     VolumeRecord volume = state.volume(volumeName);
     VolumeFamily family = state.family(volume.familyId());
+    if (newHead <= state.head(volume).id || family.versions.containsKey(newHead)) {
+      throw in.damaged("version " + newHead + " is not new");
+    }
     Snapshots.freeze(state, family, volume, snapshotName, newHead, created);
   }
 
-  private static void replayVersion(DataInputStream in, PoolState state) throws IOException {
+  private static void replayVersion(MetadataInput in, PoolState state) throws IOException {
     int familyId = in.readInt();
     Version read = Version.read(in);
     VolumeFamily family = state.family(familyId);

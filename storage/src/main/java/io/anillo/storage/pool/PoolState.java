@@ -128,10 +128,13 @@ final class PoolState implements SpaceAllocator.Listener {
 
   private TreeNode loadNode(int level, long location, long check) throws IOException {
     Group group = allocator.group(BlockPointer.group(location));
+    if (BlockPointer.units(location) != 1) {
+      throw new IOException(
+          "the pool's metadata is damaged: no node can lie at " + BlockPointer.describe(location));
+    }
     ByteBuffer bytes = ByteBuffer.allocateDirect(BlockPointer.UNIT_BYTES);
     boolean good =
-        BlockPointer.units(location) == 1
-            && storage.readQuick(group, BlockPointer.unit(location), 1, bytes)
+        storage.readQuick(group, BlockPointer.unit(location), 1, bytes)
             && DiskLabel.crc(bytes.clear()) == BlockPointer.crc(check);
     if (!good) {
       BlockReader.Recovered recovered = reader.recover(location, check);

@@ -23,17 +23,19 @@ public record Redundancy(Kind kind, int data, int extra) {
 
   /** Checks the numbers. */
   public Redundancy {
-    boolean valid =
-        switch (kind) {
-          case NONE -> data == 1 && extra == 0;
-          case STRIPED -> data >= 2 && data <= 16 && extra == 0;
-          case MIRROR -> data == 1 && extra >= 1 && extra <= 2;
-          case PARITY -> data >= 2 && data <= 16 && extra >= 1 && extra <= 4;
-        };
-    if (!valid) {
+    if (!valid(kind, data, extra)) {
       throw new IllegalArgumentException(
           "no such redundancy: " + kind + " with " + data + " data and " + extra + " extra disks");
     }
+  }
+
+  static boolean valid(Kind kind, int data, int extra) {
+    return switch (kind) {
+      case NONE -> data == 1 && extra == 0;
+      case STRIPED -> data >= 2 && data <= 16 && extra == 0;
+      case MIRROR -> data == 1 && extra >= 1 && extra <= 2;
+      case PARITY -> data >= 2 && data <= 16 && extra >= 1 && extra <= 4;
+    };
   }
 
   public static Redundancy striped(int disks) {

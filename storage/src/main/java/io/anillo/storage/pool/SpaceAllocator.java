@@ -110,13 +110,18 @@ final class SpaceAllocator {
   }
 
   /** Adds a group known from disk. */
-  void adopt(Group group) {
+  void adopt(Group group) throws IOException {
     lock.lock();
     try {
       if (groups.containsKey(group.id)) {
         return;
       }
       for (int i = 0; i < group.disks.length; i++) {
+        if (group.disks[i].usedSlabs.get(group.slabs[i])) {
+          throw new IOException(
+              "the pool's metadata is damaged: group %d has slab %d of disk %d, which is in use"
+                  .formatted(group.id, group.slabs[i], group.disks[i].id));
+        }
         group.disks[i].usedSlabs.set(group.slabs[i]);
       }
       register(group);
@@ -129,7 +134,7 @@ final class SpaceAllocator {
     groups.put(group.id, group);
     @Nullable Group[] table = byId;
     if (group.id >= table.length) {
-      table = Arrays.copyOf(table, Math.max(group.id + 1, table.length * 2));
+      table = Arrays.copyOf(table, Math.max(group.id + 1, Math.min(BlockPointer.MAX_GROUPS, table.length * 2)));
     }
     table[group.id] = group;
     byId = table;

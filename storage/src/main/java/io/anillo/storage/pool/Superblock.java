@@ -1,8 +1,6 @@
 package io.anillo.storage.pool;
 
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
-import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -84,25 +82,29 @@ record Superblock(
     }
     byte[] body = new byte[length];
     block.get(16, body);
-    DataInputStream in = new DataInputStream(new ByteArrayInputStream(body));
+    MetadataInput in = new MetadataInput("superblock", body);
     UUID pool = new UUID(in.readLong(), in.readLong());
-    String name = in.readUTF();
+    String name = in.readName();
     long generation = in.readLong();
     long era = in.readLong();
     long nextSequence = in.readLong();
     List<DiskEntry> disks = new ArrayList<>();
-    for (int i = in.readInt(); i > 0; i--) {
+    for (int i = in.readCount(25); i > 0; i--) {
+      int id = in.readInt("disk", 1, Integer.MAX_VALUE);
+      if (disks.stream().anyMatch(other -> other.id == id)) {
+        throw in.damaged("disk " + id + " is in it twice");
+      }
       disks.add(
           new DiskEntry(
-              in.readInt(),
+              id,
               new UUID(in.readLong(), in.readLong()),
-              in.readInt(),
-              PoolDisk.State.values()[in.readUnsignedByte()]));
+              in.readInt("count of slabs", 1, DiskLabel.MAX_SLABS),
+              in.readConstant(PoolDisk.State.values())));
     }
     int groupCount = in.readInt();
-    byte[] groups = in.readNBytes(in.readInt());
+    byte[] groups = in.readBytes();
     List<Long> catalog = new ArrayList<>();
-    for (int i = in.readInt(); i > 0; i--) {
+    for (int i = in.readCount(8); i > 0; i--) {
       catalog.add(in.readLong());
     }
     return Optional.of(
@@ -116,7 +118,7 @@ record Superblock(
             groups,
             groupCount,
             catalog,
-            in.readInt(),
+            in.readInt("catalog of", 0, Integer.MAX_VALUE),
             in.readInt()));
   }
 }

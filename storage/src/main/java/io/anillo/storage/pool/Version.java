@@ -1,6 +1,5 @@
 package io.anillo.storage.pool;
 
-import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
@@ -68,11 +67,20 @@ final class Version {
     out.writeLong(rootCheck);
   }
 
-  static Version read(DataInputStream in) throws IOException {
-    Version version =
-        new Version(in.readInt(), in.readInt(), in.readInt(), in.readUTF(), in.readLong(), 0);
+  static Version read(MetadataInput in) throws IOException {
+    int id = in.readInt("version", 1, Integer.MAX_VALUE - 1);
+    // a version is younger than what it came from, so that there are no circles
+    int parent = in.readInt("parent version", 0, id - 1);
+    int volume = in.readInt("volume", 1, Integer.MAX_VALUE - 1);
+    String name = in.readText();
+    boolean known = name.isEmpty() || name.equals(HIDDEN + id) || PoolNames.valid(name);
+    if (!known) {
+      throw in.damaged("a snapshot with a name that nobody can have given");
+    }
+    long size = in.readLong("size", 0, VolumeSpecification.MAX_BYTES);
+    Version version = new Version(id, parent, volume, name, size, 0);
     version.createdMillis = in.readLong();
-    version.height = in.readInt();
+    version.height = in.readInt("height", 1, VolumeFamily.MAX_HEIGHT);
     version.rootLocation = in.readLong();
     version.rootCheck = in.readLong();
     return version;

@@ -28,6 +28,10 @@ final class VolumeCipher {
   private static final int ITERATIONS = 210_000;
   private static final int SALT_BYTES = 16;
   private static final int NONCE_BYTES = 12;
+  private static final int MAX_ITERATIONS = 10_000_000;
+
+  /** The wrapped key with all that belongs to it. */
+  static final int STORED_KEY_BYTES = 4 + SALT_BYTES + NONCE_BYTES + KEY_BYTES + 16;
 
   private final SecretKeySpec key;
   private final ConcurrentLinkedQueue<Cipher> idle = new ConcurrentLinkedQueue<>();
@@ -69,7 +73,7 @@ final class VolumeCipher {
   static VolumeCipher unlock(byte[] stored, char[] passphrase) throws IOException {
     ByteBuffer bytes = ByteBuffer.wrap(stored);
     int iterations = bytes.getInt();
-    if (iterations < 1000 || iterations > 100_000_000) {
+    if (iterations < 1000 || iterations > MAX_ITERATIONS) {
       throw new IOException("the volume's key is damaged");
     }
     byte[] salt = new byte[SALT_BYTES];

@@ -43,6 +43,10 @@ final class VolumeFamily {
     this.maximumLeaves = maximumLeaves;
   }
 
+  /** Of the map of the largest volume in the smallest blocks. */
+  static final int MAX_HEIGHT =
+      heightFor(VolumeSpecification.MAX_BYTES / BlockPointer.UNIT_BYTES);
+
   static int heightFor(long blocks) {
     int height = 1;
     while (height * FAN_OUT_BITS < 62 && 1L << (height * FAN_OUT_BITS) < blocks) {
@@ -470,26 +474,31 @@ final class VolumeFamily {
     for (Version version : List.copyOf(versions.values())) {
       TreeNode root = root(version);
       if (root != null) {
-        visit(version, root, visitor);
+        visit(version, root, 0, visitor);
       }
     }
   }
 
   /** Sees nodes and leaves. */
   interface Visitor {
-    /** Whether to go below this node; false when it was seen before. */
-    boolean enter(Version version, TreeNode node) throws IOException;
+    /**
+     * Whether to go below this node; false when it was seen before.
+     *
+     * @param first the first block below it
+     */
+    boolean enter(TreeNode node, long first) throws IOException;
   }
 
-  private void visit(Version version, TreeNode node, Visitor visitor) throws IOException {
-    if (!visitor.enter(version, node) || node.level == 0) {
+  private void visit(Version version, TreeNode node, long first, Visitor visitor)
+      throws IOException {
+    if (!visitor.enter(node, first) || node.level == 0) {
       return;
     }
     for (int slot = 0; slot < FAN_OUT; slot++) {
       if (node.hasSlot(slot)) {
         TreeNode child = child(node, slot);
         if (child != null) {
-          visit(version, child, visitor);
+          visit(version, child, first + ((long) slot << (node.level * FAN_OUT_BITS)), visitor);
         }
       }
     }

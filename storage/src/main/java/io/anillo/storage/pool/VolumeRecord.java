@@ -1,6 +1,5 @@
 package io.anillo.storage.pool;
 
-import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
 
@@ -64,19 +63,25 @@ record VolumeRecord(
     out.writeBoolean(failWhenFull);
   }
 
-  static VolumeRecord read(DataInputStream in) throws IOException {
-    int id = in.readInt();
-    int family = in.readInt();
-    int head = in.readInt();
-    String name = in.readUTF();
-    int kind = in.readUnsignedByte();
-    Redundancy redundancy =
-        new Redundancy(
-            Redundancy.Kind.values()[kind], in.readUnsignedByte(), in.readUnsignedByte());
-    int blockUnits = in.readInt();
+  static VolumeRecord read(MetadataInput in) throws IOException {
+    int id = in.readInt("volume", 1, Integer.MAX_VALUE - 1);
+    int family = in.readInt("family", 1, Integer.MAX_VALUE - 1);
+    int head = in.readInt("version", 1, Integer.MAX_VALUE - 1);
+    String name = in.readName();
+    Redundancy redundancy = in.readRedundancy();
+    int most = VolumeSpecification.MAX_BLOCK_BYTES / BlockPointer.UNIT_BYTES;
+    int blockUnits = in.readInt("block size", 1, most);
+    if (blockUnits % redundancy.granule() != 0) {
+      throw in.damaged("block size " + blockUnits + " for " + redundancy);
+    }
     boolean compressed = in.readBoolean();
-    byte[] key = in.readNBytes(in.readInt());
-    VolumeLimits limits = new VolumeLimits(in.readLong(), in.readLong());
+    byte[] key = in.readBytes();
+    if (key.length != 0 && key.length != VolumeCipher.STORED_KEY_BYTES) {
+      throw in.damaged("a key of " + key.length + " bytes");
+    }
+    VolumeLimits limits =
+        new VolumeLimits(
+            in.readLong("limit", 0, Long.MAX_VALUE), in.readLong("limit", 0, Long.MAX_VALUE));
     return new VolumeRecord(
         id, family, head, name, redundancy, blockUnits, compressed, key, limits, in.readBoolean());
   }

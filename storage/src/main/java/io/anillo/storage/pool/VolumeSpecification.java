@@ -19,16 +19,18 @@ public record VolumeSpecification(
     Optional<char[]> passphrase,
     VolumeLimits limits,
     boolean failWhenFull) {
+  static final int MAX_BLOCK_BYTES = 1 << 20;
+  static final long MAX_BYTES = 1L << 50;
 
   /** Checks that it can be made. */
   public VolumeSpecification {
     PoolNames.requireValid(name);
-    if (sizeBytes <= 0 || sizeBytes % 512 != 0 || sizeBytes > 1L << 50) {
+    if (sizeBytes <= 0 || sizeBytes % 512 != 0 || sizeBytes > MAX_BYTES) {
       throw new IllegalArgumentException(
           "a volume's size is a multiple of 512 bytes up to 1 PiB, not " + sizeBytes);
     }
     int granule = redundancy.granule() * BlockPointer.UNIT_BYTES;
-    if (blockBytes <= 0 || blockBytes % granule != 0 || blockBytes > 1 << 20) {
+    if (blockBytes <= 0 || blockBytes % granule != 0 || blockBytes > MAX_BLOCK_BYTES) {
       throw new IllegalArgumentException(
           "the block size must be a multiple of %d bytes for %s, not %d"
               .formatted(granule, redundancy, blockBytes));
