@@ -22,6 +22,9 @@ import org.jspecify.annotations.Nullable;
 final class SpaceAllocator {
   private static final int LARGEST_BATCH = 256;
 
+  /** Units of the shortest run that is used again at once. */
+  private static final int LEAST_RECYCLED = 16;
+
   /** Told of groups that the allocator makes, before they are used. */
   interface Listener {
     void groupMade(Group group);
@@ -45,6 +48,12 @@ final class SpaceAllocator {
 
   /** Groups with {@link Group#young} units. */
   private final Set<Group> rejuvenated = new HashSet<>();
+
+  /** The last run of young units that came back, in granules: the host has it in its cache. */
+  private @Nullable Group recycled;
+
+  private int recycledStart;
+  private int recycledEnd;
 
   SpaceAllocator(int slabUnits, Listener listener) {
     this.slabUnits = slabUnits;
@@ -196,6 +205,10 @@ final class SpaceAllocator {
   }
 
   private @Nullable Run allocateData(Redundancy redundancy, int blockUnits, int wanted) {
+    Run again = allocateRecycled(redundancy, blockUnits, wanted);
+    if (again != null) {
+      return again;
+    }
     List<Group> list = dataGroups.computeIfAbsent(redundancy, absent -> new ArrayList<>());
     Run run = allocateFrom(list, blockUnits, wanted, true);
     if (run != null) {
@@ -208,6 +221,30 @@ final class SpaceAllocator {
     run = allocateFrom(list, blockUnits, wanted, false);
     if (run == null && makeGroup(redundancy, false, true) != null) {
       run = allocateFrom(list, blockUnits, wanted, false);
+    }
+    return run;
+  }
+
+  /** Takes what came back last, unless that would cut it into small pieces. */
+  private @Nullable Run allocateRecycled(Redundancy redundancy, int blockUnits, int wanted) {
+    Group group = recycled;
+    if (group == null || !group.redundancy.equals(redundancy)) {
+      return null;
+    }
+    int granule = redundancy.granule();
+    if ((recycledEnd - recycledStart) * granule < Math.max(wanted, LEAST_RECYCLED)) {
+      return null;
+    }
+    int taken = group.used.nextSetBit(recycledStart);
+    boolean free = taken < 0 || taken >= recycledEnd;
+    if (!free || !group.whole() || leaving(group)) {
+      recycled = null;
+      return null;
+    }
+    group.cursor = recycledStart;
+    Run run = search(group, blockUnits, wanted);
+    if (run != null) {
+      recycledStart = group.cursor;
     }
     return run;
   }
@@ -228,6 +265,13 @@ final class SpaceAllocator {
       int end = first + BlockPointer.units(location) / granule;
       if (group.young.nextClearBit(first) < end) {
         return false;
+      }
+      if (group == recycled && first == recycledEnd) {
+        recycledEnd = end;
+      } else {
+        recycled = group;
+        recycledStart = first;
+        recycledEnd = end;
       }
       group.young.clear(first, end);
       group.used.clear(first, end);
