@@ -175,8 +175,7 @@ final class ServerSession {
       throw new IOException(
           "a write of " + Integer.toUnsignedLong(length) + " bytes is longer than 32 MiB");
     }
-    boolean quick =
-        quick() && (!request.has(COMMAND_FLAG_FUA) || in.remaining() <= length);
+    boolean quick = quick() && (!request.has(COMMAND_FLAG_FUA) || in.remaining() <= length);
     if (quick && length <= LONG_WRITE_BYTES) {
       need(length);
       int end = in.limit();

@@ -109,8 +109,7 @@ final class PoolOpener {
 
   private Opened open(Superblock superblock, Map<UUID, Found> found) throws IOException {
     long slabBytes = found.values().iterator().next().label.slabBytes();
-    PoolState state =
-        new PoolState(superblock.pool(), superblock.name(), slabBytes, options);
+    PoolState state = new PoolState(superblock.pool(), superblock.name(), slabBytes, options);
     boolean wantsScrub = addDisks(superblock, found, state);
     MetadataInput groups = new MetadataInput("superblock", superblock.metadataGroups());
     for (int i = 0; i < superblock.metadataGroupCount(); i++) {
@@ -182,7 +181,8 @@ final class PoolOpener {
     long most = 0;
     for (long location : superblock.catalog()) {
       Group group = state.allocator.group(BlockPointer.group(location));
-      if (!group.metadata || BlockPointer.unit(location) + BlockPointer.units(location) > group.units()) {
+      if (!group.metadata
+          || BlockPointer.unit(location) + BlockPointer.units(location) > group.units()) {
         throw new IOException("the pool's superblock is damaged: its catalog lies nowhere");
       }
       most += (long) BlockPointer.units(location) * BlockPointer.UNIT_BYTES;
@@ -277,8 +277,8 @@ final class PoolOpener {
   }
 
   /** Throws unless blocks of a volume can be stored so. */
-  private static void requirePossible(
-      long location, Optional<VolumeRecord> volume, PoolState state) throws IOException {
+  private static void requirePossible(long location, Optional<VolumeRecord> volume, PoolState state)
+      throws IOException {
     Group group = state.allocator.group(BlockPointer.group(location));
     int units = BlockPointer.units(location);
     boolean packed = BlockPointer.compressed(location);

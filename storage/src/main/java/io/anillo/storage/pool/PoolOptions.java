@@ -24,27 +24,31 @@ public record PoolOptions(
       new PoolOptions(0, true, false, event -> {}, Duration.ofDays(7), 32768);
 
   public PoolOptions withListener(PoolListener newListener) {
-    return new PoolOptions(slabBytes, background, allowMissing, newListener, scrubInterval, updatesPerCheckpoint);
+    return new PoolOptions(
+        slabBytes, background, allowMissing, newListener, scrubInterval, updatesPerCheckpoint);
   }
 
   public PoolOptions withMissing() {
-    return new PoolOptions(slabBytes, background, true, listener, scrubInterval, updatesPerCheckpoint);
+    return new PoolOptions(
+        slabBytes, background, true, listener, scrubInterval, updatesPerCheckpoint);
   }
 
   public PoolOptions withSlabBytes(long bytes) {
-    return new PoolOptions(bytes, background, allowMissing, listener, scrubInterval, updatesPerCheckpoint);
+    return new PoolOptions(
+        bytes, background, allowMissing, listener, scrubInterval, updatesPerCheckpoint);
   }
 
   public PoolOptions withoutThreads() {
-    return new PoolOptions(slabBytes, false, allowMissing, listener, scrubInterval, updatesPerCheckpoint);
+    return new PoolOptions(
+        slabBytes, false, allowMissing, listener, scrubInterval, updatesPerCheckpoint);
   }
 
   public PoolOptions withScrubInterval(Duration interval) {
-    return new PoolOptions(slabBytes, background, allowMissing, listener, interval, updatesPerCheckpoint);
+    return new PoolOptions(
+        slabBytes, background, allowMissing, listener, interval, updatesPerCheckpoint);
   }
 
   public PoolOptions withUpdatesPerCheckpoint(int updates) {
-    return new PoolOptions(
-        slabBytes, background, allowMissing, listener, scrubInterval, updates);
+    return new PoolOptions(slabBytes, background, allowMissing, listener, scrubInterval, updates);
   }
 }

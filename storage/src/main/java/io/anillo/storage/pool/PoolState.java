@@ -46,7 +46,9 @@ final class PoolState implements SpaceAllocator.Listener {
   /** Beyond so many changes the next commit is a checkpoint, and no more need be logged. */
   final int updatesPerCheckpoint;
 
-  /** Pointers changed since the last checkpoint; put back to 0 only while {@link #quiesce} is held. */
+  /**
+   * Pointers changed since the last checkpoint; put back to 0 only while {@link #quiesce} is held.
+   */
   final AtomicInteger updates = new AtomicInteger();
 
   /** Leaves that the next checkpoint has to write. */

@@ -143,7 +143,9 @@ final class SpaceAllocator {
     groups.put(group.id, group);
     @Nullable Group[] table = byId;
     if (group.id >= table.length) {
-      table = Arrays.copyOf(table, Math.max(group.id + 1, Math.min(BlockPointer.MAX_GROUPS, table.length * 2)));
+      table =
+          Arrays.copyOf(
+              table, Math.max(group.id + 1, Math.min(BlockPointer.MAX_GROUPS, table.length * 2)));
     }
     table[group.id] = group;
     byId = table;

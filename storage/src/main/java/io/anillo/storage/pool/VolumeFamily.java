@@ -44,8 +44,7 @@ final class VolumeFamily {
   }
 
   /** Of the map of the largest volume in the smallest blocks. */
-  static final int MAX_HEIGHT =
-      heightFor(VolumeSpecification.MAX_BYTES / BlockPointer.UNIT_BYTES);
+  static final int MAX_HEIGHT = heightFor(VolumeSpecification.MAX_BYTES / BlockPointer.UNIT_BYTES);
 
   static int heightFor(long blocks) {
     int height = 1;

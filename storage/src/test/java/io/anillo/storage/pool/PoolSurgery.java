@@ -45,8 +45,7 @@ final class PoolSurgery {
     }
     MetadataInput in = new MetadataInput("superblock", superblock.metadataGroups());
     for (int i = 0; i < superblock.metadataGroupCount(); i++) {
-      Group group =
-          Group.read(in, members::get, (int) (slabBytes / BlockPointer.UNIT_BYTES));
+      Group group = Group.read(in, members::get, (int) (slabBytes / BlockPointer.UNIT_BYTES));
       groups.put(group.id, group);
     }
     ByteBuffer whole = ByteBuffer.allocate(superblock.catalogBytes() + (1 << 20));
@@ -109,8 +108,7 @@ final class PoolSurgery {
       ByteBuffer label = ByteBuffer.wrap(disk);
       int crc = DiskLabel.crc(label.duplicate().limit(DiskLabel.LABEL_BYTES - 4));
       label.putInt(DiskLabel.LABEL_BYTES - 4, crc);
-      System.arraycopy(
-          disk, 0, disk, (int) DiskLabel.SUPERBLOCK_OFFSET / 2, DiskLabel.LABEL_BYTES);
+      System.arraycopy(disk, 0, disk, (int) DiskLabel.SUPERBLOCK_OFFSET / 2, DiskLabel.LABEL_BYTES);
     }
   }
 
@@ -184,8 +182,7 @@ final class PoolSurgery {
     long check = words.getLong(at + 8);
     ByteBuffer pointers = ByteBuffer.wrap(root);
     long child = pointers.getLong(0);
-    boolean inner =
-        groups.containsKey(BlockPointer.group(child)) && BlockPointer.units(child) == 1;
+    boolean inner = groups.containsKey(BlockPointer.group(child)) && BlockPointer.units(child) == 1;
     if (inner && random.nextBoolean()) {
       byte[] leaf = read(child);
       scramble(leaf, 0, leaf.length, random);
