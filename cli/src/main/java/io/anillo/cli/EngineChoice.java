@@ -5,6 +5,7 @@ import io.anillo.vmm.machine.MachineConfig;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 
 /** From the engine that was asked for to the one that this host can carry out at speed. */
 final class EngineChoice {
@@ -23,7 +24,8 @@ final class EngineChoice {
       case TRANSLATE -> MachineConfig.Engine.TRANSLATE;
       case TRANSLATE_EVERYTHING -> MachineConfig.Engine.TRANSLATE_EVERYTHING;
       case AUTO -> Files.exists(DEVICE) ? probed(notes) : MachineConfig.Engine.TRANSLATE;
-      case KVM -> demanded(notes);
+      case KVM -> demanded(notes, MachineConfig.Engine.KVM);
+      case KVM_LOCAL_APICS -> demanded(notes, localApics(notes));
     };
   }
 
@@ -36,7 +38,16 @@ final class EngineChoice {
     return MachineConfig.Engine.TRANSLATE;
   }
 
-  private static MachineConfig.Engine demanded(PrintStream notes) {
+  private static MachineConfig.Engine localApics(PrintStream notes) {
+    Optional<String> lack = KvmProbe.whyNoLocalApics();
+    if (lack.isEmpty()) {
+      return MachineConfig.Engine.KVM_LOCAL_APICS;
+    }
+    notes.println("anillo: local APICs of our own instead of the kernel's: " + lack.get() + ".");
+    return MachineConfig.Engine.KVM;
+  }
+
+  private static MachineConfig.Engine demanded(PrintStream notes, MachineConfig.Engine engine) {
     KvmProbe.Result result = KvmProbe.measure();
     if (result.instructionsPerSecond() == 0) {
       notes.println("anillo: engine translate instead of kvm: " + result.sentence() + ".");
@@ -45,6 +56,6 @@ final class EngineChoice {
     if (!result.fast()) {
       notes.println("anillo: engine kvm, slowly: " + result.sentence() + ".");
     }
-    return MachineConfig.Engine.KVM;
+    return engine;
   }
 }

@@ -39,15 +39,19 @@ record MachinePlan(
     INTERPRET,
     TRANSLATE,
     KVM,
+    /** With local APICs in the host's kernel. */
+    KVM_LOCAL_APICS,
     /** Everything is translated before it runs, for tests. */
     TRANSLATE_EVERYTHING;
 
     /** As on the command line. */
     @Override
     public String toString() {
-      return this == TRANSLATE_EVERYTHING
-          ? "translate,threshold=0"
-          : name().toLowerCase(java.util.Locale.ROOT);
+      return switch (this) {
+        case TRANSLATE_EVERYTHING -> "translate,threshold=0";
+        case KVM_LOCAL_APICS -> "kvm,apic=kernel";
+        case AUTO, INTERPRET, TRANSLATE, KVM -> name().toLowerCase(java.util.Locale.ROOT);
+      };
     }
   }
 

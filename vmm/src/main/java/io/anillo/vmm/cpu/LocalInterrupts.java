@@ -1,5 +1,7 @@
 package io.anillo.vmm.cpu;
 
+import java.lang.foreign.MemorySegment;
+
 /** A processor's view of its local interrupt controller. */
 public interface LocalInterrupts {
 
@@ -38,6 +40,33 @@ public interface LocalInterrupts {
   long readMsr(int index);
 
   void writeMsr(int index, long value);
+
+  /**
+   * What lies besides the registers' page.
+   *
+   * @param deadlineTsc the TSC deadline in virtual nanoseconds, or 0
+   * @param sharedEnd the register of ends of interrupt by memory
+   */
+  record HeldTimers(long deadlineTsc, long sharedEnd) {}
+
+  /**
+   * Takes the registers of a controller that the host's kernel has.
+   *
+   * @param page 1024 bytes, each register in the first 4 of 16
+   */
+  default void takeRegisters(MemorySegment page, long deadlineTsc, long sharedEnd) {
+    throw new UnsupportedOperationException("this controller is nobody else's");
+  }
+
+  /** Puts the registers where the host's kernel will take them from. */
+  default HeldTimers putRegisters(MemorySegment page) {
+    throw new UnsupportedOperationException("this controller is nobody else's");
+  }
+
+  /** A level-triggered interrupt ended at the controller that the host's kernel has. */
+  default void ended(int vector) {
+    throw new UnsupportedOperationException("this controller is nobody else's");
+  }
 
   /** INIT reset the processor: the controller goes to its reset state, except for its identity. */
   void initReset();

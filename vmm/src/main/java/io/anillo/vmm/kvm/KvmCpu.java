@@ -39,6 +39,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private static final int PATIENCE = 100;
 
   private static final int OFFSET_READINGS = 5;
+  private static final long WAKE_AGAIN_NANOS = 1_000_000;
 
   /** How long the guest may run so that an exception is delivered. */
   private static final long SHORTEST_ENTRY_NANOS = 20_000, LONGEST_ENTRY_NANOS = 2_000_000;
@@ -59,6 +60,10 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private final LocalInterrupts interrupts;
   private final KvmModelRegisters registers;
   private final MemorySegment interruptNumber;
+
+  /** Where the host's kernel has the local APIC. */
+  private final @Nullable KvmLocalApic localApic;
+
   private @Nullable ParavirtualProcessor paravirtual;
 
   private volatile int attention;
@@ -80,6 +85,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private long interruptsTaken;
   private @Nullable RingObserver ringObserver;
   private boolean inRing3;
+
+  /** An interrupt that KVM's own controller had begun to deliver, or -1. */
+  private int deliveredAgain = -1;
 
   /**
    * Makes a processor.
@@ -112,6 +120,10 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     this.run = system.map(descriptor, machine.runBytes());
     this.transfer = new KvmStateTransfer(system, descriptor, arena);
     this.interruptNumber = arena.allocate(ValueLayout.JAVA_INT);
+    this.localApic =
+        machine.carriesLocalApics()
+            ? new KvmLocalApic(system, descriptor, transfer, interrupts, arena)
+            : null;
     if (run.address() == 0) {
       throw new KvmException("KVM shares no memory with us, error " + system.errno());
     }
@@ -173,6 +185,10 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     stale = false;
     readyKnown = false;
     instructionPending = false;
+    if (localApic != null) {
+      // Now, while all stand still: from here on others may send messages to it.
+      localApic.give(state);
+    }
   }
 
   @Override
@@ -191,9 +207,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     CpuState current = state();
     long apicBase = interrupts.readMsr(MSR_APIC_BASE);
     current.cr4 ^= CpuState.CR4_PGE;
-    transfer.putSpecial(current, apicBase, interrupts.taskPriorityClass());
+    transfer.putSpecial(current, apicBase, taskPriorityClass());
     current.cr4 ^= CpuState.CR4_PGE;
-    transfer.putSpecial(current, apicBase, interrupts.taskPriorityClass());
+    transfer.putSpecial(current, apicBase, taskPriorityClass());
   }
 
   @Override
@@ -297,6 +313,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
         }
         if (timeChanged) {
           putTime();
+          if (localApic != null) {
+            localApic.giveDeadline(this::ticks);
+          }
           timeChanged = false;
         }
         offerInterrupt();
@@ -313,25 +332,31 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     takeStartSignals(reasons);
     if ((reasons & WAKE) != 0) {
       lower(WAKE);
-      state.paravirtual.kicked = true;
+      if (localApic == null) {
+        state.paravirtual.kicked = true;
+      } else if (!localApic.wake()) {
+        // The HLT that this is to end comes later, and is no exit.
+        kick.later(WAKE_AGAIN_NANOS, this::wake);
+      }
     }
     if ((reasons & KICK) != 0) {
       lower(KICK);
       return new Exit.Interrupted();
     }
-    if (state.waitingForStartup) {
+    if (state.waitingForStartup && localApic == null) {
       return new Exit.Halted();
     }
     if ((reasons & NMI) != 0) {
       lower(NMI);
-      state.halted = false;
-      if (replaced) {
+      if (replaced && localApic == null) {
+        state.halted = false;
         state.nmiPending = true;
       } else {
+        state.halted = false;
         system.ioctl(descriptor, KvmNumbers.NMI, 0);
       }
     }
-    if (!state.halted) {
+    if (!state.halted || localApic != null) {
       return null;
     }
     boolean interrupt = interruptFlag() && interrupts.pending();
@@ -402,7 +427,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
    * @return the exit's reason
    */
   private int enterGuest(boolean onlyComplete) {
-    int priority = interrupts.taskPriorityClass();
+    int priority = taskPriorityClass();
     run.set(ValueLayout.JAVA_LONG, KvmNumbers.RUN_CR8, priority);
     run.set(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_IMMEDIATE_EXIT, (byte) (onlyComplete ? 1 : 0));
     int result;
@@ -434,10 +459,17 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
       reason = KvmNumbers.EXIT_INTR;
     }
     int newPriority = (int) run.get(ValueLayout.JAVA_LONG, KvmNumbers.RUN_CR8);
-    if (newPriority != priority) {
+    if (newPriority != priority && localApic == null) {
       interrupts.setTaskPriorityClass(newPriority);
     }
     return reason;
+  }
+
+  /** CR8. */
+  private int taskPriorityClass() {
+    return localApic == null || replaced
+        ? interrupts.taskPriorityClass()
+        : (int) run.get(ValueLayout.JAVA_LONG, KvmNumbers.RUN_CR8);
   }
 
   private int privilege() {
@@ -458,6 +490,8 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
       }
       case KvmNumbers.EXIT_IRQ_WINDOW_OPEN -> exits.count(ExitReason.INTERRUPT_WINDOW);
       case KvmNumbers.EXIT_INTR -> exits.count(ExitReason.KICK);
+      case KvmNumbers.EXIT_IOAPIC_EOI ->
+          interrupts.ended(run.get(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_UNION) & 0xFF);
       case KvmNumbers.EXIT_SET_TPR -> exits.count(ExitReason.INTERRUPT_CONTROLLER);
       case KvmNumbers.EXIT_SHUTDOWN -> {
         return new Exit.Shutdown("triple fault");
@@ -609,7 +643,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
         state.privilege = 0;
         ModelSpecificRegisters.write(registers, register, value);
         transfer.putSpecial(
-            state, interrupts.readMsr(MSR_APIC_BASE), interrupts.taskPriorityClass());
+            state, interrupts.readMsr(MSR_APIC_BASE), taskPriorityClass());
       }
       default -> {
         state.privilege = 0;
@@ -681,6 +715,10 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     return Math.floorDiv(ticks, hertz) * NANOS + Math.floorMod(ticks, hertz) * NANOS / hertz;
   }
 
+  private long ticks(long nanos) {
+    return ParavirtualProcessor.ticks(nanos, model.tscHertz());
+  }
+
   private void moveTime(long nanos) {
     state.tscOffset += nanos;
     state.tscAdjust += nanos;
@@ -710,8 +748,14 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   // ---- the state there and back
 
   private void give() {
-    state.halted = false;
-    transfer.put(state, interrupts.readMsr(MSR_APIC_BASE), interrupts.taskPriorityClass());
+    if (localApic == null) {
+      state.halted = false;
+    }
+    transfer.put(state, interrupts.readMsr(MSR_APIC_BASE), taskPriorityClass());
+    if (deliveredAgain >= 0) {
+      transfer.putInterruptUnderWay(deliveredAgain);
+      deliveredAgain = -1;
+    }
     replaced = false;
     stale = false;
     readyKnown = false;
@@ -727,9 +771,15 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private void fetch() {
     KvmStateTransfer.InFlight inFlight = transfer.take(state);
     stale = false;
+    KvmLocalApic apic = localApic;
+    if (apic != null) {
+      apic.take(state, this::nanos);
+    }
     if (!inFlight.none() || state.nmiPending) {
       // An interrupt that KVM was given and has not delivered goes back to where it came from.
-      if (inFlight.interruptVector() >= 0) {
+      if (inFlight.interruptVector() >= 0 && apic != null) {
+        deliveredAgain = inFlight.interruptVector();
+      } else if (inFlight.interruptVector() >= 0) {
         interrupts.retract(inFlight.interruptVector());
       }
       replaced = true;

@@ -23,6 +23,7 @@ final class KvmCpuid {
   private static final int HEADER_BYTES = 8, ENTRY_BYTES = 40;
   private static final int MAXIMUM_ENTRIES = 80, MOST_SUPPORTED = 256;
   private static final int INDEX_MATTERS = 1;
+  private static final int OWN_FEATURES = 0x4000_0101;
   private static final int HIGHEST_BASIC = 0x16, HIGHEST_EXTENDED = 0x21;
 
   private final CpuModel model;
@@ -55,7 +56,7 @@ final class KvmCpuid {
     cpuid.add(KvmInterface.SIGNATURE_LEAF, 0, 0);
     cpuid.add(KvmInterface.FEATURES_LEAF, 0, 0);
     cpuid.add(0x4000_0100, 0, 0);
-    cpuid.add(0x4000_0101, 0, 0);
+    cpuid.add(OWN_FEATURES, 0, 0);
     for (int leaf = 0x8000_0000; leaf <= 0x8000_0000 + HIGHEST_EXTENDED; leaf++) {
       if (leaf == 0x8000_001D) {
         for (int subleaf = 0; subleaf < 5; subleaf++) {
@@ -123,6 +124,10 @@ final class KvmCpuid {
 
   private void add(int leaf, int subleaf, int flags) {
     model.cpuid(leaf, subleaf, apicId, answer);
+    if (leaf == OWN_FEATURES) {
+      // VMCALL is answered by the host's kernel, which knows nothing of our calls.
+      answer[2] &= ~1;
+    }
     long at = HEADER_BYTES + (long) entries++ * ENTRY_BYTES;
     table.set(ValueLayout.JAVA_INT, at, leaf);
     table.set(ValueLayout.JAVA_INT, at + 4, subleaf);

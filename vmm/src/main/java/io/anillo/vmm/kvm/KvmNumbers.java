@@ -16,7 +16,9 @@ final class KvmNumbers {
       GET_DIRTY_LOG = 0x4010_AE42,
       SET_USER_MEMORY_REGION = 0x4020_AE46,
       SET_TSS_ADDRESS = 0xAE47,
+      SET_GSI_ROUTING = 0x4008_AE6A,
       ENABLE_CAPABILITY = 0x4068_AEA3,
+      SIGNAL_MSI = 0x4020_AEA5,
       SET_MSR_FILTER = 0x4188_AEC6;
 
   /** Of a virtual processor. */
@@ -30,6 +32,10 @@ final class KvmNumbers {
       SET_MSRS = 0x4008_AE89,
       SET_SIGNAL_MASK = 0x4004_AE8B,
       SET_CPUID2 = 0x4008_AE90,
+      GET_LAPIC = 0x8400_AE8E,
+      SET_LAPIC = 0x4400_AE8F,
+      GET_MP_STATE = 0x8004_AE98,
+      SET_MP_STATE = 0x4004_AE99,
       NMI = 0xAE9A,
       GET_VCPU_EVENTS = 0x8040_AE9F,
       SET_VCPU_EVENTS = 0x4040_AEA0,
@@ -55,6 +61,8 @@ final class KvmNumbers {
       CAP_XCRS = 56,
       CAP_TSC_CONTROL = 60,
       CAP_SYNC_REGS = 74,
+      CAP_SIGNAL_MSI = 77,
+      CAP_SPLIT_IRQCHIP = 121,
       CAP_IMMEDIATE_EXIT = 136,
       CAP_X86_USER_SPACE_MSR = 188,
       CAP_X86_MSR_FILTER = 189,
@@ -70,6 +78,7 @@ final class KvmNumbers {
       EXIT_INTR = 10,
       EXIT_SET_TPR = 11,
       EXIT_INTERNAL_ERROR = 17,
+      EXIT_IOAPIC_EOI = 26,
       EXIT_X86_RDMSR = 29,
       EXIT_X86_WRMSR = 30;
 
@@ -93,6 +102,11 @@ final class KvmNumbers {
   static final long MSR_EXIT_ALL = 1 | 2 | 4;
 
   static final int MSR_FILTER_DEFAULT_DENY = 1, MSR_FILTER_READ = 1, MSR_FILTER_WRITE = 2;
+
+  /** What a processor does (KVM_GET_MP_STATE). */
+  static final int STATE_RUNNABLE = 0, STATE_UNINITIALIZED = 1, STATE_INIT_RECEIVED = 2;
+
+  static final int STATE_HALTED = 3;
 
   static final int SREGS2_PDPTRS_VALID = 1;
   static final int EVENTS_NMI_PENDING_VALID = 1, EVENTS_SHADOW_VALID = 4;

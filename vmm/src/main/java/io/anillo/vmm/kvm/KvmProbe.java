@@ -11,6 +11,7 @@ import io.anillo.vmm.device.PortDevice;
 import io.anillo.vmm.memory.GuestMemory;
 import java.util.HexFormat;
 import java.util.Locale;
+import java.util.Optional;
 
 /**
  * Finds out whether KVM really runs a guest's code here, and how fast: some hosts offer {@code
@@ -61,6 +62,19 @@ public final class KvmProbe {
       return new Result(false, 0, String.valueOf(e.getMessage()));
     } catch (IllegalStateException e) {
       return new Result(false, 0, "KVM does not run guest code here: " + e.getMessage());
+    } finally {
+      memory.close();
+    }
+  }
+
+  /** Why this host's kernel cannot have local APICs, without a full stop; empty where it can. */
+  public static Optional<String> whyNoLocalApics() {
+    GuestMemory memory = new GuestMemory(1 << 20);
+    try (KvmVirtualMachine machine = KvmVirtualMachine.open(memory)) {
+      machine.carryLocalApics();
+      return Optional.empty();
+    } catch (KvmException e) {
+      return Optional.of(String.valueOf(e.getMessage()));
     } finally {
       memory.close();
     }

@@ -261,6 +261,15 @@ final class KvmStateTransfer {
     call(KvmNumbers.SET_VCPU_EVENTS, events, "pending events");
   }
 
+  /** An interrupt whose delivery had begun: KVM's local APIC has it in service already. */
+  void putInterruptUnderWay(int vector) {
+    call(KvmNumbers.GET_VCPU_EVENTS, events, "pending events");
+    events.set(ValueLayout.JAVA_BYTE, 8, (byte) 1);
+    events.set(ValueLayout.JAVA_BYTE, 9, (byte) vector);
+    events.set(ValueLayout.JAVA_BYTE, 10, (byte) 0);
+    call(KvmNumbers.SET_VCPU_EVENTS, events, "pending events");
+  }
+
   private void putDebug(CpuState state) {
     debug.fill((byte) 0);
     for (int i = 0; i < 4; i++) {

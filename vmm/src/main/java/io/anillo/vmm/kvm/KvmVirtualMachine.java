@@ -2,13 +2,17 @@ package io.anillo.vmm.kvm;
 
 import io.anillo.vmm.cpu.CpuFeature;
 import io.anillo.vmm.cpu.CpuModel;
+import io.anillo.vmm.device.interrupt.IoApic;
+import io.anillo.vmm.device.interrupt.LocalApicCarrier;
 import io.anillo.vmm.host.HostSystem;
+import io.anillo.vmm.hypercall.KvmInterface;
 import io.anillo.vmm.memory.GuestMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A virtual machine of KVM over the range of a {@link GuestMemory}: guest-physical addresses are
@@ -20,7 +24,7 @@ public final class KvmVirtualMachine implements AutoCloseable {
   /** Three pages in the hole below 4 GiB that Intel's hardware wants for real mode. */
   private static final long TASK_STATE = 0xFFFB_D000L;
 
-  private static final int FS_BASE = 0xC000_0100, FIRST_FREE_READ = 0x10;
+  private static final int FS_BASE = 0xC000_0100, FIRST_FREE_READ = 0x10, TSC_DEADLINE = 0x6E0;
   private static final int FILTER_BYTES = 0x188, RANGE_BYTES = 24, RANGES_OFFSET = 8;
   private static final int NO_SUCH_FILE = HostSystem.ENOENT;
 
@@ -35,6 +39,8 @@ public final class KvmVirtualMachine implements AutoCloseable {
   private final boolean copiesSegments;
   private final Set<CpuFeature> missingFeatures;
   private boolean logsDirtyPages;
+  private final Arena arena = Arena.ofShared();
+  private @Nullable KvmInterruptCarrier carrier;
 
   private KvmVirtualMachine(
       HostSystem system, GuestMemory memory, int device, int machine, int runBytes)
@@ -120,6 +126,34 @@ public final class KvmVirtualMachine implements AutoCloseable {
       system.close(device);
       throw e;
     }
+  }
+
+  /**
+   * Has the kernel carry out what local APICs do; before the first processor is made.
+   *
+   * @return where the board's messages go
+   * @throws KvmException when this host's KVM cannot
+   */
+  public LocalApicCarrier carryLocalApics() throws KvmException {
+    if (!has(KvmNumbers.CAP_SPLIT_IRQCHIP) || !has(KvmNumbers.CAP_SIGNAL_MSI)) {
+      throw new KvmException("this host's KVM has no local APICs without the other controllers");
+    }
+    try (Arena confined = Arena.ofConfined()) {
+      MemorySegment capability = confined.allocate(0x68, 8);
+      capability.set(ValueLayout.JAVA_INT, 0, KvmNumbers.CAP_SPLIT_IRQCHIP);
+      capability.set(ValueLayout.JAVA_LONG, 8, IoApic.PINS);
+      if (system.ioctl(machine, KvmNumbers.ENABLE_CAPABILITY, capability) < 0) {
+        throw new KvmException("KVM refuses to have local APICs, error " + system.errno());
+      }
+    }
+    KvmInterruptCarrier made = new KvmInterruptCarrier(machine, arena);
+    carrier = made;
+    filterRegisters();
+    return made;
+  }
+
+  boolean carriesLocalApics() {
+    return carrier != null;
   }
 
   private boolean has(int capability) {
@@ -246,6 +280,13 @@ public final class KvmVirtualMachine implements AutoCloseable {
       if (system.ioctl(machine, KvmNumbers.ENABLE_CAPABILITY, capability) < 0) {
         throw new KvmException("KVM does not hand out model-specific registers");
       }
+    }
+    filterRegisters();
+  }
+
+  /** With local APICs in the kernel also what belongs to them. */
+  private void filterRegisters() throws KvmException {
+    try (Arena arena = Arena.ofConfined()) {
       MemorySegment filter = arena.allocate(FILTER_BYTES, 8);
       filter.set(ValueLayout.JAVA_INT, 0, KvmNumbers.MSR_FILTER_DEFAULT_DENY);
       MemorySegment three = arena.allocate(8, 8);
@@ -255,6 +296,10 @@ public final class KvmVirtualMachine implements AutoCloseable {
       int both = KvmNumbers.MSR_FILTER_READ | KvmNumbers.MSR_FILTER_WRITE;
       range(filter, 0, both, FS_BASE, 3, three);
       range(filter, 1, KvmNumbers.MSR_FILTER_READ, FIRST_FREE_READ, 1, one);
+      if (carrier != null) {
+        range(filter, 2, both, TSC_DEADLINE, 1, one);
+        range(filter, 3, both, KvmInterface.MSR_END_OF_INTERRUPT, 1, one);
+      }
       if (system.ioctl(machine, KvmNumbers.SET_MSR_FILTER, filter) < 0) {
         throw new KvmException("KVM refuses the filter for model-specific registers");
       }
@@ -274,5 +319,6 @@ public final class KvmVirtualMachine implements AutoCloseable {
   public void close() {
     system.close(machine);
     system.close(device);
+    arena.close();
   }
 }

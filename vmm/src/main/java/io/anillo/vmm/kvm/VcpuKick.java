@@ -72,10 +72,15 @@ final class VcpuKick {
 
   /** As {@link #send}, after so many nanoseconds; the thread may have left the guest by then. */
   void sendLater(long nanos) {
+    later(nanos, this::send);
+  }
+
+  /** Has something done after so many nanoseconds. */
+  void later(long nanos, Runnable what) {
     Thread.ofVirtual()
         .start(() -> {
           LockSupport.parkNanos(nanos);
-          send();
+          what.run();
         });
   }
 }

@@ -20,6 +20,7 @@ import io.anillo.vmm.device.interrupt.InterruptFabric;
 import io.anillo.vmm.device.interrupt.IntervalTimerLine;
 import io.anillo.vmm.device.interrupt.IoApic;
 import io.anillo.vmm.device.interrupt.LocalApic;
+import io.anillo.vmm.device.interrupt.LocalApicCarrier;
 import io.anillo.vmm.device.interrupt.PicPair;
 import io.anillo.vmm.device.pci.PciDevice;
 import io.anillo.vmm.device.pci.PciHost;
@@ -220,6 +221,11 @@ public final class MachineBoard {
 
   public LocalApic localApic(int cpu) {
     return localApics.get(cpu);
+  }
+
+  /** Has others do what local APICs do; before the first reset. */
+  void carryLocalApics(LocalApicCarrier carrier) {
+    fabric.setCarrier(carrier);
   }
 
   /** The bus for a processor's accesses: with its own local APIC. */

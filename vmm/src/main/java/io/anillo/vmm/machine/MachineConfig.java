@@ -59,7 +59,9 @@ public record MachineConfig(
     /** Binary translation of all code before it runs for the first time: slow, for tests. */
     TRANSLATE_EVERYTHING,
     /** The hardware, through KVM. */
-    KVM
+    KVM,
+    /** Likewise, with local APICs in the host's kernel instead of the board's own. */
+    KVM_LOCAL_APICS
   }
 
   public MachineConfig {

@@ -4,6 +4,7 @@ import io.anillo.vmm.cpu.ExitCounters;
 import io.anillo.vmm.cpu.ExitReason;
 import io.anillo.vmm.cpu.LocalInterrupts;
 import io.anillo.vmm.device.interrupt.LocalApic;
+import java.lang.foreign.MemorySegment;
 
 /**
  * A processor's way to its local APIC: takes the board's lock around everything but {@link
@@ -102,6 +103,38 @@ final class ProcessorInterrupts implements LocalInterrupts {
     } finally {
       lock.release();
       exits.leave(reason);
+    }
+  }
+
+  @Override
+  public void takeRegisters(MemorySegment page, long deadlineTsc, long sharedEnd) {
+    lock.acquire();
+    try {
+      apic.takeRegisters(page, deadlineTsc, sharedEnd);
+    } finally {
+      lock.release();
+    }
+  }
+
+  @Override
+  public HeldTimers putRegisters(MemorySegment page) {
+    lock.acquire();
+    try {
+      return apic.putRegisters(page);
+    } finally {
+      lock.release();
+    }
+  }
+
+  @Override
+  public void ended(int vector) {
+    exits.enter(ExitReason.INTERRUPT_CONTROLLER);
+    lock.acquire();
+    try {
+      apic.ended(vector);
+    } finally {
+      lock.release();
+      exits.leave(ExitReason.INTERRUPT_CONTROLLER);
     }
   }
 

@@ -4,6 +4,7 @@ import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.cpu.CpuSignals;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.cpu.VirtualCpu;
+import io.anillo.vmm.device.interrupt.LocalApicCarrier;
 import io.anillo.vmm.hypercall.CableSplitter;
 import io.anillo.vmm.hypercall.KvmInterface;
 import io.anillo.vmm.kvm.KvmCpu;
@@ -92,7 +93,7 @@ final class ProcessorSet implements AutoCloseable {
             switch (config.engine()) {
               case TRANSLATE -> Translator.background(memory, codeCache, config.cpus());
               case TRANSLATE_EVERYTHING -> Translator.immediate(memory, codeCache, config.cpus());
-              case INTERPRET, KVM -> null;
+              case INTERPRET, KVM, KVM_LOCAL_APICS -> null;
             };
         model =
             CpuModel.anilloV2(config.cpus())
@@ -100,17 +101,20 @@ final class ProcessorSet implements AutoCloseable {
                 .without(config.withheldFeatures());
         board = inSoftware(config, boardConfig, memory, executor);
       }
-      case KVM -> {
+      case KVM, KVM_LOCAL_APICS -> {
         translator = null;
         KvmVirtualMachine kvm = KvmVirtualMachine.open(memory);
         hardware = kvm;
-        // KVM itself answers VMCALL: what needs calls is not offered.
+        boolean carried = config.engine() == MachineConfig.Engine.KVM_LOCAL_APICS;
+        LocalApicCarrier carrier = carried ? kvm.carryLocalApics() : null;
+        // KVM itself answers VMCALL: what needs calls is offered where it has the local APICs.
+        int features = carried ? KvmInterface.FEATURES : KvmInterface.FEATURES_WITHOUT_CALLS;
         CpuModel wanted =
             CpuModel.anilloV2(config.cpus())
-                .withParavirtual(config.paravirtual() ? KvmInterface.FEATURES_WITHOUT_CALLS : 0)
+                .withParavirtual(config.paravirtual() ? features : 0)
                 .without(config.withheldFeatures());
         model = KvmCpu.modelFor(wanted, kvm);
-        board = onHardware(config, boardConfig, executor, kvm);
+        board = onHardware(config, boardConfig, executor, kvm, carrier);
       }
       default -> throw new AssertionError(config.engine());
     }
@@ -160,7 +164,7 @@ final class ProcessorSet implements AutoCloseable {
   }
 
   private MachineBoard onHardware(
-      MachineConfig config, BoardConfig boardConfig, BoardExecutor executor, KvmVirtualMachine kvm)
+      MachineConfig config, BoardConfig boardConfig, BoardExecutor executor, KvmVirtualMachine kvm, @Nullable LocalApicCarrier carrier)
       throws KvmException {
     List<Relay> relays = new ArrayList<>();
     List<CpuState> states = new ArrayList<>();
@@ -171,6 +175,9 @@ final class ProcessorSet implements AutoCloseable {
       tscOffsets.add(() -> states.isEmpty() ? 0 : states.get(number).tscOffset);
     }
     MachineBoard wired = new MachineBoard(executor, boardConfig, relays, tscOffsets);
+    if (carrier != null) {
+      wired.carryLocalApics(carrier);
+    }
     if (config.paravirtual()) {
       wired.offerCalls(relays, config.disks(), cable);
     }

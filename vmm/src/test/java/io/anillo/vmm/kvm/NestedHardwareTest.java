@@ -70,6 +70,6 @@ class NestedHardwareTest {
         .contains("succeeded: protectedAndLongModeInBothRings()")
         .contains("succeeded: pagingOutsideLongModeInBothRings()")
         .contains("succeeded: aMachineMovesFromEngineToEngineAndBack()")
-        .contains("succeeded: severalProcessorsRunOnHardware()");
+        .contains("succeeded: severalProcessorsRunOnHardware(Engine)");
   }
 }

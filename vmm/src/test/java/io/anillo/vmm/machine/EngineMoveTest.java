@@ -19,6 +19,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -102,6 +104,7 @@ class EngineMoveTest {
     int expected = undisturbed(Engine.INTERPRET);
     assertThat(undisturbed(Engine.TRANSLATE)).isEqualTo(expected);
     assertThat(undisturbed(Engine.KVM)).isEqualTo(expected);
+    assertThat(undisturbed(Engine.KVM_LOCAL_APICS)).isEqualTo(expected);
   }
 
   @Test
@@ -115,9 +118,10 @@ class EngineMoveTest {
         List.of(
             Engine.KVM,
             Engine.TRANSLATE,
-            Engine.KVM,
+            Engine.KVM_LOCAL_APICS,
+            Engine.KVM_LOCAL_APICS,
             Engine.INTERPRET,
-            Engine.KVM,
+            Engine.KVM_LOCAL_APICS,
             Engine.TRANSLATE,
             Engine.INTERPRET);
     int before = 0;
@@ -138,9 +142,12 @@ class EngineMoveTest {
     }
   }
 
-  @Test
-  void severalProcessorsRunOnHardware() throws Exception {
-    MachineConfig config = FreestandingGuest.config("several").withCpus(4).withEngine(Engine.KVM);
+  @ParameterizedTest
+  @EnumSource(
+      value = Engine.class,
+      names = {"KVM", "KVM_LOCAL_APICS"})
+  void severalProcessorsRunOnHardware(Engine engine) throws Exception {
+    MachineConfig config = FreestandingGuest.config("several").withCpus(4).withEngine(engine);
     try (Machine machine = Machine.create(config)) {
       assertThat(machine.run()).isEqualTo(END);
     }

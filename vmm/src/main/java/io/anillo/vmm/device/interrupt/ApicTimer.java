@@ -4,6 +4,7 @@ import io.anillo.vmm.device.Board;
 import io.anillo.vmm.device.BoardTimer;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 
 /**
@@ -26,7 +27,19 @@ final class ApicTimer {
   private long start;
   private long deadlineTsc;
 
-  ApicTimer(Board board, String name, LongSupplier tscOffset, Runnable onExpiry) {
+  /** Whether the host's kernel has the timer: what is armed is then only remembered. */
+  private final BooleanSupplier carried;
+
+  private boolean heldArmed;
+  private long heldDeadline;
+
+  ApicTimer(
+      Board board,
+      String name,
+      LongSupplier tscOffset,
+      Runnable onExpiry,
+      BooleanSupplier carried) {
+    this.carried = carried;
     this.board = board;
     this.tscOffset = tscOffset;
     this.onExpiry = onExpiry;
@@ -39,6 +52,8 @@ final class ApicTimer {
     divideConfiguration = 0;
     start = 0;
     deadlineTsc = 0;
+    heldArmed = false;
+    heldDeadline = 0;
     timer.cancel();
   }
 
@@ -134,13 +149,17 @@ final class ApicTimer {
     if (deadlineTsc == 0) {
       timer.cancel();
     } else {
-      long offset = tscOffset.getAsLong();
-      long nanos = deadlineTsc - offset;
-      // Unsigned: deadlines from 2^63 lie centuries away. One before virtual moment 0 has long
-      // passed.
-      boolean never = deadlineTsc < 0 || offset < 0 && nanos < 0;
-      timer.arm(never ? Long.MAX_VALUE - 1 : Math.max(0, nanos));
+      timer.arm(deadlineNanos());
     }
+  }
+
+  private long deadlineNanos() {
+    long offset = tscOffset.getAsLong();
+    long nanos = deadlineTsc - offset;
+    // Unsigned: deadlines from 2^63 lie centuries away. One before virtual moment 0 has long
+    // passed.
+    boolean never = deadlineTsc < 0 || offset < 0 && nanos < 0;
+    return never ? Long.MAX_VALUE - 1 : Math.max(0, nanos);
   }
 
   private void expired() {
@@ -153,13 +172,50 @@ final class ApicTimer {
     onExpiry.run();
   }
 
+  // ---- where the host's kernel has the timer
+
+  /** Remembers the registers of a timer that somebody else has. */
+  void hold(int newMode, int initial, int current, int divide, long newDeadlineTsc) {
+    mode = newMode;
+    initialCount = initial;
+    divideConfiguration = divide & 0xB;
+    deadlineTsc = newDeadlineTsc;
+    if (mode == TSC_DEADLINE) {
+      heldArmed = deadlineTsc != 0;
+      heldDeadline = heldArmed ? deadlineNanos() : 0;
+      return;
+    }
+    long left = (current & 0xFFFF_FFFFL) * divider();
+    heldArmed = initial != 0 && (current != 0 || mode == PERIODIC);
+    heldDeadline = heldArmed ? board.nowNanos() + left : 0;
+    start = heldDeadline - periodNanos();
+  }
+
+  /** What the remembered timer would count now. */
+  int heldCount() {
+    if (!heldArmed || mode == TSC_DEADLINE) {
+      return 0;
+    }
+    long left = Math.max(0, heldDeadline - board.nowNanos()) / divider();
+    return (int) Math.clamp(left, 1, initialCount & 0xFFFF_FFFFL);
+  }
+
+  /** The remembered deadline, or 0. */
+  long heldDeadlineTsc() {
+    return heldArmed && mode == TSC_DEADLINE ? deadlineTsc : 0;
+  }
+
   void save(StateWriter out) {
     out.putInt(mode)
         .putInt(initialCount)
         .putInt(divideConfiguration)
         .putLong(start)
         .putLong(deadlineTsc);
-    out.putBoolean(timer.armed()).putLong(timer.deadlineNanos());
+    if (carried.getAsBoolean()) {
+      out.putBoolean(heldArmed).putLong(heldDeadline);
+    } else {
+      out.putBoolean(timer.armed()).putLong(timer.deadlineNanos());
+    }
   }
 
   void restore(StateReader in) {
@@ -170,7 +226,10 @@ final class ApicTimer {
     deadlineTsc = in.getLong();
     boolean armed = in.getBoolean();
     long deadline = in.getLong();
-    if (armed) {
+    if (carried.getAsBoolean()) {
+      heldArmed = armed;
+      heldDeadline = deadline;
+    } else if (armed) {
       timer.arm(deadline);
     } else {
       timer.cancel();

@@ -4,6 +4,7 @@ import io.anillo.vmm.device.MessageInterrupts;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The wires between local APICs, I/O APIC and devices: finds the processors that a message is for
@@ -20,13 +21,14 @@ public final class InterruptFabric implements MessageInterrupts {
       EXTINT = 7;
 
   /** Physical destination of everybody, for senders with 32-bit and with 8-bit destinations. */
-  static final int BROADCAST = 0xFFFFFFFF, BROADCAST_8 = 0xFF;
+  public static final int BROADCAST = 0xFFFFFFFF, BROADCAST_8 = 0xFF;
 
-  private static final long MESSAGE_BASE = 0xFEE00000L;
+  public static final long MESSAGE_BASE = 0xFEE00000L;
 
   private final List<LocalApic> processors = new ArrayList<>();
   private EndOfInterruptListener endOfInterrupt = vector -> {};
   private IntConsumer taken = vector -> {};
+  private @Nullable LocalApicCarrier carrier;
   private long messages;
 
   /** Told of the end of level-triggered interrupts. */
@@ -39,11 +41,28 @@ public final class InterruptFabric implements MessageInterrupts {
     processors.add(processor);
   }
 
+  /** Has others do what local APICs do; before the first reset. */
+  public void setCarrier(LocalApicCarrier newCarrier) {
+    carrier = newCarrier;
+  }
+
+  /** Whether others do what local APICs do. */
+  boolean carried() {
+    return carrier != null;
+  }
+
+  void redirectionChanged(long[] entries) {
+    if (carrier != null) {
+      carrier.redirectionChanged(entries);
+    }
+  }
+
   void setEndOfInterruptListener(EndOfInterruptListener listener) {
     endOfInterrupt = listener;
   }
 
-  void ended(int vector) {
+  /** A level-triggered interrupt has ended at a processor. */
+  public void ended(int vector) {
     endOfInterrupt.ended(vector);
   }
 
@@ -56,7 +75,10 @@ public final class InterruptFabric implements MessageInterrupts {
     taken.accept(vector);
   }
 
-  /** Whether a processor of this destination has the vector requested and not yet in service. */
+  /**
+   * Whether a processor of this destination has the vector requested and not yet in service; not
+   * known where others carry local APICs.
+   */
   boolean requested(int destination, boolean logical, int vector) {
     for (int i = 0; i < processors.size(); i++) {
       LocalApic candidate = processors.get(i);
@@ -101,6 +123,10 @@ public final class InterruptFabric implements MessageInterrupts {
    *     APIC
    */
   public void send(int destination, boolean logical, int deliveryMode, int vector, boolean level) {
+    if (carrier != null) {
+      carrier.send(destination, logical, deliveryMode, vector, level);
+      return;
+    }
     if (deliveryMode == LOWEST_PRIORITY) {
       LocalApic chosen = null;
       for (int i = 0; i < processors.size(); i++) {

@@ -167,6 +167,7 @@ public final class IoApic implements Device, MmioDevice {
       after &= ~REMOTE_IRR;
     }
     entries[pin] = after;
+    fabric.redirectionChanged(entries);
     serveLevel(pin);
   }
 
@@ -181,6 +182,7 @@ public final class IoApic implements Device, MmioDevice {
     inputs = 0;
     select = 0;
     id = 0;
+    fabric.redirectionChanged(entries);
   }
 
   @Override
@@ -195,5 +197,6 @@ public final class IoApic implements Device, MmioDevice {
     inputs = in.getInt();
     select = in.getInt() & 0xFF;
     id = in.getInt() & 15;
+    fabric.redirectionChanged(entries);
   }
 }

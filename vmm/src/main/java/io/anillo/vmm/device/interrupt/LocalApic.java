@@ -7,6 +7,8 @@ import io.anillo.vmm.device.Device;
 import io.anillo.vmm.device.MmioDevice;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.function.LongSupplier;
 
 /**
@@ -104,7 +106,7 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     this.pic = pic;
     this.sharedEnd = new SharedEnd(board.memory());
     this.physicalMask = (1L << physicalBits) - 1;
-    this.timer = new ApicTimer(board, "lapic" + id, tscOffset, () -> deliverLocal(LVT_TIMER));
+    this.timer = new ApicTimer(board, "lapic" + id, tscOffset, () -> deliverLocal(LVT_TIMER), fabric::carried);
     fabric.add(this);
     reset();
   }
@@ -222,6 +224,10 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   public void setLint0(boolean asserted) {
     boolean rising = asserted && !lint0;
     lint0 = asserted;
+    if (fabric.carried()) {
+      update();
+      return;
+    }
     int mode = localVectors[LVT_LINT0] >> 8 & 7;
     if (rising && globallyEnabled() && mode != InterruptFabric.EXTINT) {
       deliverLocal(LVT_LINT0);
@@ -263,6 +269,17 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   }
 
   private void update() {
+    if (fabric.carried()) {
+      // Only what comes from the 8259As passes through here; who carries the rest knows whether
+      // their line is let through.
+      boolean now = lint0;
+      boolean before = pending;
+      pending = now;
+      if (now && !before) {
+        processor.kick();
+      }
+      return;
+    }
     // A request that the interrupt in service holds up: its end may have come without our knowing.
     boolean endMayDeliver = sharedEnd.offered() && requests.highest() >> 4 > taskPriority >> 4;
     boolean now = retracted >= 0 || deliverableVector() >= 0 || externalPending() || endMayDeliver;
@@ -288,6 +305,12 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
       delivered++;
       update();
       return again;
+    }
+    if (fabric.carried()) {
+      int external = lint0 ? pic.acknowledge() : -1;
+      delivered++;
+      update();
+      return external;
     }
     takeSharedEnd();
     sharedEnd.withdraw();
@@ -619,6 +642,74 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
       case 2 -> fabric.sendToAll(this, true, mode, vector);
       default -> fabric.sendToAll(this, false, mode, vector);
     }
+  }
+
+  // ---- where others carry local APICs
+
+  @Override
+  public void ended(int vector) {
+    fabric.ended(vector);
+  }
+
+  /** Takes the registers as the host's kernel has them. */
+  @Override
+  public void takeRegisters(MemorySegment page, long deadlineTsc, long sharedEndRegister) {
+    for (int i = 0; i < 8; i++) {
+      inService.setRegister(i, word(page, 0x10 + i));
+      triggerMode.setRegister(i, word(page, 0x18 + i));
+      requests.setRegister(i, word(page, 0x20 + i));
+    }
+    for (int i = 0; i < localVectors.length; i++) {
+      localVectors[i] = word(page, 0x32 + i);
+    }
+    taskPriority = word(page, 0x08) & 0xFF;
+    logicalDestination = x2apic() ? 0 : word(page, 0x0D);
+    destinationFormat = word(page, 0x0E);
+    spurious = word(page, 0x0F) & 0x1FF;
+    errorsShown = word(page, 0x28);
+    commandLow = word(page, 0x30);
+    commandHigh = word(page, 0x31);
+    sharedEnd.setRegister(sharedEndRegister);
+    timer.hold(
+        localVectors[LVT_TIMER] >> 17 & 3,
+        word(page, 0x38),
+        word(page, 0x39),
+        word(page, 0x3E),
+        deadlineTsc);
+  }
+
+  @Override
+  public HeldTimers putRegisters(MemorySegment page) {
+    page.fill((byte) 0);
+    for (int i = 0; i < 8; i++) {
+      putWord(page, 0x10 + i, inService.register(i));
+      putWord(page, 0x18 + i, triggerMode.register(i));
+      putWord(page, 0x20 + i, requests.register(i));
+    }
+    for (int i = 0; i < localVectors.length; i++) {
+      putWord(page, 0x32 + i, localVectors[i]);
+    }
+    putWord(page, 0x02, x2apic() ? id : id << 24);
+    putWord(page, 0x03, VERSION);
+    putWord(page, 0x08, taskPriority);
+    putWord(page, 0x0D, x2apic() ? x2apicLogicalId() : logicalDestination);
+    putWord(page, 0x0E, destinationFormat);
+    putWord(page, 0x0F, spurious);
+    putWord(page, 0x28, errorsShown);
+    putWord(page, 0x30, commandLow);
+    putWord(page, 0x31, commandHigh);
+    putWord(page, 0x38, timer.initialCount());
+    putWord(page, 0x39, timer.heldCount());
+    putWord(page, 0x3E, timer.divideConfiguration());
+    return new HeldTimers(timer.heldDeadlineTsc(), sharedEnd.register());
+  }
+
+  private static int word(MemorySegment page, int register) {
+    return page.get(ValueLayout.JAVA_INT, 16L * register);
+  }
+
+  private static void putWord(MemorySegment page, int register, int value) {
+    page.set(ValueLayout.JAVA_INT, 16L * register, value);
   }
 
   // ---- life cycle

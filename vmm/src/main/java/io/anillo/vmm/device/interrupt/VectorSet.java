@@ -47,6 +47,11 @@ final class VectorSet {
     return (int) (words[index >> 1] >>> 32 * (index & 1));
   }
 
+  void setRegister(int index, int value) {
+    int shift = 32 * (index & 1);
+    words[index >> 1] = words[index >> 1] & ~(0xFFFF_FFFFL << shift) | (value & 0xFFFF_FFFFL) << shift;
+  }
+
   void save(StateWriter out) {
     out.putLongs(words);
   }
