@@ -41,7 +41,7 @@ class NestedBootTest {
     return top;
   }
 
-  private static String boot(int cpus) throws Exception {
+  private static String boot(String engine, int cpus) throws Exception {
     LinuxGuest.requireDefaultGuest();
     String java =
         String.join(
@@ -52,7 +52,7 @@ class NestedBootTest {
             "--enable-native-access=ALL-UNNAMED",
             "-cp",
             System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-            "io.anillo.cli.Anillo run --engine kvm --cpus " + cpus,
+            "io.anillo.cli.Anillo run --engine " + engine + " --cpus " + cpus,
             "--append noxsave --timeout 10000s --stats /tmp/statistics");
     String script = "echo \"" + COMMANDS + "\" | " + java + "; s=$?; cat /tmp/statistics; exit $s";
     Process process =
@@ -69,7 +69,7 @@ class NestedBootTest {
 
   @Test
   void linuxBootsWorksAndPowersOffOnOneProcessor() throws Exception {
-    assertThat(boot(1))
+    assertThat(boot("kvm", 1))
         .contains("Hypervisor detected: KVM")
         .contains("83810205")
         .contains("\"engine\": \"kvm\"");
@@ -77,6 +77,14 @@ class NestedBootTest {
 
   @Test
   void linuxBootsWorksAndPowersOffOnTwoProcessors() throws Exception {
-    assertThat(boot(2)).containsPattern("(?m)^2$").contains("83810205");
+    assertThat(boot("kvm", 2)).containsPattern("(?m)^2$").contains("83810205");
+  }
+
+  @Test
+  void linuxBootsWorksAndPowersOffWithLocalApicsInTheKernel() throws Exception {
+    assertThat(boot("kvm,apic=kernel", 2))
+        .containsPattern("(?m)^2$")
+        .contains("83810205")
+        .contains("\"engine\": \"kvm_local_apics\"");
   }
 }

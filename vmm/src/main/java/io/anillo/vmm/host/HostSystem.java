@@ -24,6 +24,8 @@ public final class HostSystem {
   private static final int PROT_READ_WRITE = 3, MAP_SHARED = 1;
   private static final long SYS_GETTID = 186, SYS_TGKILL = 234, SYS_RT_SIGPROCMASK = 14;
   private static final long SYS_RT_SIGTIMEDWAIT = 128;
+  private static final long SYS_READ = 0, SYS_WRITE = 1, SYS_EVENTFD2 = 290;
+  private static final int COUNTER_BYTES = 8;
   private static final int SIG_BLOCK = 0;
   private static final int MASK_BYTES = 8;
 
@@ -215,6 +217,24 @@ public final class HostSystem {
       MemorySegment noTime = arena.allocate(16, 8);
       return syscall(SYS_RT_SIGTIMEDWAIT, set.address(), 0, noTime.address(), MASK_BYTES) == signal;
     }
+  }
+
+  // ---- counters that threads and drivers wait for
+
+  /** Makes a counter ({@code eventfd}); its descriptor, or a negative number. */
+  public int eventDescriptor() {
+    return (int) syscall(SYS_EVENTFD2, 0, O_CLOEXEC, 0, 0);
+  }
+
+  /** Waits until a counter is not 0, and takes it back to 0. */
+  public boolean awaitEvent(int descriptor) {
+    return syscall(SYS_READ, descriptor, mask.address(), COUNTER_BYTES, 0) == COUNTER_BYTES;
+  }
+
+  /** Adds 1 to a counter. */
+  public void signalEvent(int descriptor) {
+    mask.set(ValueLayout.JAVA_LONG, 0, 1);
+    syscall(SYS_WRITE, descriptor, mask.address(), COUNTER_BYTES, 0);
   }
 
   private long syscall(long number, long a, long b, long c, long d) {

@@ -412,6 +412,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
               "KVM refuses interrupt " + vector + ", error " + system.errno());
         }
         interruptsTaken++;
+        // Until KVM says otherwise: a second one would take the place of the first.
+        readyKnown = true;
+        run.set(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_READY, (byte) 0);
       }
     }
     run.set(

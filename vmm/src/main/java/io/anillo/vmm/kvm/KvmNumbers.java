@@ -17,6 +17,7 @@ final class KvmNumbers {
       SET_USER_MEMORY_REGION = 0x4020_AE46,
       SET_TSS_ADDRESS = 0xAE47,
       SET_GSI_ROUTING = 0x4008_AE6A,
+      IOEVENTFD = 0x4040_AE79,
       ENABLE_CAPABILITY = 0x4068_AEA3,
       SIGNAL_MSI = 0x4020_AEA5,
       SET_MSR_FILTER = 0x4188_AEC6;
@@ -55,6 +56,7 @@ final class KvmNumbers {
 
   /** Capabilities. */
   static final int CAP_USER_NMI = 22,
+      CAP_IOEVENTFD = 36,
       CAP_VCPU_EVENTS = 41,
       CAP_DEBUGREGS = 50,
       CAP_XSAVE = 55,
@@ -63,6 +65,7 @@ final class KvmNumbers {
       CAP_SYNC_REGS = 74,
       CAP_SIGNAL_MSI = 77,
       CAP_SPLIT_IRQCHIP = 121,
+      CAP_IOEVENTFD_ANY_LENGTH = 122,
       CAP_IMMEDIATE_EXIT = 136,
       CAP_X86_USER_SPACE_MSR = 188,
       CAP_X86_MSR_FILTER = 189,
@@ -97,6 +100,8 @@ final class KvmNumbers {
   static final int SYNC_SREGS = 2;
 
   static final int MEMORY_LOG_DIRTY_PAGES = 1;
+
+  static final int IOEVENTFD_REMOVE = 4;
 
   /** Reasons for which a register is left to us: unknown to KVM, wrong value, filtered. */
   static final long MSR_EXIT_ALL = 1 | 2 | 4;

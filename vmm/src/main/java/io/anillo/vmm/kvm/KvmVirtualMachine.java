@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -150,6 +151,19 @@ public final class KvmVirtualMachine implements AutoCloseable {
     carrier = made;
     filterRegisters();
     return made;
+  }
+
+  /**
+   * Has KVM hear doorbells.
+   *
+   * @param board carries out an action on the board, from any thread
+   * @throws KvmException when this host's KVM cannot
+   */
+  public KvmDoorbells hearDoorbells(Consumer<Runnable> board) throws KvmException {
+    if (!has(KvmNumbers.CAP_IOEVENTFD) || !has(KvmNumbers.CAP_IOEVENTFD_ANY_LENGTH)) {
+      throw new KvmException("this host's KVM hears no doorbells");
+    }
+    return new KvmDoorbells(this, arena, board);
   }
 
   boolean carriesLocalApics() {

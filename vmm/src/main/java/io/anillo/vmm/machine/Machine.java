@@ -56,6 +56,7 @@ public final class Machine implements AutoCloseable {
   private final ProcessorSet set;
   private final List<VirtualCpu> processors;
   private final List<ProcessorThread> threads = new ArrayList<>();
+  private final @Nullable BoardThread boardThread;
   private LoadedKernel kernel = new LoadedKernel("none", "", 0);
   private volatile List<Thread> running = List.of();
   private volatile boolean stopped;
@@ -76,6 +77,13 @@ public final class Machine implements AutoCloseable {
       ProcessorActivity activity = board.activityOf(cpu.index());
       activities.add(activity);
       threads.add(new ProcessorThread(this, cpu, executor, activity));
+    }
+    if (config.engine() == MachineConfig.Engine.KVM_LOCAL_APICS) {
+      BoardThread made = new BoardThread(this, executor, processors.getFirst()::kick);
+      executor.setKick(made::kick);
+      boardThread = made;
+    } else {
+      boardThread = null;
     }
     DeviceSet.attach(config, board);
   }
@@ -400,6 +408,7 @@ public final class Machine implements AutoCloseable {
    */
   public MachineExit run() throws InterruptedException {
     board.start();
+    set.started();
     while (true) {
       MachineExit exit = runOnce();
       if (exit != null) {
@@ -421,6 +430,9 @@ public final class Machine implements AutoCloseable {
     List<Thread> started = new ArrayList<>();
     for (ProcessorThread each : threads) {
       started.add(Thread.ofPlatform().name("cpu-" + started.size()).daemon(true).start(each));
+    }
+    if (boardThread != null) {
+      started.add(Thread.ofPlatform().name("board").daemon(true).start(boardThread));
     }
     running = List.copyOf(started);
     for (Thread each : running) {
@@ -477,6 +489,9 @@ public final class Machine implements AutoCloseable {
   private void endThreads() {
     ending = true;
     processors.forEach(VirtualCpu::kick);
+    if (boardThread != null) {
+      boardThread.kick();
+    }
   }
 
   private void awaitThreads() {

@@ -8,6 +8,7 @@ import io.anillo.vmm.device.interrupt.LocalApicCarrier;
 import io.anillo.vmm.hypercall.CableSplitter;
 import io.anillo.vmm.hypercall.KvmInterface;
 import io.anillo.vmm.kvm.KvmCpu;
+import io.anillo.vmm.kvm.KvmDoorbells;
 import io.anillo.vmm.kvm.KvmException;
 import io.anillo.vmm.kvm.KvmVirtualMachine;
 import io.anillo.vmm.memory.GuestMemory;
@@ -29,6 +30,7 @@ final class ProcessorSet implements AutoCloseable {
   final @Nullable Translator translator;
   final CpuModel model;
   private final @Nullable KvmVirtualMachine hardware;
+  private final @Nullable KvmDoorbells doorbells;
   private final Optional<CableSplitter> cable;
 
   /** The board has to know whom to signal before processors on it can be made. */
@@ -89,6 +91,7 @@ final class ProcessorSet implements AutoCloseable {
     switch (config.engine()) {
       case INTERPRET, TRANSLATE, TRANSLATE_EVERYTHING -> {
         hardware = null;
+        doorbells = null;
         translator =
             switch (config.engine()) {
               case TRANSLATE -> Translator.background(memory, codeCache, config.cpus());
@@ -107,6 +110,7 @@ final class ProcessorSet implements AutoCloseable {
         hardware = kvm;
         boolean carried = config.engine() == MachineConfig.Engine.KVM_LOCAL_APICS;
         LocalApicCarrier carrier = carried ? kvm.carryLocalApics() : null;
+        doorbells = carried ? listen(kvm, executor) : null;
         // KVM itself answers VMCALL: what needs calls is offered where it has the local APICs.
         int features = carried ? KvmInterface.FEATURES : KvmInterface.FEATURES_WITHOUT_CALLS;
         CpuModel wanted =
@@ -117,6 +121,29 @@ final class ProcessorSet implements AutoCloseable {
         board = onHardware(config, boardConfig, executor, kvm, carrier);
       }
       default -> throw new AssertionError(config.engine());
+    }
+  }
+
+  private static KvmDoorbells listen(KvmVirtualMachine kvm, BoardExecutor executor)
+      throws KvmException {
+    BoardLock lock = executor.lock();
+    KvmDoorbells made =
+        kvm.hearDoorbells(action -> {
+          lock.acquire();
+          try {
+            action.run();
+          } finally {
+            lock.release();
+          }
+        });
+    executor.systemBus().setDoorbells(made);
+    return made;
+  }
+
+  /** The machine starts, or goes on after it was restored. */
+  void started() {
+    if (doorbells != null) {
+      doorbells.ring();
     }
   }
 
@@ -209,6 +236,9 @@ final class ProcessorSet implements AutoCloseable {
   public void close() {
     if (translator != null) {
       translator.close();
+    }
+    if (doorbells != null) {
+      doorbells.close();
     }
     for (VirtualCpu cpu : processors) {
       if (cpu instanceof KvmCpu kvm) {

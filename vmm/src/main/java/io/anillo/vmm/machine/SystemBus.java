@@ -2,9 +2,12 @@ package io.anillo.vmm.machine;
 
 import io.anillo.vmm.device.Bus;
 import io.anillo.vmm.device.BusConflictException;
+import io.anillo.vmm.device.DoorbellKeeper;
+import io.anillo.vmm.device.DoorbellRegion;
 import io.anillo.vmm.device.MmioDevice;
 import io.anillo.vmm.device.PortDevice;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The board's address spaces: ports by array, memory-mapped ranges by binary search. Every access
@@ -34,6 +37,7 @@ public final class SystemBus implements Bus {
   private long[] sizes = new long[16];
   private MmioDevice[] devices = new MmioDevice[16];
   private int ranges;
+  private @Nullable DoorbellKeeper doorbells;
 
   private long portAccesses;
   private long mmioAccesses;
@@ -48,6 +52,11 @@ public final class SystemBus implements Bus {
 
   public Metrics metrics() {
     return new Metrics(portAccesses, mmioAccesses);
+  }
+
+  /** Names who hears the doorbells that are mapped from here on. */
+  public void setDoorbells(DoorbellKeeper keeper) {
+    doorbells = keeper;
   }
 
   @Override
@@ -105,6 +114,9 @@ public final class SystemBus implements Bus {
       sizes[at] = sizeBytes;
       devices[at] = device;
       ranges++;
+      if (doorbells != null && device instanceof DoorbellRegion region) {
+        doorbells.placed(base, region);
+      }
     } finally {
       lock.release();
     }
@@ -117,6 +129,9 @@ public final class SystemBus implements Bus {
       int at = find(base);
       if (at < 0 || bases[at] != base || sizes[at] != sizeBytes) {
         throw new IllegalArgumentException("no device is mapped at 0x" + Long.toHexString(base));
+      }
+      if (doorbells != null && devices[at] instanceof DoorbellRegion region) {
+        doorbells.removed(base, region);
       }
       shift(at + 1, at);
       ranges--;

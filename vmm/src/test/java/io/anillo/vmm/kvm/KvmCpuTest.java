@@ -6,11 +6,14 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.cpu.Exit;
 import io.anillo.vmm.cpu.ExitReason;
+import io.anillo.vmm.device.DoorbellRegion;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.interpret.SmallMachine;
 import java.util.BitSet;
 import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -184,6 +187,80 @@ class KvmCpuTest {
       assertThat(hardware.exits.of(ExitReason.INTERRUPT_WINDOW)).isPositive();
       assertThat(hardware.cpu.interruptsTaken()).isEqualTo(1);
     }
+  }
+
+  /** The processor is kicked after KVM was given an interrupt, and another one waits then. */
+  @Test
+  void aSecondInterruptDoesNotTakeTheFirstOnesPlace() throws KvmException {
+    small.longMode(true);
+    // sti; again: jmp again; every handler halts
+    small.code(SmallMachine.CODE, "fb ebfe");
+    try (HardwareMachine hardware = new HardwareMachine(small)) {
+      kickSoon(hardware.cpu);
+      assertThat(hardware.cpu.run(Long.MAX_VALUE)).isEqualTo(new Exit.Interrupted());
+      small.controller.vector = 0x40;
+      small.controller.onAcknowledge = hardware.cpu::kick;
+      assertThat(hardware.cpu.run(Long.MAX_VALUE)).isEqualTo(new Exit.Interrupted());
+      small.controller.onAcknowledge = () -> {};
+      small.controller.vector = 0x41;
+      assertThat(hardware.cpu.run(Long.MAX_VALUE)).isEqualTo(new Exit.Halted());
+      HardwareMachine.move(hardware.cpu.state(), small.state);
+      small.assertFault(0x40, SmallMachine.CODE + 1);
+      assertThat(small.controller.vector).as("waits still").isEqualTo(0x41);
+    }
+  }
+
+  @Test
+  void doorbellsAreHeardWhileTheGuestGoesOn() throws Exception {
+    small.protectedMode(true);
+    // mov ecx, 100; again: mov [0xfeb03004], cx; loop again; mov [0xfeb03008], cx
+    small.code(SmallMachine.CODE, "b964000000 66890d0430b0fe e2f7 66890d0830b0fe");
+    CountDownLatch rung = new CountDownLatch(1);
+    DoorbellRegion region = new Region(rung);
+    try (HardwareMachine hardware = new HardwareMachine(small);
+        KvmDoorbells doorbells = hardware.machine.hearDoorbells(Runnable::run)) {
+      doorbells.placed(0xFEB00000L, region);
+      assertThat(hardware.cpu.run(Long.MAX_VALUE)).isEqualTo(new Exit.Halted());
+      assertThat(rung.await(30, TimeUnit.SECONDS)).isTrue();
+      // The other address is no doorbell.
+      assertThat(hardware.bus.accesses).containsExactly("write feb03008 2 0");
+      assertThat(doorbells.heard()).isBetween(1L, 100L);
+      doorbells.removed(0xFEB00000L, region);
+      hardware.bus.accesses.clear();
+      hardware.cpu.state().rip = SmallMachine.CODE;
+      hardware.cpu.state().halted = false;
+      hardware.cpu.stateReplaced();
+      assertThat(hardware.cpu.run(Long.MAX_VALUE)).isEqualTo(new Exit.Halted());
+      assertThat(hardware.bus.accesses).hasSize(101);
+    }
+  }
+
+  private record Region(CountDownLatch rungOnce) implements DoorbellRegion {
+    @Override
+    public int[] doorbells() {
+      return new int[] {0x3000, 0x3004};
+    }
+
+    @Override
+    public void rung() {
+      rungOnce.countDown();
+    }
+
+    @Override
+    public long readMmio(long offset, int sizeBytes) {
+      return 0;
+    }
+
+    @Override
+    public void writeMmio(long offset, int sizeBytes, long value) {}
+  }
+
+  private static void kickSoon(KvmCpu cpu) {
+    Thread.ofVirtual()
+        .start(() -> {
+          LockSupport.parkNanos(20_000_000);
+          cpu.kick();
+        });
   }
 
   @Test

@@ -1,6 +1,6 @@
 package io.anillo.vmm.device.virtio;
 
-import io.anillo.vmm.device.MmioDevice;
+import io.anillo.vmm.device.DoorbellRegion;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 
@@ -12,7 +12,7 @@ import io.anillo.vmm.state.StateWriter;
  * width, as §4.1.3.1 asks of drivers; 64-bit fields also by two halves. Other writes change
  * nothing.
  */
-final class VirtioPciRegisters implements MmioDevice, VirtioTransport {
+final class VirtioPciRegisters implements DoorbellRegion, VirtioTransport {
   static final int BAR_BYTES = 0x4000;
   static final int COMMON_OFFSET = 0x0000;
   static final int COMMON_BYTES = 0x40;
@@ -102,6 +102,22 @@ final class VirtioPciRegisters implements MmioDevice, VirtioTransport {
     isr = 0;
     interrupts.setLine(false);
     return value;
+  }
+
+  // ---- doorbells that are heard elsewhere
+
+  @Override
+  public int[] doorbells() {
+    int[] offsets = new int[device.queueCount()];
+    for (int i = 0; i < offsets.length; i++) {
+      offsets[i] = NOTIFY_OFFSET + i * NOTIFY_MULTIPLIER;
+    }
+    return offsets;
+  }
+
+  @Override
+  public void rung() {
+    device.serveWaiting();
   }
 
   // ---- accesses

@@ -7,6 +7,9 @@ public final class TestController implements LocalInterrupts {
   /** The vector that waits, or -1. */
   public volatile int vector = -1;
 
+  /** Done when one is taken. */
+  public Runnable onAcknowledge = () -> {};
+
   private int priority;
 
   @Override
@@ -18,6 +21,7 @@ public final class TestController implements LocalInterrupts {
   public int acknowledge() {
     int taken = vector;
     vector = -1;
+    onAcknowledge.run();
     return taken;
   }
 
