@@ -25,6 +25,9 @@ final class VcpuKick {
   private boolean inGuest;
   private boolean sent;
 
+  /** One that came too early, for the next entry. */
+  private boolean kept;
+
   /** Makes the calling thread the one that runs this processor. */
   void adopt(HostSystem system, int descriptor) {
     if (thread == Thread.currentThread()) {
@@ -48,6 +51,10 @@ final class VcpuKick {
   /** From here to {@link #leave}, {@link #send} reaches the thread. */
   synchronized void enter() {
     inGuest = true;
+    if (kept) {
+      kept = false;
+      send();
+    }
   }
 
   /**
@@ -70,9 +77,21 @@ final class VcpuKick {
     }
   }
 
-  /** As {@link #send}, after so many nanoseconds; the thread may have left the guest by then. */
+  /**
+   * As {@link #send}, after so many nanoseconds. When the thread is not in the guest by then, it
+   * will leave it at once when it enters next: it may not have got that far yet, and nobody else
+   * may send for it.
+   */
   void sendLater(long nanos) {
-    later(nanos, this::send);
+    later(nanos, this::sendOrKeep);
+  }
+
+  private synchronized void sendOrKeep() {
+    if (inGuest) {
+      send();
+    } else {
+      kept = true;
+    }
   }
 
   /** Has something done after so many nanoseconds. */
