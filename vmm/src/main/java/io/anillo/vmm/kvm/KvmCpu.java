@@ -645,8 +645,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
         transfer.takeSpecial(state);
         state.privilege = 0;
         ModelSpecificRegisters.write(registers, register, value);
-        transfer.putSpecial(
-            state, interrupts.readMsr(MSR_APIC_BASE), taskPriorityClass());
+        transfer.putSpecial(state, interrupts.readMsr(MSR_APIC_BASE), taskPriorityClass());
       }
       default -> {
         state.privilege = 0;

@@ -49,7 +49,8 @@ final class KvmInterruptCarrier implements LocalApicCarrier {
 
   private static void putMessage(
       MemorySegment to, long at, int destination, boolean logical, int data) {
-    long address = InterruptFabric.MESSAGE_BASE | (long) destination << 12 | (logical ? LOGICAL : 0);
+    long address =
+        InterruptFabric.MESSAGE_BASE | (long) destination << 12 | (logical ? LOGICAL : 0);
     to.set(ValueLayout.JAVA_INT, at, (int) address);
     to.set(ValueLayout.JAVA_INT, at + 4, 0);
     to.set(ValueLayout.JAVA_INT, at + 8, data);

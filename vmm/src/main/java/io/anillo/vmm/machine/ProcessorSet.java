@@ -191,7 +191,11 @@ final class ProcessorSet implements AutoCloseable {
   }
 
   private MachineBoard onHardware(
-      MachineConfig config, BoardConfig boardConfig, BoardExecutor executor, KvmVirtualMachine kvm, @Nullable LocalApicCarrier carrier)
+      MachineConfig config,
+      BoardConfig boardConfig,
+      BoardExecutor executor,
+      KvmVirtualMachine kvm,
+      @Nullable LocalApicCarrier carrier)
       throws KvmException {
     List<Relay> relays = new ArrayList<>();
     List<CpuState> states = new ArrayList<>();

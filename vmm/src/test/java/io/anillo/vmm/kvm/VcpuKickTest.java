@@ -22,8 +22,7 @@ class VcpuKickTest {
     try (SmallMachine small = new SmallMachine();
         HardwareMachine hardware = new HardwareMachine(small)) {
       int descriptor =
-          system.ioctl(
-              hardware.machine.descriptor(), KvmNumbers.CREATE_VCPU, ANOTHER_PROCESSOR);
+          system.ioctl(hardware.machine.descriptor(), KvmNumbers.CREATE_VCPU, ANOTHER_PROCESSOR);
       try {
         VcpuKick kick = new VcpuKick();
         kick.adopt(system, descriptor);

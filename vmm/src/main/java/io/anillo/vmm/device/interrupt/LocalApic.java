@@ -106,7 +106,9 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     this.pic = pic;
     this.sharedEnd = new SharedEnd(board.memory());
     this.physicalMask = (1L << physicalBits) - 1;
-    this.timer = new ApicTimer(board, "lapic" + id, tscOffset, () -> deliverLocal(LVT_TIMER), fabric::carried);
+    this.timer =
+        new ApicTimer(
+            board, "lapic" + id, tscOffset, () -> deliverLocal(LVT_TIMER), fabric::carried);
     fabric.add(this);
     reset();
   }

@@ -49,7 +49,8 @@ final class VectorSet {
 
   void setRegister(int index, int value) {
     int shift = 32 * (index & 1);
-    words[index >> 1] = words[index >> 1] & ~(0xFFFF_FFFFL << shift) | (value & 0xFFFF_FFFFL) << shift;
+    words[index >> 1] =
+        words[index >> 1] & ~(0xFFFF_FFFFL << shift) | (value & 0xFFFF_FFFFL) << shift;
   }
 
   void save(StateWriter out) {
