@@ -24,8 +24,8 @@ final class EngineChoice {
       case TRANSLATE -> MachineConfig.Engine.TRANSLATE;
       case TRANSLATE_EVERYTHING -> MachineConfig.Engine.TRANSLATE_EVERYTHING;
       case AUTO -> Files.exists(DEVICE) ? probed(notes) : MachineConfig.Engine.TRANSLATE;
-      case KVM -> demanded(notes, MachineConfig.Engine.KVM);
-      case KVM_LOCAL_APICS -> demanded(notes, localApics(notes));
+      case KVM -> demanded(notes);
+      case KVM_LOCAL_APICS -> withLocalApics(demanded(notes), notes);
     };
   }
 
@@ -38,7 +38,11 @@ final class EngineChoice {
     return MachineConfig.Engine.TRANSLATE;
   }
 
-  private static MachineConfig.Engine localApics(PrintStream notes) {
+  private static MachineConfig.Engine withLocalApics(
+      MachineConfig.Engine engine, PrintStream notes) {
+    if (engine != MachineConfig.Engine.KVM) {
+      return engine;
+    }
     Optional<String> lack = KvmProbe.whyNoLocalApics();
     if (lack.isEmpty()) {
       return MachineConfig.Engine.KVM_LOCAL_APICS;
@@ -47,7 +51,7 @@ final class EngineChoice {
     return MachineConfig.Engine.KVM;
   }
 
-  private static MachineConfig.Engine demanded(PrintStream notes, MachineConfig.Engine engine) {
+  private static MachineConfig.Engine demanded(PrintStream notes) {
     KvmProbe.Result result = KvmProbe.measure();
     if (result.instructionsPerSecond() == 0) {
       notes.println("anillo: engine translate instead of kvm: " + result.sentence() + ".");
@@ -56,6 +60,6 @@ final class EngineChoice {
     if (!result.fast()) {
       notes.println("anillo: engine kvm, slowly: " + result.sentence() + ".");
     }
-    return engine;
+    return MachineConfig.Engine.KVM;
   }
 }

@@ -110,6 +110,9 @@ public final class KvmVirtualMachine implements AutoCloseable {
     int machine = -1;
     try {
       int version = system.ioctl(device, KvmNumbers.GET_API_VERSION, 0);
+      if (version < 0) {
+        throw new KvmException(DEVICE + " is no device of KVM's");
+      }
       if (version != KvmNumbers.API_VERSION) {
         throw new KvmException(
             DEVICE + " speaks version " + version + ", not " + KvmNumbers.API_VERSION);
