@@ -33,12 +33,10 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private static final int KICK = 1, NMI = 2, INIT = 4, STARTUP = 8, WAKE = 16;
   private static final int MSR_TSC = 0x10, MSR_APIC_BASE = 0x1B, MSR_TSC_ADJUST = 0x3B;
   private static final int MSR_TSC_DEADLINE = 0x6E0, MSR_EFER = 0xC000_0080;
-  private static final long NANOS = 1_000_000_000;
 
   /** Entries after which an exception that is not delivered is left to happen again. */
   private static final int PATIENCE = 100;
 
-  private static final int OFFSET_READINGS = 5;
   private static final long WAKE_AGAIN_NANOS = 1_000_000;
 
   /** How long the guest may run so that an exception is delivered. */
@@ -48,8 +46,6 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private final HostSystem system = new HostSystem();
   private final Arena arena = Arena.ofShared();
   private final KvmVirtualMachine machine;
-  private final CpuModel model;
-  private final LongSupplier boardNanos;
   private final int descriptor;
   private final MemorySegment run;
   private final KvmStateTransfer transfer;
@@ -77,11 +73,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private boolean replaced = true;
 
   private boolean timeChanged = true;
-  private long timeMoves;
-  private final boolean setsTimeStampOffset;
+  private final KvmClock clock;
   private boolean readyKnown;
   private boolean instructionPending;
-  private long rawDeadline;
   private long interruptsTaken;
   private @Nullable RingObserver ringObserver;
   private boolean inRing3;
@@ -106,8 +100,6 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
       throws KvmException {
     this.index = index;
     this.machine = machine;
-    this.model = model;
-    this.boardNanos = boardNanos;
     this.bus = bus;
     this.interrupts = interrupts;
     this.exits = exits;
@@ -134,7 +126,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     if (machine.scalesTsc()) {
       system.ioctl(descriptor, KvmNumbers.SET_TSC_KHZ, model.tscHertz() / 1000);
     }
-    setsTimeStampOffset = transfer.hasTimeStampOffset();
+    clock = new KvmClock(machine, model, boardNanos, transfer, state, interrupts);
     reset();
   }
 
@@ -194,7 +186,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   @Override
   public void timeChanged() {
     timeChanged = true;
-    timeMoves++;
+    clock.moved();
   }
 
   @Override
@@ -312,9 +304,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
           give();
         }
         if (timeChanged) {
-          putTime();
+          clock.put();
           if (localApic != null) {
-            localApic.giveDeadline(this::ticks);
+            localApic.giveDeadline(clock::ticks);
           }
           timeChanged = false;
         }
@@ -606,13 +598,13 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private long read(int register) {
     switch (register) {
       case MSR_TSC -> {
-        return hardwareTime(boardNanos.getAsLong());
+        return clock.counter();
       }
       case MSR_TSC_ADJUST -> {
-        return ParavirtualProcessor.ticks(state.tscAdjust, model.tscHertz());
+        return clock.ticks(state.tscAdjust);
       }
       case MSR_TSC_DEADLINE -> {
-        return interrupts.readMsr(register) == 0 ? 0 : rawDeadline;
+        return clock.deadline();
       }
       case MSR_EFER -> transfer.takeSpecial(state);
       default -> {}
@@ -638,9 +630,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
 
   private void write(int register, long value) {
     switch (register) {
-      case MSR_TSC -> moveTime(nanos(value) - state.tscOffset - boardNanos.getAsLong());
-      case MSR_TSC_ADJUST -> moveTime(nanos(value) - state.tscAdjust);
-      case MSR_TSC_DEADLINE -> setDeadline(value);
+      case MSR_TSC -> moveTime(clock.distanceTo(value));
+      case MSR_TSC_ADJUST -> moveTime(clock.nanos(value) - state.tscAdjust);
+      case MSR_TSC_DEADLINE -> clock.setDeadline(value);
       case MSR_EFER -> {
         transfer.takeSpecial(state);
         state.privilege = 0;
@@ -675,76 +667,12 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     };
   }
 
-  // ---- time
-
-  /** What the time stamp counter reads at a moment of the board. */
-  private long hardwareTime(long nanos) {
-    return ParavirtualProcessor.ticks(nanos + state.tscOffset, model.tscHertz());
-  }
-
-  private void putTime() {
-    if (setsTimeStampOffset) {
-      long offset = machine.timeStamps().offset(timeMoves, this::measureOffset);
-      transfer.putTimeStampOffset(
-          offset + ParavirtualProcessor.ticks(state.tscOffset, model.tscHertz()));
-    } else {
-      transfer.putModelRegister(MSR_TSC, hardwareTime(boardNanos.getAsLong()));
-    }
-  }
-
-  /** The offset at which the counter tells the board's time; of several readings the surest. */
-  private long measureOffset() {
-    long hertz = model.tscHertz();
-    long shortest = Long.MAX_VALUE;
-    long offset = 0;
-    for (int i = 0; i < OFFSET_READINGS; i++) {
-      long before = boardNanos.getAsLong();
-      long counter = transfer.modelRegister(MSR_TSC);
-      long took = boardNanos.getAsLong() - before;
-      if (took < shortest) {
-        shortest = took;
-        offset =
-            transfer.timeStampOffset()
-                + ParavirtualProcessor.ticks(before + took / 2, hertz)
-                - counter;
-      }
-    }
-    return offset;
-  }
-
-  private long nanos(long ticks) {
-    long hertz = model.tscHertz();
-    return Math.floorDiv(ticks, hertz) * NANOS + Math.floorMod(ticks, hertz) * NANOS / hertz;
-  }
-
-  private long ticks(long nanos) {
-    return ParavirtualProcessor.ticks(nanos, model.tscHertz());
-  }
-
   private void moveTime(long nanos) {
-    state.tscOffset += nanos;
-    state.tscAdjust += nanos;
-    putTime();
+    clock.move(nanos);
     ParavirtualProcessor aware = paravirtual;
     if (aware != null) {
       aware.timeStampChanged();
     }
-  }
-
-  /**
-   * The deadline of the local APIC's timer, which counts virtual nanoseconds. The distance from now
-   * is what matters: hardware's counter and the board's clock drift apart by some parts in a
-   * million.
-   */
-  private void setDeadline(long value) {
-    rawDeadline = value;
-    if (value == 0) {
-      interrupts.writeMsr(MSR_TSC_DEADLINE, 0);
-      return;
-    }
-    long distance = value - transfer.modelRegister(MSR_TSC);
-    long now = boardNanos.getAsLong() + state.tscOffset;
-    interrupts.writeMsr(MSR_TSC_DEADLINE, Math.max(1, now + nanos(Math.max(0, distance))));
   }
 
   // ---- the state there and back
@@ -775,7 +703,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     stale = false;
     KvmLocalApic apic = localApic;
     if (apic != null) {
-      apic.take(state, this::nanos);
+      apic.take(state, clock::nanos);
     }
     if (!inFlight.none() || state.nmiPending) {
       // An interrupt that KVM was given and has not delivered goes back to where it came from.
