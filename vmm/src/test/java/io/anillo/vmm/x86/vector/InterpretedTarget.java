@@ -9,6 +9,7 @@ import static io.anillo.vmm.cpu.CpuState.LDTR;
 import static io.anillo.vmm.cpu.CpuState.SS;
 import static io.anillo.vmm.cpu.CpuState.TR;
 
+import io.anillo.vmm.cpu.CpuFeature;
 import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.cpu.Exit;
@@ -260,6 +261,9 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
             | CpuState.CR4_UMIP
             | CpuState.CR4_SMEP
             | CpuState.CR4_SMAP;
+    if (hardware != null && hardware.missingFeatures().contains(CpuFeature.UMIP)) {
+      state.cr4 &= ~CpuState.CR4_UMIP;
+    }
     state.efer = CpuState.EFER_SCE | CpuState.EFER_LME | CpuState.EFER_LMA | CpuState.EFER_NXE;
     state.xcr0 = 3;
     state.gdtBase = SYSTEM + GDT;
