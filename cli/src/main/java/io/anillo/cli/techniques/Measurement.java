@@ -49,7 +49,10 @@ record Measurement(
     return exits.values().stream().mapToLong(Long::longValue).sum();
   }
 
-  /** Nanoseconds of the monitor for an exit, of those that were measured; 0 without any. */
+  /**
+   * Nanoseconds of the monitor for an exit, of those that were measured; 0 where most were not,
+   * since their work is too small for it.
+   */
   long nanosPerExit() {
     long measured = 0;
     long time = 0;
@@ -60,7 +63,7 @@ record Measurement(
         measured += exits.getOrDefault(reason, 0L);
       }
     }
-    return measured == 0 ? 0 : time / measured;
+    return 2 * measured < exitCount() || measured == 0 ? 0 : time / measured;
   }
 
   /** Share of the processors' time that was not idle, in percent. */
