@@ -235,8 +235,83 @@ final class PoolState implements SpaceAllocator.Listener {
     if (old == 0 || old == location) {
       return;
     }
-    if (own ? !state.allocator.releaseYoung(old) : !family.parentHas(version, block, old)) {
+    if (own
+        ? !state.allocator.releaseYoung(old, BlockPointer.units(old))
+        : !family.parentHas(version, block, old)) {
       state.pending.free(old);
+    }
+  }
+
+  /**
+   * Lets adjacent blocks of a version point to where they have been written. Does for each what
+   * {@link #log} and {@link #apply} do, but looks for each leaf once, and gives space back in runs.
+   */
+  static void applyRun(
+      PoolState state,
+      VolumeFamily family,
+      Version version,
+      long firstBlock,
+      long[] locations,
+      int[] crcs)
+      throws IOException {
+    boolean logged = state.updates.get() <= state.updatesPerCheckpoint;
+    long runStart = 0;
+    long runEnd = 0;
+    int done = 0;
+    try {
+      while (done < locations.length) {
+        int slot = (int) (firstBlock + done) & (TreeNode.FAN_OUT - 1);
+        int end = Math.min(locations.length, done + TreeNode.FAN_OUT - slot);
+        TreeNode leaf = family.leafForWrite(version, firstBlock + done, state::nodeFreed);
+        if (!leaf.counted) {
+          leaf.counted = true;
+          state.dirtyLeaves.incrementAndGet();
+        }
+        for (; done < end; done++, slot++) {
+          long check = BlockPointer.check(crcs[done], version.id);
+          long block = firstBlock + done;
+          if (logged) {
+            state.pending.map(version.id, block, locations[done], check);
+          }
+          long old = leaf.location(slot);
+          boolean own = BlockPointer.birth(leaf.check(slot)) == version.id;
+          leaf.set(slot, locations[done], check);
+          if (old == 0) {
+            continue;
+          }
+          if (!own) {
+            if (!family.parentHas(version, block, old)) {
+              state.pending.free(old);
+            }
+          } else if (old == runEnd) {
+            runEnd += BlockPointer.units(old);
+          } else {
+            freeRun(state, runStart, runEnd);
+            runStart = old;
+            runEnd = old + BlockPointer.units(old);
+          }
+        }
+      }
+    } finally {
+      freeRun(state, runStart, runEnd);
+      state.updates.addAndGet(done);
+    }
+  }
+
+  /**
+   * Frees adjacent blocks of one size.
+   *
+   * @param start the location of the first
+   * @param end the location that one behind the last would have
+   */
+  private static void freeRun(PoolState state, long start, long end) {
+    if (start == end || state.allocator.releaseYoung(start, (int) (end - start))) {
+      return;
+    }
+    for (long location = start; location < end; location += BlockPointer.units(location)) {
+      if (!state.allocator.releaseYoung(location, BlockPointer.units(location))) {
+        state.pending.free(location);
+      }
     }
   }
 

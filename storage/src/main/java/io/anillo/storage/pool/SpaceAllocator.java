@@ -255,7 +255,7 @@ final class SpaceAllocator {
    * Gives units back at once if they were given out since the last commit: what nothing durable
    * names and no map any more can be used again. False when they have to wait for a commit.
    */
-  boolean releaseYoung(long location) {
+  boolean releaseYoung(long location, int units) {
     lock.lock();
     try {
       Group group = groups.get(BlockPointer.group(location));
@@ -264,7 +264,7 @@ final class SpaceAllocator {
       }
       int granule = group.redundancy.granule();
       int first = BlockPointer.unit(location) / granule;
-      int end = first + BlockPointer.units(location) / granule;
+      int end = first + units / granule;
       if (group.young.nextClearBit(first) < end) {
         return false;
       }

@@ -427,10 +427,12 @@ public final class ThinVolume implements BlockDevice {
     try {
       family.lock.writeLock().lock();
       try {
-        Version now = version;
-        for (int i = 0; i < count; i++) {
-          long check = locations[i] == 0 ? 0 : BlockPointer.check(crcs[i], now.id);
-          point(now, firstBlock + i, locations[i], check);
+        if (locations[0] == 0) {
+          for (int i = 0; i < count; i++) {
+            unmap(version, firstBlock + i);
+          }
+        } else {
+          PoolState.applyRun(state, family, version, firstBlock, locations, crcs);
         }
       } finally {
         family.lock.writeLock().unlock();
@@ -440,16 +442,12 @@ public final class ThinVolume implements BlockDevice {
     }
   }
 
-  private void point(Version now, long block, long location, long check) throws IOException {
-    int slot = (int) block & (FAN_OUT - 1);
-    if (location == 0) {
-      TreeNode present = family.leaf(now, block);
-      if (present == null || present.location(slot) == 0) {
-        return;
-      }
+  private void unmap(Version now, long block) throws IOException {
+    TreeNode present = family.leaf(now, block);
+    if (present != null && present.location((int) block & (FAN_OUT - 1)) != 0) {
+      state.log(now, block, 0, 0);
+      PoolState.apply(state, family, now, block, 0, 0);
     }
-    state.log(now, block, location, check);
-    PoolState.apply(state, family, now, block, location, check);
   }
 
   @Override
