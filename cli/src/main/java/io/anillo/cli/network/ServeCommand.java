@@ -27,6 +27,7 @@ import picocli.CommandLine.Option;
 final class ServeCommand extends ServiceCommand {
   private static final int VXLAN_PORT = 4789;
   private static final int OPENFLOW_PORT = 6653;
+  private static final int FAILOVER_PORT = 6654;
   private static final int START_SECONDS = 30;
 
   /** How the service is to be run. */
@@ -60,8 +61,20 @@ final class ServeCommand extends ServiceCommand {
         names = "--controller",
         split = ",",
         paramLabel = "A.B.C.D[:PORT]",
-        description = "Obey another host's controller.")
+        description = "Obey another host's controller, or both of a pair.")
     List<String> controllers = List.of();
+
+    @Option(
+        names = "--master",
+        paramLabel = "A.B.C.D[:PORT]",
+        description = "Let a standby of this host's controller hear there that it lives.")
+    @Nullable String watched;
+
+    @Option(
+        names = "--standby",
+        paramLabel = "A.B.C.D[:PORT]",
+        description = "Take over from the controller whose --master this is, once it is silent.")
+    @Nullable String standby;
 
     ServiceConfig config(Path folder) throws IOException {
       List<InetSocketAddress> others = new ArrayList<>();
@@ -72,9 +85,11 @@ final class ServeCommand extends ServiceCommand {
           folder,
           uplink,
           nextHop == null ? 0 : Ipv4.parseAddress(nextHop),
-          tunnel == null ? Optional.empty() : Optional.of(address(tunnel, VXLAN_PORT)),
-          listen == null ? Optional.empty() : Optional.of(address(listen, OPENFLOW_PORT)),
-          others);
+          optional(tunnel, VXLAN_PORT),
+          optional(listen, OPENFLOW_PORT),
+          others,
+          optional(watched, FAILOVER_PORT),
+          optional(standby, FAILOVER_PORT));
     }
 
     List<String> arguments() {
@@ -83,6 +98,8 @@ final class ServeCommand extends ServiceCommand {
       add(arguments, "--tunnel", tunnel);
       add(arguments, "--listen", listen);
       add(arguments, "--controller", controllers.isEmpty() ? null : joined(controllers));
+      add(arguments, "--master", watched);
+      add(arguments, "--standby", standby);
       return arguments;
     }
 
@@ -91,6 +108,11 @@ final class ServeCommand extends ServiceCommand {
         arguments.add(option);
         arguments.add(value);
       }
+    }
+
+    private static Optional<InetSocketAddress> optional(@Nullable String text, int port)
+        throws IOException {
+      return text == null ? Optional.empty() : Optional.of(address(text, port));
     }
 
     private static InetSocketAddress address(String text, int port) throws IOException {

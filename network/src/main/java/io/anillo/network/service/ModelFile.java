@@ -22,16 +22,29 @@ final class ModelFile {
     if (!Files.exists(file)) {
       return NetworkModel.EMPTY;
     }
+    return read(Files.readString(file));
+  }
+
+  NetworkModel read(String text) throws IOException {
     try {
-      return JSON.readValue(Files.readString(file), NetworkModel.class);
+      return JSON.readValue(text, NetworkModel.class);
     } catch (JacksonException e) {
       throw new IOException(file + " is not a network's description: " + e.getOriginalMessage(), e);
     }
   }
 
+  String text(NetworkModel model) {
+    return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(model);
+  }
+
   void save(NetworkModel model) throws IOException {
+    replace(file, text(model));
+  }
+
+  /** Gives a file a new content, whole or not at all. */
+  static void replace(Path file, String content) throws IOException {
     Path next = file.resolveSibling(file.getFileName() + ".new");
-    Files.writeString(next, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(model));
+    Files.writeString(next, content);
     Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 }

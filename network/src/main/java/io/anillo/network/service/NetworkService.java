@@ -3,6 +3,7 @@ package io.anillo.network.service;
 import io.anillo.network.NetworkChoice;
 import io.anillo.network.agent.OpenFlowAgent;
 import io.anillo.network.controller.Controller;
+import io.anillo.network.controller.Failover;
 import io.anillo.network.dataplane.VirtualSwitch;
 import io.anillo.network.packet.Bytes;
 import io.anillo.network.port.VxlanPort;
@@ -23,6 +24,7 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 
 /**
@@ -32,12 +34,17 @@ import java.util.concurrent.CountDownLatch;
 public final class NetworkService implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(NetworkService.class.getName());
 
+  /** How long a standby waits for a master that is silent. */
+  private static final int PATIENCE_MILLIS = 2_000;
+
   private final ServiceConfig config;
   private final VirtualSwitch hostSwitch;
   private final OpenFlowAgent agent;
   private final TenantNetworks networks;
   private final Controller controller;
   private final ModelFile file;
+  private final HostPlugs plugs;
+  private final List<AutoCloseable> resources = new CopyOnWriteArrayList<>();
   private final ServerSocketChannel server;
   private final CountDownLatch ended = new CountDownLatch(1);
   private final String run = Long.toHexString(new SecureRandom().nextLong());
@@ -47,6 +54,7 @@ public final class NetworkService implements AutoCloseable {
     this.config = config;
     this.server = server;
     this.file = new ModelFile(config.folder().resolve("networks.json"));
+    this.plugs = new HostPlugs(this, config.folder().resolve("plugs.json"));
     boolean user = config.uplink().equals("user") || config.uplink().startsWith("user,");
     int nextHop =
         config.nextHop() == 0 && user
@@ -125,7 +133,7 @@ public final class NetworkService implements AutoCloseable {
       String name = TenantNetworks.tunnelName(tunnelAddress(local));
       VxlanPort.attach(hostSwitch, name, local, Optional.empty());
     }
-    if (config.controllers().isEmpty()) {
+    if (config.controls()) {
       InetSocketAddress local = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
       InetSocketAddress listening = config.listen().orElse(local);
       int port = controller.listen(listening);
@@ -133,9 +141,16 @@ public final class NetworkService implements AutoCloseable {
       agent.connect(
           new InetSocketAddress(
               address.isAnyLocalAddress() ? InetAddress.getLoopbackAddress() : address, port));
-    } else {
-      config.controllers().forEach(agent::connect);
     }
+    config.controllers().forEach(agent::connect);
+    if (config.watched().isPresent()) {
+      closeAtEnd(Failover.master(controller, config.watched().get(), this::modelText));
+    }
+    config
+        .standby()
+        .ifPresent(master ->
+            closeAtEnd(Failover.standby(controller, master, PATIENCE_MILLIS, this::learnModel)));
+    plugs.restore();
     Thread.ofPlatform().daemon().name("network control").start(this::accept);
   }
 
@@ -199,7 +214,41 @@ public final class NetworkService implements AutoCloseable {
 
   /** Whether this host's controller decides, and not another host's. */
   boolean decides() {
-    return config.controllers().isEmpty();
+    return config.controls() && controller.role() != Controller.Role.SLAVE;
+  }
+
+  /** Where to ask what this host does not decide. */
+  InetSocketAddress decider() {
+    return config.standby().orElseGet(() -> config.controllers().getFirst());
+  }
+
+  boolean runs() {
+    return !closed;
+  }
+
+  HostPlugs plugs() {
+    return plugs;
+  }
+
+  /** Has something closed when the service ends. */
+  void closeAtEnd(AutoCloseable resource) {
+    resources.add(resource);
+  }
+
+  /** What a standby must know. */
+  private String modelText() {
+    return file.text(networks.model());
+  }
+
+  /** As a standby: what the master has been asked for. */
+  private synchronized void learnModel(String text) {
+    try {
+      NetworkModel learned = file.read(text);
+      file.save(learned);
+      networks.apply(learned);
+    } catch (IOException | IllegalArgumentException e) {
+      LOG.log(System.Logger.Level.WARNING, "the master's networks cannot be kept", e);
+    }
   }
 
   /** Changes what tenants have asked for, and keeps it. */
@@ -224,6 +273,13 @@ public final class NetworkService implements AutoCloseable {
       Files.deleteIfExists(ServiceConfig.socket(config.folder()));
     } catch (IOException e) {
       LOG.log(System.Logger.Level.DEBUG, "closing the control socket", e);
+    }
+    for (AutoCloseable resource : resources) {
+      try {
+        resource.close();
+      } catch (Exception e) {
+        LOG.log(System.Logger.Level.DEBUG, "ending the network service", e);
+      }
     }
     controller.close();
     networks.close();

@@ -1,6 +1,5 @@
 package io.anillo.network.service;
 
-import io.anillo.network.NetworkChoice;
 import io.anillo.network.dataplane.SwitchPort;
 import io.anillo.network.flow.FieldText;
 import io.anillo.network.port.CaptureFile;
@@ -15,11 +14,7 @@ import io.anillo.network.tenant.Names;
 import io.anillo.network.tenant.NetworkModel;
 import io.anillo.network.tenant.SecurityGroup;
 import java.io.IOException;
-import java.net.StandardProtocolFamily;
-import java.net.UnixDomainSocketAddress;
-import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -63,7 +58,7 @@ final class RequestHandler {
       if (!service.decides() && !request.operation().matches("plug|stop|capture|trace")) {
         throw new IllegalArgumentException(
             "this host's switch obeys the controller at "
-                + service.config().controllers().getFirst()
+                + service.decider()
                 + "; ask the network service there");
       }
       switch (request.operation()) {
@@ -165,6 +160,7 @@ final class RequestHandler {
       service.hostSwitch().ports().stream()
           .filter(port -> port.name().startsWith("lp") && !wanted.contains(port.name()))
           .forEach(service.hostSwitch()::removePort);
+      service.plugs().retain();
     }
     return kind + " " + Names.shown(name) + " is gone";
   }
@@ -217,12 +213,12 @@ final class RequestHandler {
             + port.number();
     boolean complete = false;
     try {
-      if (request.find("backend").isPresent()) {
-        service.hostSwitch().attach(port.realName(), NetworkChoice.open(request.need("backend")));
-      }
-      if (request.find("socket").isPresent()) {
-        listen(port, Path.of(request.need("socket")));
-      }
+      service
+          .plugs()
+          .plug(
+              port,
+              new HostPlugs.Plug(
+                  request.find("backend").orElse(""), request.find("socket").orElse("")));
       complete = true;
     } finally {
       if (!complete) {
@@ -230,32 +226,6 @@ final class RequestHandler {
       }
     }
     return text;
-  }
-
-  /** Waits at a socket for one guest at a time that speaks plain frames, as QEMU's do. */
-  private void listen(LogicalPort port, Path socket) throws IOException {
-    Files.deleteIfExists(socket);
-    ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
-    server.bind(UnixDomainSocketAddress.of(socket));
-    Thread.ofVirtual()
-        .name("socket of " + port.name())
-        .start(() -> {
-          try (server) {
-            while (service.networks().model().ports().containsKey(port.name())) {
-              FrameStream stream = new FrameStream(server.accept(), true);
-              // A new guest takes the place of one that is still there.
-              service
-                  .hostSwitch()
-                  .port(port.realName())
-                  .ifPresent(service.hostSwitch()::removePort);
-              StreamWire.attach(service.hostSwitch(), port.realName(), stream, () -> {});
-            }
-            Files.deleteIfExists(socket);
-          } catch (IOException e) {
-            System.getLogger(RequestHandler.class.getName())
-                .log(System.Logger.Level.WARNING, "nobody can plug in at " + socket, e);
-          }
-        });
   }
 
   /** Plugs this connection in as a guest, at a port that exists or at one made for it. */

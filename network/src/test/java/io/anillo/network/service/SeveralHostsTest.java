@@ -1,6 +1,7 @@
 package io.anillo.network.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -61,6 +62,53 @@ class SeveralHostsTest {
       steps = ask(host, "trace", Map.of(), words);
     }
     return steps;
+  }
+
+  private NetworkService pair(int host, boolean master) throws IOException {
+    Optional<InetSocketAddress> beats = Optional.of(address(1, 47_652));
+    NetworkService started =
+        NetworkService.start(
+            new ServiceConfig(
+                folder(host),
+                "none",
+                0,
+                Optional.of(address(host, TUNNEL)),
+                Optional.of(address(host, 47_651)),
+                List.of(address(3 - host, 47_651)),
+                master ? beats : Optional.empty(),
+                master ? Optional.empty() : beats));
+    services.add(started);
+    return started;
+  }
+
+  @Test
+  void aStandbyKnowsTheNetworksAndDecidesWhenItsMasterIsGone() throws Exception {
+    NetworkService first = pair(1, true);
+    NetworkService second = pair(2, false);
+    NetworkService third =
+        start(3, Optional.empty(), List.of(address(1, 47_651), address(2, 47_651)));
+    ask(1, "create", Map.of("name", "lan", "subnet", "10.7.0.0/24"));
+    ask(1, "attach", Map.of("switch", "lan", "name", "a"));
+    ask(1, "attach", Map.of("switch", "lan", "name", "b"));
+    plug(second, first, "a");
+    plug(third, first, "b");
+    awaitTrace(1, "(port default/b)", "a", "tcp", "10.7.0.3:80");
+    assertThatThrownBy(() -> ask(2, "show", Map.of())).hasMessageContaining("127.0.0.1");
+    for (int i = 0; i < 200 && !second.networks().model().equals(first.networks().model()); i++) {
+      Thread.sleep(50);
+    }
+    long changes = second.networks().changesSent(0x7f000003L);
+    first.close();
+    for (int i = 0; i < 200 && !second.decides(); i++) {
+      Thread.sleep(50);
+    }
+    assertThat(awaitTrace(2, "(port default/b)", "a", "tcp", "10.7.0.3:80"))
+        .containsSubsequence("port default/a", "at 127.0.0.3:", "(port default/b)");
+    assertThat(second.networks().changesSent(0x7f000003L)).isEqualTo(changes);
+    ask(2, "attach", Map.of("switch", "lan", "name", "c"));
+    plug(third, second, "c");
+    assertThat(awaitTrace(2, "(port default/c)", "a", "tcp", "10.7.0.4:80"))
+        .contains("(port default/c)");
   }
 
   @Test
