@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -53,7 +54,7 @@ public final class NetworkCommand implements Runnable {
       name = "create",
       description = "Makes a logical switch: an Ethernet with DHCP and names.",
       mixinStandardHelpOptions = true)
-  static final class Create extends ServiceCommand {
+  static final class Create extends AskCommand {
     @Parameters(paramLabel = "SWITCH")
     String name = "";
 
@@ -76,13 +77,12 @@ public final class NetworkCommand implements Runnable {
     boolean isolated;
 
     @Override
-    int run() throws IOException {
-      return ask(
-          request("create")
+    Request asked() {
+      return request("create")
               .with("name", name)
               .with("subnet", subnet)
               .with("subnet6", text(subnet6))
-              .with("isolated", isolated ? "yes" : ""));
+              .with("isolated", isolated ? "yes" : "");
     }
   }
 
@@ -91,7 +91,7 @@ public final class NetworkCommand implements Runnable {
       name = "attach",
       description = "Makes a port of a logical switch, and plugs something into it.",
       mixinStandardHelpOptions = true)
-  static final class Attach extends ServiceCommand {
+  static final class Attach extends AskCommand {
     @Parameters(index = "0", paramLabel = "SWITCH")
     String owner = "";
 
@@ -104,15 +104,7 @@ public final class NetworkCommand implements Runnable {
     @Option(names = "--ethernet", paramLabel = "XX:XX:XX:XX:XX:XX")
     @Nullable String ethernet;
 
-    @Option(
-        names = "--policy",
-        split = ",",
-        paramLabel = "POLICY",
-        description = "What it may receive and send; without any, everything.")
-    List<String> policies = List.of();
-
-    @Option(names = "--rate", paramLabel = "10M", description = "Bits a second in each direction.")
-    @Nullable String rate;
+    @Mixin PortOptions options = new PortOptions();
 
     @Option(
         names = "--socket",
@@ -127,17 +119,14 @@ public final class NetworkCommand implements Runnable {
     @Nullable String backend;
 
     @Override
-    int run() throws IOException {
-      return ask(
-          request("attach")
+    Request asked() {
+      return options.in(request("attach"))
               .with("switch", owner)
               .with("name", name)
               .with("address", text(address))
               .with("ethernet", text(ethernet))
-              .with("groups", joined(policies))
-              .with("rate", text(rate))
               .with("socket", socket == null ? "" : socket.toAbsolutePath().toString())
-              .with("backend", text(backend)));
+              .with("backend", text(backend));
     }
   }
 
@@ -146,23 +135,15 @@ public final class NetworkCommand implements Runnable {
       name = "port",
       description = "Changes the policies or the rate of a port.",
       mixinStandardHelpOptions = true)
-  static final class Port extends ServiceCommand {
+  static final class Port extends AskCommand {
     @Parameters(paramLabel = "PORT")
     String name = "";
 
-    @Option(names = "--policy", split = ",", paramLabel = "POLICY")
-    List<String> policies = List.of();
-
-    @Option(names = "--rate", paramLabel = "10M", description = "Bits a second; 0 for any.")
-    @Nullable String rate;
+    @Mixin PortOptions options = new PortOptions();
 
     @Override
-    int run() throws IOException {
-      return ask(
-          request("port")
-              .with("name", name)
-              .with("groups", joined(policies))
-              .with("rate", text(rate)));
+    Request asked() {
+      return options.in(request("port").with("name", name));
     }
   }
 
@@ -175,7 +156,7 @@ public final class NetworkCommand implements Runnable {
         "in icmp from group web, out udp:53, in any. Without rules nothing comes in."
       },
       mixinStandardHelpOptions = true)
-  static final class Policy extends ServiceCommand {
+  static final class Policy extends AskCommand {
     @Parameters(index = "0", paramLabel = "POLICY")
     String name = "";
 
@@ -183,12 +164,12 @@ public final class NetworkCommand implements Runnable {
     List<String> rules = List.of();
 
     @Override
-    int run() throws IOException {
+    Request asked() {
       List<String> words =
           rules.stream()
               .flatMap(word -> java.util.Arrays.stream(word.replace(",", " , ").trim().split(" +")))
               .toList();
-      return ask(request("policy").with("name", name).withWords(words));
+      return request("policy").with("name", name).withWords(words);
     }
   }
 
@@ -197,7 +178,7 @@ public final class NetworkCommand implements Runnable {
       name = "router",
       description = "Joins logical switches, and leads out.",
       mixinStandardHelpOptions = true)
-  static final class Router extends ServiceCommand {
+  static final class Router extends AskCommand {
     @Parameters(paramLabel = "ROUTER")
     String name = "";
 
@@ -218,13 +199,12 @@ public final class NetworkCommand implements Runnable {
     List<String> floating = List.of();
 
     @Override
-    int run() throws IOException {
-      return ask(
-          request("router")
+    Request asked() {
+      return request("router")
               .with("name", name)
               .with("connect", joined(connect))
               .with("external", text(external))
-              .with("floating", joined(floating)));
+              .with("floating", joined(floating));
     }
   }
 
@@ -233,7 +213,7 @@ public final class NetworkCommand implements Runnable {
       name = "balance",
       description = "Spreads the connections to one address over several ports.",
       mixinStandardHelpOptions = true)
-  static final class Balance extends ServiceCommand {
+  static final class Balance extends AskCommand {
     @Parameters(index = "0", paramLabel = "BALANCER")
     String name = "";
 
@@ -253,15 +233,14 @@ public final class NetworkCommand implements Runnable {
     boolean unchecked;
 
     @Override
-    int run() throws IOException {
-      return ask(
-          request("balance")
+    Request asked() {
+      return request("balance")
               .with("name", name)
               .with("address", address)
               .with("switch", owner)
               .with("udp", udp ? "yes" : "")
               .with("unchecked", unchecked ? "yes" : "")
-              .withWords(backends));
+              .withWords(backends);
     }
   }
 
@@ -270,7 +249,7 @@ public final class NetworkCommand implements Runnable {
       name = "mirror",
       description = "Copies what one port sends and receives to another.",
       mixinStandardHelpOptions = true)
-  static final class Mirror extends ServiceCommand {
+  static final class Mirror extends AskCommand {
     @Parameters(index = "0", paramLabel = "MIRROR")
     String name = "";
 
@@ -281,9 +260,8 @@ public final class NetworkCommand implements Runnable {
     String target = "";
 
     @Override
-    int run() throws IOException {
-      return ask(
-          request("mirror").with("name", name).with("source", source).with("target", target));
+    Request asked() {
+      return request("mirror").with("name", name).with("source", source).with("target", target);
     }
   }
 
@@ -292,7 +270,7 @@ public final class NetworkCommand implements Runnable {
       name = "delete",
       description = "Removes a switch, port, router, policy, balancer or mirror.",
       mixinStandardHelpOptions = true)
-  static final class Delete extends ServiceCommand {
+  static final class Delete extends AskCommand {
     @Parameters(index = "0", paramLabel = "switch|port|router|policy|balancer|mirror")
     String kind = "";
 
@@ -300,8 +278,8 @@ public final class NetworkCommand implements Runnable {
     String name = "";
 
     @Override
-    int run() throws IOException {
-      return ask(request("delete").with("kind", kind).with("name", name));
+    Request asked() {
+      return request("delete").with("kind", kind).with("name", name);
     }
   }
 
@@ -313,13 +291,13 @@ public final class NetworkCommand implements Runnable {
         "PACKET is tcp ADDRESS:PORT, udp ADDRESS:PORT, icmp ADDRESS, or a frame in hexadecimal."
       },
       mixinStandardHelpOptions = true)
-  static final class Trace extends ServiceCommand {
+  static final class Trace extends AskCommand {
     @Parameters(arity = "2..*", paramLabel = "PORT PACKET")
     List<String> words = List.of();
 
     @Override
-    int run() throws IOException {
-      return ask(request("trace").withWords(words));
+    Request asked() {
+      return request("trace").withWords(words);
     }
   }
 

@@ -198,10 +198,10 @@ final class ServeCommand extends ServiceCommand {
       name = "stop",
       description = "Ends this host's network service; the description stays.",
       mixinStandardHelpOptions = true)
-  static final class Stop extends ServiceCommand {
+  static final class Stop extends AskCommand {
     @Override
-    int run() throws IOException {
-      return ask(Request.of("stop"));
+    Request asked() {
+      return Request.of("stop");
     }
   }
 }

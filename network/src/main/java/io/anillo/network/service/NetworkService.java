@@ -48,6 +48,8 @@ public final class NetworkService implements AutoCloseable {
   private final ServerSocketChannel server;
   private final CountDownLatch ended = new CountDownLatch(1);
   private final String run = Long.toHexString(new SecureRandom().nextLong());
+  private NetworkModel told = NetworkModel.EMPTY;
+  private String toldText = "";
   private volatile boolean closed;
 
   private NetworkService(ServiceConfig config, ServerSocketChannel server) throws IOException {
@@ -236,8 +238,13 @@ public final class NetworkService implements AutoCloseable {
   }
 
   /** What a standby must know. */
-  private String modelText() {
-    return file.text(networks.model());
+  private synchronized String modelText() {
+    NetworkModel current = networks.model();
+    if (!current.equals(told)) {
+      told = current;
+      toldText = file.text(current);
+    }
+    return toldText;
   }
 
   /** As a standby: what the master has been asked for. */
