@@ -142,12 +142,28 @@ final class CableRate {
       Thread.sleep(700);
       String tcp =
           execute(
-              Path.of("/tmp"), 30, inside(1, "iperf3", "-c", "10.98.0.2", "-O", "3", "-t", "4", "-f", "m"));
+              Path.of("/tmp"),
+              30,
+              inside(1, "iperf3", "-c", "10.98.0.2", "-O", "3", "-t", "4", "-f", "m"));
       String udp =
           execute(
               Path.of("/tmp"),
               30,
-              inside(1, "iperf3", "-c", "10.98.0.2", "-u", "-b", "0", "-l", "64", "-O", "2", "-t", "3", "-J"));
+              inside(
+                  1,
+                  "iperf3",
+                  "-c",
+                  "10.98.0.2",
+                  "-u",
+                  "-b",
+                  "0",
+                  "-l",
+                  "64",
+                  "-O",
+                  "2",
+                  "-t",
+                  "3",
+                  "-J"));
       String ping =
           execute(
               Path.of("/tmp"),

@@ -79,10 +79,10 @@ public final class NetworkCommand implements Runnable {
     @Override
     Request asked() {
       return request("create")
-              .with("name", name)
-              .with("subnet", subnet)
-              .with("subnet6", text(subnet6))
-              .with("isolated", isolated ? "yes" : "");
+          .with("name", name)
+          .with("subnet", subnet)
+          .with("subnet6", text(subnet6))
+          .with("isolated", isolated ? "yes" : "");
     }
   }
 
@@ -120,13 +120,14 @@ public final class NetworkCommand implements Runnable {
 
     @Override
     Request asked() {
-      return options.in(request("attach"))
-              .with("switch", owner)
-              .with("name", name)
-              .with("address", text(address))
-              .with("ethernet", text(ethernet))
-              .with("socket", socket == null ? "" : socket.toAbsolutePath().toString())
-              .with("backend", text(backend));
+      return options
+          .in(request("attach"))
+          .with("switch", owner)
+          .with("name", name)
+          .with("address", text(address))
+          .with("ethernet", text(ethernet))
+          .with("socket", socket == null ? "" : socket.toAbsolutePath().toString())
+          .with("backend", text(backend));
     }
   }
 
@@ -201,10 +202,10 @@ public final class NetworkCommand implements Runnable {
     @Override
     Request asked() {
       return request("router")
-              .with("name", name)
-              .with("connect", joined(connect))
-              .with("external", text(external))
-              .with("floating", joined(floating));
+          .with("name", name)
+          .with("connect", joined(connect))
+          .with("external", text(external))
+          .with("floating", joined(floating));
     }
   }
 
@@ -235,12 +236,12 @@ public final class NetworkCommand implements Runnable {
     @Override
     Request asked() {
       return request("balance")
-              .with("name", name)
-              .with("address", address)
-              .with("switch", owner)
-              .with("udp", udp ? "yes" : "")
-              .with("unchecked", unchecked ? "yes" : "")
-              .withWords(backends);
+          .with("name", name)
+          .with("address", address)
+          .with("switch", owner)
+          .with("udp", udp ? "yes" : "")
+          .with("unchecked", unchecked ? "yes" : "")
+          .withWords(backends);
     }
   }
 
