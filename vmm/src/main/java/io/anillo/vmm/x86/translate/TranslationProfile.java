@@ -19,7 +19,7 @@ import java.util.Map;
 
 /**
  * Which code was worth translating, and how much: so that the next run of the same code translates
- * that first, and early, and little else. Missing, stale or damaged profiles are empty ones.
+ * that first, and early. Missing, stale or damaged profiles are empty ones.
  */
 final class TranslationProfile implements CodeProfile {
   /** Format: magic and version, a count, and so many times a key and a number. */
@@ -41,9 +41,6 @@ final class TranslationProfile implements CodeProfile {
    * interpreting so many.
    */
   private static final long WORTH_MAKING = 64_000;
-
-  /** Of how many thresholds other code has to pass. */
-  private static final int DOUBT = 4;
 
   private final int threshold;
 
@@ -95,11 +92,7 @@ final class TranslationProfile implements CodeProfile {
 
   @Override
   public int runsLeft(long key) {
-    Long before = known.get(key);
-    if (before == null || before == MEMBER) {
-      return threshold;
-    }
-    return before < WORTH_MAKING ? DOUBT * threshold : RUNS_LEFT;
+    return instructions(key) < WORTH_MAKING ? threshold : RUNS_LEFT;
   }
 
   @Override
