@@ -32,12 +32,13 @@ public abstract class CompiledCode {
   private @Nullable Block entry;
 
   /** Guest instructions it ran, counted by whoever runs it. */
-  private final RunCount retired = new RunCount();
+  private long retired;
 
   /** When {@link #retired} passes this, {@link #promotion} is called. */
   private long promotionAt = Long.MAX_VALUE;
 
   private Runnable promotion = () -> {};
+  private final RunCount runCount = new RunCount(this);
 
   /** Executes guest code. {@code CpuState.rip} is at the entry. */
   public abstract int run(InterpretedCpu cpu);
@@ -81,12 +82,12 @@ public abstract class CompiledCode {
 
   /** Guest instructions it ran so far. */
   public final long retired() {
-    return retired.instructions();
+    return retired;
   }
 
   /** What it ran, to be asked when the code may be gone. */
   public final RunCount runCount() {
-    return retired;
+    return runCount;
   }
 
   /** Asks for one call, by whoever runs the code, when so many instructions ran. */
@@ -97,8 +98,8 @@ public abstract class CompiledCode {
 
   /** Counts one run. */
   final void count(long instructions) {
-    retired.add(instructions);
-    if (retired.instructions() >= promotionAt) {
+    retired += instructions;
+    if (retired >= promotionAt) {
       promotionAt = Long.MAX_VALUE;
       promotion.run();
     }
@@ -112,6 +113,7 @@ public abstract class CompiledCode {
   /** The guest code was overwritten, or the code is to go. Under the lock of the cache. */
   final void invalidate() {
     valid = false;
+    runCount.end();
     Block block = entry;
     if (block != null) {
       block.uninstall(this);

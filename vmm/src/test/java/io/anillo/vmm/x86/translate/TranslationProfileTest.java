@@ -118,7 +118,7 @@ class TranslationProfileTest {
 
   private static TranslationProfile after(Path file, int runs) throws Exception {
     TranslationProfile profile = TranslationProfile.load(file, THRESHOLD);
-    profile.note(region(), new Named(), new Ran(runs), new RunCount());
+    profile.note(region(), new Named(), new Ran(runs), new RunCount(0));
     profile.save(file);
     return TranslationProfile.load(file, THRESHOLD);
   }
