@@ -55,7 +55,9 @@ public final class Failover implements AutoCloseable {
     server.setReuseAddress(true);
     server.bind(address);
     failover.resource = server;
-    controller.assumeRole(Controller.Role.MASTER, controller.generation() + 1);
+    // Later than all earlier masters', of whom a controller that has just started knows nothing.
+    long generation = Math.max(controller.generation() + 1, System.currentTimeMillis());
+    controller.assumeRole(Controller.Role.MASTER, generation);
     Thread.ofVirtual().name("failover").start(() -> failover.accept(server, state));
     return failover;
   }

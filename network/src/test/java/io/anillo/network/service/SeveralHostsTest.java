@@ -64,8 +64,9 @@ class SeveralHostsTest {
     return steps;
   }
 
-  private NetworkService pair(int host, boolean master) throws IOException {
-    Optional<InetSocketAddress> beats = Optional.of(address(1, 47_652));
+  private NetworkService pair(int host, boolean master, InetSocketAddress heard)
+      throws IOException {
+    Optional<InetSocketAddress> beats = Optional.of(heard);
     NetworkService started =
         NetworkService.start(
             new ServiceConfig(
@@ -83,8 +84,8 @@ class SeveralHostsTest {
 
   @Test
   void aStandbyKnowsTheNetworksAndDecidesWhenItsMasterIsGone() throws Exception {
-    NetworkService first = pair(1, true);
-    NetworkService second = pair(2, false);
+    NetworkService first = pair(1, true, address(1, 47_652));
+    NetworkService second = pair(2, false, address(1, 47_652));
     NetworkService third =
         start(3, Optional.empty(), List.of(address(1, 47_651), address(2, 47_651)));
     ask(1, "create", Map.of("name", "lan", "subnet", "10.7.0.0/24"));
@@ -109,6 +110,15 @@ class SeveralHostsTest {
     plug(third, second, "c");
     assertThat(awaitTrace(2, "(port default/c)", "a", "tcp", "10.7.0.4:80"))
         .contains("(port default/c)");
+
+    // As a master of its own kind, started anew, it goes on with the switches that stayed.
+    second.close();
+    NetworkService again = pair(2, true, address(2, 47_652));
+    ask(2, "attach", Map.of("switch", "lan", "name", "d"));
+    plug(third, again, "d");
+    plug(again, again, "a");
+    assertThat(awaitTrace(2, "(port default/d)", "a", "tcp", "10.7.0.5:80"))
+        .contains("(port default/d)");
   }
 
   @Test
