@@ -245,11 +245,19 @@ public final class ThinVolume implements BlockDevice {
   }
 
   private ByteBuffer decode(long block, long location, ByteBuffer stored) throws IOException {
+    boolean packed = BlockPointer.compressed(location);
+    if (packed ? codec.plain() || stored.limit() > blockBytes : stored.limit() != blockBytes) {
+      int bytes = stored.limit();
+      BufferPool.give(stored);
+      throw new IOException(
+          "block %d of volume %s is stored in %d bytes, which cannot be"
+              .formatted(block, record.name(), bytes));
+    }
     if (codec.plain()) {
       return stored;
     }
     ByteBuffer plain = BufferPool.take(blockBytes);
-    codec.decode(block, stored, BlockPointer.compressed(location), plain);
+    codec.decode(block, stored, packed, plain);
     BufferPool.give(stored);
     return plain;
   }
