@@ -55,7 +55,8 @@ class FullPoolGuestTest {
             guest.console.run(
                 "echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/vda bs=1M count=%d 2>/dev/null | sha256sum"
                     .formatted(WRITTEN_MEGABYTES));
-        assertThat(sum).startsWith(expectedSum());
+        // the shell may repeat what was typed before its prompt came
+        assertThat(sum).contains(expectedSum());
         assertThat(guest.console.printed()).doesNotContain("I/O error");
       }
       assertThat(sum(volume)).isEqualTo(expectedSum());
