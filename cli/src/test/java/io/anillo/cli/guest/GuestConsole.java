@@ -92,7 +92,7 @@ final class GuestConsole implements CharBackend {
     wait(rest);
   }
 
-  private void expectPrompt() throws InterruptedException {
+  void expectPrompt() throws InterruptedException {
     expectPromptOr("");
   }
 

@@ -16,14 +16,11 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
-import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.json.JsonMapper;
 
 /** The picture of a pool, and its data as {@code pool status --json} prints it. */
 class PoolPictureTest {
@@ -32,7 +29,8 @@ class PoolPictureTest {
   @Test
   void thePictureCanBeDrawnFromTheJsonAlone() throws IOException {
     PoolStatus status = status();
-    PoolStatus read = fromJson(JsonText.of(RecordTree.of(status)));
+    String json = JsonText.of(RecordTree.of(status));
+    PoolStatus read = JsonMapper.shared().readValue(json, PoolStatus.class);
     assertThat(read).isEqualTo(status);
     String picture = PoolPicture.of(read, 60);
     assertThat(picture)
@@ -69,82 +67,5 @@ class PoolPictureTest {
       }
       return pool.status();
     }
-  }
-
-  private static PoolStatus fromJson(String text) {
-    Map<String, Object> pool = map(JsonReader.read(text));
-    Map<String, Object> space = map(pool.get("space"));
-    return new PoolStatus(
-        UUID.fromString(text(pool, "uuid")),
-        text(pool, "name"),
-        number(pool, "slabBytes"),
-        number(pool, "lastScrubMillis"),
-        new PoolStatus.Space(
-            number(space, "capacityBytes"),
-            number(space, "allocatedBytes"),
-            number(space, "usedBytes"),
-            number(space, "promisedBytes")),
-        list(pool, "disks").stream().map(PoolPictureTest::disk).toList(),
-        list(pool, "volumes").stream().map(PoolPictureTest::volume).toList());
-  }
-
-  private static PoolStatus.DiskStatus disk(Object value) {
-    Map<String, Object> disk = map(value);
-    return new PoolStatus.DiskStatus(
-        (int) number(disk, "id"),
-        text(disk, "name"),
-        text(disk, "state"),
-        number(disk, "sizeBytes"),
-        number(disk, "allocatedBytes"),
-        number(disk, "usedBytes"),
-        number(disk, "checksumErrors"),
-        number(disk, "ioErrors"),
-        list(disk, "slabs").stream().map(slab -> ((Long) slab).intValue()).toList());
-  }
-
-  private static PoolStatus.VolumeStatus volume(Object value) {
-    Map<String, Object> volume = map(value);
-    Map<String, Object> limits = map(volume.get("limits"));
-    Map<String, Long> perDisk = new TreeMap<>();
-    map(volume.get("bytesPerDisk")).forEach((disk, bytes) -> perDisk.put(disk, (Long) bytes));
-    Map<Integer, Long> perGroup = new TreeMap<>();
-    map(volume.get("bytesPerGroup"))
-        .forEach((group, bytes) -> perGroup.put(Integer.valueOf(group), (Long) bytes));
-    return new PoolStatus.VolumeStatus(
-        text(volume, "name"),
-        text(volume, "redundancy"),
-        number(volume, "sizeBytes"),
-        number(volume, "promisedBytes"),
-        number(volume, "storedBytes"),
-        (Boolean) volume.get("compressed"),
-        (Boolean) volume.get("encrypted"),
-        new VolumeLimits(number(limits, "operationsPerSecond"), number(limits, "bytesPerSecond")),
-        list(volume, "snapshots").stream().map(PoolPictureTest::snapshot).toList(),
-        perDisk,
-        perGroup);
-  }
-
-  private static PoolStatus.SnapshotStatus snapshot(Object value) {
-    Map<String, Object> snapshot = map(value);
-    return new PoolStatus.SnapshotStatus(
-        text(snapshot, "name"), number(snapshot, "sizeBytes"), number(snapshot, "createdMillis"));
-  }
-
-  private static Map<String, Object> map(Object value) {
-    Map<String, Object> map = new LinkedHashMap<>();
-    ((Map<?, ?>) value).forEach((name, part) -> map.put((String) name, part));
-    return map;
-  }
-
-  private static List<?> list(Map<String, Object> map, String name) {
-    return (List<?>) map.get(name);
-  }
-
-  private static String text(Map<String, Object> map, String name) {
-    return (String) map.get(name);
-  }
-
-  private static long number(Map<String, Object> map, String name) {
-    return (Long) map.get(name);
   }
 }

@@ -54,6 +54,14 @@ final class Namespace implements AutoCloseable {
     Peers.succeed(line(command));
   }
 
+  boolean ping(int ipv4) {
+    return Peers.run(8, line("ping", "-c", "1", "-W", "1", FieldText.ipv4(ipv4))).exitCode() == 0;
+  }
+
+  boolean connects(int ipv4, int to) {
+    return connects(FieldText.ipv4(ipv4), to);
+  }
+
   boolean ping(Ipv6 address) {
     String[] command = line("ping", "-6", "-c", "1", "-W", "1", address.toString());
     return Peers.run(8, command).exitCode() == 0;
@@ -65,6 +73,10 @@ final class Namespace implements AutoCloseable {
   }
 
   boolean connects(Ipv6 address, int to) {
+    return connects(address.toString(), to);
+  }
+
+  private boolean connects(String address, int to) {
     String target = "exec 3<>/dev/tcp/" + address + "/" + to;
     return Peers.run(8, line("timeout", "2", "bash", "-c", target)).exitCode() == 0;
   }

@@ -6,45 +6,13 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 
 /** A part of a file as a disk for reading; closing it closes the file. */
-record DiskWindow(String name, Disk file, long start, long sizeBytes) implements Disk {
-  @Override
-  public boolean readOnly() {
-    return true;
-  }
-
+record DiskWindow(String name, Disk file, long start, long sizeBytes) implements ReadOnlyDisk {
   @Override
   public void read(long offset, ByteBuffer destination) throws IOException {
     if (offset < 0 || offset > sizeBytes - destination.remaining()) {
       throw new EOFException(name + " ends before byte " + (offset + destination.remaining()));
     }
     file.read(start + offset, destination);
-  }
-
-  private IOException refused() {
-    return new IOException(name + " can only be read");
-  }
-
-  @Override
-  public void write(long offset, ByteBuffer source) throws IOException {
-    throw refused();
-  }
-
-  @Override
-  public void flush() {}
-
-  @Override
-  public void punch(long offset, long length) throws IOException {
-    throw refused();
-  }
-
-  @Override
-  public void zero(long offset, long length) throws IOException {
-    throw refused();
-  }
-
-  @Override
-  public void resize(long newSizeBytes) throws IOException {
-    throw refused();
   }
 
   @Override

@@ -10,7 +10,7 @@ import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /** A file with changes that are only in memory, for reading: what replaying a log would make. */
-final class OverlaidDisk implements Disk {
+final class OverlaidDisk implements ReadOnlyDisk {
   /** A changed range; without bytes it is zeros. */
   private record Change(long length, byte @Nullable [] bytes, int start) {
     Change part(long skip, long newLength) {
@@ -75,11 +75,6 @@ final class OverlaidDisk implements Disk {
   }
 
   @Override
-  public boolean readOnly() {
-    return true;
-  }
-
-  @Override
   public void read(long offset, ByteBuffer destination) throws IOException {
     if (offset < 0 || offset > sizeBytes - destination.remaining()) {
       throw new EOFException(name() + " ends before byte " + (offset + destination.remaining()));
@@ -119,33 +114,6 @@ final class OverlaidDisk implements Disk {
       destination.limit(end);
     }
     BufferPool.putZeros(destination);
-  }
-
-  private IOException refused() {
-    return new IOException(name() + " can only be read");
-  }
-
-  @Override
-  public void write(long offset, ByteBuffer source) throws IOException {
-    throw refused();
-  }
-
-  @Override
-  public void flush() {}
-
-  @Override
-  public void punch(long offset, long length) throws IOException {
-    throw refused();
-  }
-
-  @Override
-  public void zero(long offset, long length) throws IOException {
-    throw refused();
-  }
-
-  @Override
-  public void resize(long newSizeBytes) throws IOException {
-    throw refused();
   }
 
   @Override

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * on them, opening and using the pool ends soon, in a sentence at worst, and takes little memory.
  */
 class HostilePoolTest {
-  private static final int ROUNDS = Integer.getInteger("anillo.fuzz.rounds", 40);
+  private static final int ROUNDS = Integer.getInteger("anillo.fuzz.rounds", 120);
   private static final int SLAB_BYTES = 64 << 10;
   private static final PoolOptions OPTIONS =
       PoolOptions.DEFAULT.withSlabBytes(SLAB_BYTES).withoutThreads();

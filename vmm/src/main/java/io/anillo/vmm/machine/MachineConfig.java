@@ -11,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /**
  * What a machine is made of; checked on construction.
@@ -113,222 +114,111 @@ public record MachineConfig(
   }
 
   public MachineConfig withCpus(int count) {
-    return new MachineConfig(
-        count,
-        memoryBytes,
-        engine,
-        kernel,
-        initialRamDisk,
-        commandLine,
-        serial,
-        disks,
-        networks,
-        console,
-        debugExitPort,
-        resetEnds,
-        clock,
-        entropy,
-        paravirtual,
-        withheldFeatures);
+    return with(draft -> draft.cpus = count);
   }
 
   public MachineConfig withCommandLine(String other) {
-    return new MachineConfig(
-        cpus,
-        memoryBytes,
-        engine,
-        kernel,
-        initialRamDisk,
-        other,
-        serial,
-        disks,
-        networks,
-        console,
-        debugExitPort,
-        resetEnds,
-        clock,
-        entropy,
-        paravirtual,
-        withheldFeatures);
+    return with(draft -> draft.commandLine = other);
   }
 
   public MachineConfig withEngine(Engine other) {
-    return new MachineConfig(
-        cpus,
-        memoryBytes,
-        other,
-        kernel,
-        initialRamDisk,
-        commandLine,
-        serial,
-        disks,
-        networks,
-        console,
-        debugExitPort,
-        resetEnds,
-        clock,
-        entropy,
-        paravirtual,
-        withheldFeatures);
+    return with(draft -> draft.engine = other);
   }
 
   public MachineConfig withSerial(List<CharBackend> lines) {
-    return new MachineConfig(
-        cpus,
-        memoryBytes,
-        engine,
-        kernel,
-        initialRamDisk,
-        commandLine,
-        lines,
-        disks,
-        networks,
-        console,
-        debugExitPort,
-        resetEnds,
-        clock,
-        entropy,
-        paravirtual,
-        withheldFeatures);
+    return with(draft -> draft.serial = lines);
   }
 
   public MachineConfig withDisks(List<BlockBackend> backends) {
-    return new MachineConfig(
-        cpus,
-        memoryBytes,
-        engine,
-        kernel,
-        initialRamDisk,
-        commandLine,
-        serial,
-        backends,
-        networks,
-        console,
-        debugExitPort,
-        resetEnds,
-        clock,
-        entropy,
-        paravirtual,
-        withheldFeatures);
+    return with(draft -> draft.disks = backends);
   }
 
   public MachineConfig withNetworks(List<NetworkBackend> backends) {
-    return new MachineConfig(
-        cpus,
-        memoryBytes,
-        engine,
-        kernel,
-        initialRamDisk,
-        commandLine,
-        serial,
-        disks,
-        backends,
-        console,
-        debugExitPort,
-        resetEnds,
-        clock,
-        entropy,
-        paravirtual,
-        withheldFeatures);
+    return with(draft -> draft.networks = backends);
   }
 
   public MachineConfig withDebugExit(int port) {
-    return new MachineConfig(
-        cpus,
-        memoryBytes,
-        engine,
-        kernel,
-        initialRamDisk,
-        commandLine,
-        serial,
-        disks,
-        networks,
-        console,
-        OptionalInt.of(port),
-        resetEnds,
-        clock,
-        entropy,
-        paravirtual,
-        withheldFeatures);
+    return with(draft -> draft.debugExitPort = OptionalInt.of(port));
   }
 
   public MachineConfig withClock(Clock other) {
-    return new MachineConfig(
-        cpus,
-        memoryBytes,
-        engine,
-        kernel,
-        initialRamDisk,
-        commandLine,
-        serial,
-        disks,
-        networks,
-        console,
-        debugExitPort,
-        resetEnds,
-        other,
-        entropy,
-        paravirtual,
-        withheldFeatures);
+    return with(draft -> draft.clock = other);
   }
 
   public MachineConfig withParavirtual(boolean offered) {
-    return new MachineConfig(
-        cpus,
-        memoryBytes,
-        engine,
-        kernel,
-        initialRamDisk,
-        commandLine,
-        serial,
-        disks,
-        networks,
-        console,
-        debugExitPort,
-        resetEnds,
-        clock,
-        entropy,
-        offered,
-        withheldFeatures);
+    return with(draft -> draft.paravirtual = offered);
   }
 
   public MachineConfig withoutFeatures(Set<CpuFeature> features) {
-    return new MachineConfig(
-        cpus,
-        memoryBytes,
-        engine,
-        kernel,
-        initialRamDisk,
-        commandLine,
-        serial,
-        disks,
-        networks,
-        console,
-        debugExitPort,
-        resetEnds,
-        clock,
-        entropy,
-        paravirtual,
-        features);
+    return with(draft -> draft.withheldFeatures = features);
   }
 
   public MachineConfig withResetEnds(boolean ends) {
-    return new MachineConfig(
-        cpus,
-        memoryBytes,
-        engine,
-        kernel,
-        initialRamDisk,
-        commandLine,
-        serial,
-        disks,
-        networks,
-        console,
-        debugExitPort,
-        ends,
-        clock,
-        entropy,
-        paravirtual,
-        withheldFeatures);
+    return with(draft -> draft.resetEnds = ends);
+  }
+
+  private MachineConfig with(Consumer<Draft> change) {
+    Draft draft = new Draft(this);
+    change.accept(draft);
+    return draft.config();
+  }
+
+  /** A configuration that is being changed. */
+  private static final class Draft {
+    int cpus;
+    long memoryBytes;
+    Engine engine;
+    ByteBuffer kernel;
+    ByteBuffer initialRamDisk;
+    String commandLine;
+    List<CharBackend> serial;
+    List<BlockBackend> disks;
+    List<NetworkBackend> networks;
+    List<CharBackend> console;
+    OptionalInt debugExitPort;
+    boolean resetEnds;
+    Clock clock;
+    EntropySource entropy;
+    boolean paravirtual;
+    Set<CpuFeature> withheldFeatures;
+
+    Draft(MachineConfig from) {
+      cpus = from.cpus;
+      memoryBytes = from.memoryBytes;
+      engine = from.engine;
+      kernel = from.kernel;
+      initialRamDisk = from.initialRamDisk;
+      commandLine = from.commandLine;
+      serial = from.serial;
+      disks = from.disks;
+      networks = from.networks;
+      console = from.console;
+      debugExitPort = from.debugExitPort;
+      resetEnds = from.resetEnds;
+      clock = from.clock;
+      entropy = from.entropy;
+      paravirtual = from.paravirtual;
+      withheldFeatures = from.withheldFeatures;
+    }
+
+    MachineConfig config() {
+      return new MachineConfig(
+          cpus,
+          memoryBytes,
+          engine,
+          kernel,
+          initialRamDisk,
+          commandLine,
+          serial,
+          disks,
+          networks,
+          console,
+          debugExitPort,
+          resetEnds,
+          clock,
+          entropy,
+          paravirtual,
+          withheldFeatures);
+    }
   }
 }

@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Code that was offered to be compiled; what runs longest gains most. That is told by what has run
- * lately, and by what is known from earlier runs of the machine. What does not run any more waits,
- * perhaps for ever: most code is hot for a moment only.
+ * lately, and by what is known from earlier runs of the machine. Most code is hot for a moment
+ * only: what does not run any more waits for a while, and then has to become hot once more.
  */
 final class HottestFirst {
   /** Requests that are taken from one look at all of them. */

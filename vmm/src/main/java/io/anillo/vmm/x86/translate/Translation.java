@@ -3,6 +3,7 @@ package io.anillo.vmm.x86.translate;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import java.lang.invoke.MethodHandles;
 import java.lang.reflect.Method;
+import java.util.Objects;
 
 /**
  * The class that was made of a region, loaded.
@@ -25,9 +26,9 @@ record Translation(CompiledCode code, Method method, int bytes) {
           MethodHandles.lookup()
               .defineHiddenClassWithClassData(classFile, handover, true)
               .lookupClass();
-      CompiledCode code = handover.code;
+      CompiledCode code = Objects.requireNonNull(handover.code);
       for (Method method : type.getDeclaredMethods()) {
-        if (code != null && method.getName().equals("run")) {
+        if (method.getName().equals("run")) {
           return new Translation(code, method, classFile.length);
         }
       }

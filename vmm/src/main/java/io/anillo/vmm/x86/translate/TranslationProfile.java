@@ -14,8 +14,10 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Which code was worth translating, and how much: so that the next run of the same code translates
@@ -51,9 +53,9 @@ final class TranslationProfile implements CodeProfile {
 
   /** A region of this run: its blocks, the entry first, and what tells how much they ran. */
   private record Made(long[] keys, HotCode.Site site, int heatBefore, RunCount count) {
-    /** Instructions that ran in it, or in its first block when it was not there yet. */
-    long instructions() {
-      return count.instructions() + (long) (site.heat() - heatBefore) * site.instructions();
+    /** Instructions that ran in its first block before it, or another one there, was made. */
+    long interpreted() {
+      return (long) (site.heat() - heatBefore) * site.instructions();
     }
   }
 
@@ -144,8 +146,10 @@ final class TranslationProfile implements CodeProfile {
 
   private Map<Long, Long> learned() {
     Map<Long, Long> entries = new HashMap<>();
+    Set<HotCode.Site> seen = new HashSet<>();
     for (Made each : made) {
-      entries.merge(each.keys[0], each.instructions(), Long::sum);
+      long interpreted = seen.add(each.site) ? each.interpreted() : 0;
+      entries.merge(each.keys[0], each.count.instructions() + interpreted, Long::sum);
     }
     Map<Long, Long> all = new HashMap<>(entries);
     for (Made each : made) {
