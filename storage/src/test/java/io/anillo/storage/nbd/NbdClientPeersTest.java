@@ -8,7 +8,9 @@ import io.anillo.storage.block.RawImage;
 import io.anillo.storage.disk.FileDisk;
 import io.anillo.storage.peer.Peer;
 import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -55,11 +57,20 @@ class NbdClientPeersTest {
             .redirectOutput(folder.resolve("server.log").toFile())
             .start();
     servers.add(process);
-    for (int i = 0; i < 500 && !Files.exists(socket()) && process.isAlive(); i++) {
+    for (int i = 0; i < 500 && !listens() && process.isAlive(); i++) {
       Thread.sleep(10);
     }
     assertThat(process.isAlive()).as(Files.readString(folder.resolve("server.log"))).isTrue();
     return process;
+  }
+
+  /** The socket is there a moment before the server listens. */
+  private boolean listens() {
+    try (SocketChannel channel = SocketChannel.open(UnixDomainSocketAddress.of(socket()))) {
+      return channel.isConnected();
+    } catch (IOException notYet) {
+      return false;
+    }
   }
 
   private Process nbdkit(String... rest) throws Exception {
@@ -84,18 +95,8 @@ class NbdClientPeersTest {
         image.toString());
   }
 
-  private NbdClient connect() throws Exception {
-    // the socket may be there a moment before the server listens
-    for (int i = 0; ; i++) {
-      try {
-        return NbdClient.connect(NbdAddress.unix(socket(), ""), PATIENCE);
-      } catch (IOException notYet) {
-        if (i == 50) {
-          throw notYet;
-        }
-        Thread.sleep(20);
-      }
-    }
+  private NbdClient connect() throws IOException {
+    return NbdClient.connect(NbdAddress.unix(socket(), ""), PATIENCE);
   }
 
   private Path rawFile() throws IOException {
@@ -339,8 +340,7 @@ class NbdClientPeersTest {
       exports.put(new NbdExport("disk", "", raw, false));
       exports.put(new NbdExport("fixed", "", raw, true));
       try (NbdServer server =
-              NbdServer.start(
-                  java.net.UnixDomainSocketAddress.of(socket()), exports, Optional.empty());
+              NbdServer.start(UnixDomainSocketAddress.of(socket()), exports, Optional.empty());
           NbdClient client = NbdClient.connect(NbdAddress.unix(socket(), "disk"), PATIENCE)) {
         exercise(client, 7, 60);
         client.resize(SIZE * 2L);
