@@ -30,8 +30,12 @@ public final class NeighbouringWriters {
 
   /**
    * @param contents what the disk reads as now; kept up to date with what is written
+   * @throws IllegalArgumentException if there may be fewer strips than writers
    */
   public NeighbouringWriters(byte[] contents, int writers, long seed) {
+    if (contents.length < writers * LONGEST_STRIP_BYTES) {
+      throw new IllegalArgumentException(contents.length + " bytes for " + writers + " writers");
+    }
     this.model = contents;
     this.seed = seed;
     for (int i = 0; i < writers; i++) {
@@ -39,14 +43,19 @@ public final class NeighbouringWriters {
     }
     Random random = new Random(seed);
     int owner = 0;
+    int given = 0; // the first strips go round, so that no writer is left without one
     for (int at = 0; at < contents.length; ) {
       int length =
           random.nextInt(4) == 0
               ? 1 + random.nextInt(LONGEST_STRIP_BYTES)
               : 512 * (1 + random.nextInt(LONGEST_STRIP_BYTES / 512));
       length = Math.min(length, contents.length - at);
-      owner = (owner + 1 + random.nextInt(Math.max(1, writers - 1))) % writers;
+      owner =
+          given < writers
+              ? given
+              : (owner + 1 + random.nextInt(Math.max(1, writers - 1))) % writers;
       stripsOf.get(owner).add(new Strip(at, length));
+      given++;
       at += length;
     }
   }
