@@ -4,6 +4,7 @@ import io.anillo.network.service.NetworkService;
 import io.anillo.network.service.Request;
 import io.anillo.network.service.ServiceConfig;
 import io.anillo.network.tenant.Ipv4;
+import io.anillo.network.tenant.Ipv6;
 import java.io.File;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -46,6 +47,15 @@ final class ServeCommand extends ServiceCommand {
     @Nullable String nextHop;
 
     @Option(
+        names = "--next-hop6",
+        paramLabel = "X::Y",
+        description = {
+          "The same for IPv6; its /64 is where logical routers make their addresses outside.",
+          "Without it IPv6 leads out through a user-mode uplink only."
+        })
+    @Nullable String nextHop6;
+
+    @Option(
         names = "--tunnel",
         paramLabel = "A.B.C.D[:PORT]",
         description = "This host's address for VXLAN from other hosts.")
@@ -85,6 +95,7 @@ final class ServeCommand extends ServiceCommand {
           folder,
           uplink,
           nextHop == null ? 0 : Ipv4.parseAddress(nextHop),
+          Optional.ofNullable(nextHop6).map(Ipv6::parse),
           optional(tunnel, VXLAN_PORT),
           optional(listen, OPENFLOW_PORT),
           others,
@@ -95,6 +106,7 @@ final class ServeCommand extends ServiceCommand {
     List<String> arguments() {
       List<String> arguments = new ArrayList<>(List.of("--uplink", uplink));
       add(arguments, "--next-hop", nextHop);
+      add(arguments, "--next-hop6", nextHop6);
       add(arguments, "--tunnel", tunnel);
       add(arguments, "--listen", listen);
       add(arguments, "--controller", controllers.isEmpty() ? null : joined(controllers));

@@ -1,9 +1,6 @@
 package io.anillo.network.flow;
 
 import io.anillo.network.packet.MatchField;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
-import java.nio.ByteBuffer;
 
 /** Field values as people write them. */
 public final class FieldText {
@@ -55,12 +52,33 @@ public final class FieldText {
         + (value & 255);
   }
 
+  /** The longest run of two or more zero groups is left out, the first of equals (RFC 5952 §4). */
   public static String ipv6(long high, long low) {
-    byte[] bytes = ByteBuffer.allocate(16).putLong(high).putLong(low).array();
-    try {
-      return InetAddress.getByAddress(bytes).getHostAddress();
-    } catch (UnknownHostException e) {
-      throw new IllegalStateException("sixteen bytes are an IPv6 address", e);
+    int[] groups = new int[8];
+    for (int i = 0; i < 8; i++) {
+      groups[i] = (int) ((i < 4 ? high : low) >>> 48 - 16 * (i & 3)) & 0xffff;
     }
+    int from = 8;
+    int longest = 1;
+    for (int i = 0; i < 8; i++) {
+      int end = i;
+      while (end < 8 && groups[end] == 0) {
+        end++;
+      }
+      if (end - i > longest) {
+        from = i;
+        longest = end - i;
+      }
+    }
+    StringBuilder text = new StringBuilder(39);
+    for (int i = 0; i < 8; i++) {
+      if (i == from) {
+        text.append(i == 0 ? "::" : ":");
+        i += longest - 1;
+      } else {
+        text.append(Integer.toHexString(groups[i])).append(i < 7 ? ":" : "");
+      }
+    }
+    return text.toString();
   }
 }

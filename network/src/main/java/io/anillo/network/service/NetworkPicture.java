@@ -8,6 +8,7 @@ import io.anillo.network.tenant.Names;
 import io.anillo.network.tenant.NetworkModel;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
@@ -81,8 +82,14 @@ final class NetworkPicture {
 
   private void line(int fromX, int fromY, int toX, int toY, double weight) {
     svg.append(
-        "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#555\" stroke-width=\"%.1f\"/>%n"
-            .formatted(fromX, fromY, toX, toY, weight));
+        String.format(
+            Locale.ROOT,
+            "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#555\" stroke-width=\"%.1f\"/>%n",
+            fromX,
+            fromY,
+            toX,
+            toY,
+            weight));
   }
 
   private int drawSwitch(LogicalSwitch owner, int x) {

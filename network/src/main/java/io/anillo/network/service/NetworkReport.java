@@ -9,6 +9,8 @@ import io.anillo.network.tenant.LogicalRouter;
 import io.anillo.network.tenant.LogicalSwitch;
 import io.anillo.network.tenant.Names;
 import io.anillo.network.tenant.NetworkModel;
+import io.anillo.network.tenant.Outside;
+import io.anillo.network.tenant.PortMirror;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,12 +28,14 @@ final class NetworkReport {
   private final NetworkModel model;
   private final Map<Long, Map<String, Integer>> hosts;
   private final Set<Long> connected;
+  private final Outside outside;
   private final Set<String> dead;
   private final List<PortLine> ports = new ArrayList<>();
 
   NetworkReport(NetworkService service) {
     model = service.networks().model();
     hosts = service.networks().realPorts();
+    outside = service.networks().outside();
     dead = service.networks().deadBackends();
     connected =
         java.util.stream.StreamSupport.stream(service.controller().switches().spliterator(), false)
@@ -77,6 +81,15 @@ final class NetworkReport {
     return names.isEmpty() ? "-" : String.join(",", names.stream().map(Names::shown).toList());
   }
 
+  private String address(LogicalPort port) {
+    String four = FieldText.ipv4(port.address());
+    return model
+        .logicalSwitch(port.logicalSwitch())
+        .network6()
+        .map(six -> four + "," + six.of(port.ethernet()))
+        .orElse(four);
+  }
+
   private String table() {
     TextTable switches = new TextTable("SWITCH", "NETWORK", "IPV6", "NUMBER", "ROUTER", "ISOLATED");
     for (LogicalSwitch owner : model.switches().values()) {
@@ -95,7 +108,7 @@ final class NetworkReport {
       portTable.row(
           Names.shown(line.port().name()),
           Names.shown(line.port().logicalSwitch()),
-          FieldText.ipv4(line.port().address()),
+          address(line.port()),
           FieldText.address(line.port().ethernet()),
           list(line.port().groups()),
           rate(line.port().kilobits()),
@@ -112,7 +125,7 @@ final class NetworkReport {
       routers.row(
           Names.shown(router.name()),
           list(router.switches()),
-          router.external() == 0 ? "-" : FieldText.ipv4(router.external()),
+          router.external() == 0 ? "-" : String.join(",", outside.addresses(model, router)),
           floating.isEmpty() ? "-" : String.join(",", floating));
     }
     TextTable policies = new TextTable("POLICY", "RULES");
@@ -144,8 +157,14 @@ final class NetworkReport {
     TextTable places = new TextTable("HOST", "CONNECTED", "PORTS");
     hosts.forEach((id, real) ->
         places.row(host(id), connected.contains(id) ? "yes" : "no", String.valueOf(real.size())));
+    TextTable mirrors = new TextTable("MIRROR", "SOURCE", "TARGET");
+    for (PortMirror mirror : model.mirrors().values()) {
+      mirrors.row(
+          Names.shown(mirror.name()), Names.shown(mirror.source()), Names.shown(mirror.target()));
+    }
     StringBuilder text = new StringBuilder();
-    for (TextTable table : List.of(places, switches, portTable, routers, policies, balancers)) {
+    for (TextTable table :
+        List.of(places, switches, portTable, routers, policies, balancers, mirrors)) {
       if (!table.isEmpty()) {
         text.append(text.isEmpty() ? "" : "\n").append(table);
       }
@@ -174,7 +193,7 @@ final class NetworkReport {
               "port",
               line.port().name(),
               "address",
-              FieldText.ipv4(line.port().address()),
+              address(line.port()),
               "host",
               host(line.home()),
               "counters",

@@ -7,7 +7,9 @@ import io.anillo.network.controller.Failover;
 import io.anillo.network.dataplane.VirtualSwitch;
 import io.anillo.network.packet.Bytes;
 import io.anillo.network.port.VxlanPort;
+import io.anillo.network.tenant.Ipv6;
 import io.anillo.network.tenant.NetworkModel;
+import io.anillo.network.tenant.Outside;
 import io.anillo.network.tenant.TenantNetworks;
 import io.anillo.network.uplink.UserNetworkConfig;
 import io.anillo.vmm.port.Clock;
@@ -57,15 +59,21 @@ public final class NetworkService implements AutoCloseable {
     this.server = server;
     this.file = new ModelFile(config.folder().resolve("networks.json"));
     this.plugs = new HostPlugs(this, config.folder().resolve("plugs.json"));
-    boolean user = config.uplink().equals("user") || config.uplink().startsWith("user,");
-    int nextHop =
-        config.nextHop() == 0 && user
-            ? UserNetworkConfig.parse(options(config.uplink())).gateway()
-            : config.nextHop();
-    this.networks = new TenantNetworks(new TenantNetworks.Outside(nextHop));
+    this.networks = new TenantNetworks(outside(config));
     this.controller = new Controller(List.of(networks));
     this.hostSwitch = new VirtualSwitch("host", datapathId(config), Clock.system());
     this.agent = new OpenFlowAgent(hostSwitch, OpenFlowAgent.FailMode.SECURE);
+  }
+
+  private static Outside outside(ServiceConfig config) {
+    boolean user = config.uplink().equals("user") || config.uplink().startsWith("user,");
+    if (!user) {
+      return new Outside(config.nextHop(), config.nextHop6());
+    }
+    UserNetworkConfig network = UserNetworkConfig.parse(options(config.uplink()));
+    return new Outside(
+        config.nextHop() == 0 ? network.gateway() : config.nextHop(),
+        config.nextHop6().or(() -> Optional.of(new Ipv6(network.prefixHigh(), 2, 128))));
   }
 
   private static String options(String uplink) {

@@ -360,7 +360,11 @@ final class RequestHandler {
         + Names.shown(name)
         + " joins "
         + router.switches().stream().map(Names::shown).toList()
-        + (router.external() == 0 ? "" : " and leads out as " + FieldText.ipv4(router.external()));
+        + (router.external() == 0
+            ? ""
+            : " and leads out as "
+                + String.join(
+                    " and ", service.networks().outside().addresses(changed, router)));
   }
 
   private int freeExternal(NetworkModel model) {

@@ -1,5 +1,6 @@
 package io.anillo.network.service;
 
+import io.anillo.network.tenant.Ipv6;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.List;
@@ -12,6 +13,7 @@ import java.util.Optional;
  * @param uplink the way out: {@code none}, or what {@code NetworkChoice} reads, such as {@code
  *     user}
  * @param nextHop the first router outside, 0 for that of a user-mode uplink
+ * @param nextHop6 the same for IPv6, which does not lead out without one
  * @param tunnel where other hosts' tunnels end here; empty for a host alone
  * @param listen where switches of other hosts find this controller; empty for this host only
  * @param controllers other hosts' controllers that this host's switch obeys; without {@code listen}
@@ -23,6 +25,7 @@ public record ServiceConfig(
     Path folder,
     String uplink,
     int nextHop,
+    Optional<Ipv6> nextHop6,
     Optional<InetSocketAddress> tunnel,
     Optional<InetSocketAddress> listen,
     List<InetSocketAddress> controllers,
@@ -47,7 +50,16 @@ public record ServiceConfig(
       Optional<InetSocketAddress> tunnel,
       Optional<InetSocketAddress> listen,
       List<InetSocketAddress> controllers) {
-    this(folder, uplink, nextHop, tunnel, listen, controllers, Optional.empty(), Optional.empty());
+    this(
+        folder,
+        uplink,
+        nextHop,
+        Optional.empty(),
+        tunnel,
+        listen,
+        controllers,
+        Optional.empty(),
+        Optional.empty());
   }
 
   /** Whether this host has a controller. */

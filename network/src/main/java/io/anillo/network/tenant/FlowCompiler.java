@@ -51,6 +51,7 @@ final class FlowCompiler {
     model.switches().values().forEach(this::compileSwitch);
     model.balancers().values().forEach(this::balance);
     trackRules();
+    new Ipv6Compiler(this).keepOnLink();
     if (placement.tunnelPort() != 0) {
       mirrorsArrive();
     }
@@ -90,6 +91,11 @@ final class FlowCompiler {
   static Action.Nat translate(int flags, int address, int port) {
     byte[] bytes = ByteBuffer.allocate(4).putInt(address).array();
     return new Action.Nat(flags, bytes, new byte[0], port, 0);
+  }
+
+  static Action.Nat translate(int flags, Ipv6 address) {
+    byte[] bytes = ByteBuffer.allocate(16).putLong(address.high()).putLong(address.low()).array();
+    return new Action.Nat(flags, bytes, new byte[0], 0, 0);
   }
 
   /** Addresses are reachable from each other exactly within one of these. */

@@ -12,6 +12,12 @@ public record Ipv6(long high, long low, int prefixLength) {
 
   private static final long LINK_LOCAL = 0xfe80L << 48;
 
+  /** What is meant for one link only (RFC 4291 §2.4). */
+  static final Ipv6 LINK_LOCAL_NETWORK = new Ipv6(LINK_LOCAL, 0, 10);
+
+  /** Addresses of groups. */
+  static final Ipv6 GROUPS = new Ipv6(0xffL << 56, 0, 8);
+
   public Ipv6 {
     if (prefixLength < 0 || prefixLength > 128) {
       throw new IllegalArgumentException("a prefix of /" + prefixLength + " is none");
@@ -100,8 +106,31 @@ public record Ipv6(long high, long low, int prefixLength) {
   }
 
   /** The address in this network of 64 bits that a card makes for itself (RFC 4862 §5.5.3). */
-  Ipv6 of(long ethernet) {
+  public Ipv6 of(long ethernet) {
     return address(high, identifier(ethernet));
+  }
+
+  /** The network of 64 bits that an address is in. */
+  Ipv6 network64() {
+    return new Ipv6(high, 0, 64);
+  }
+
+  boolean isLinkLocal() {
+    return LINK_LOCAL_NETWORK.contains(this);
+  }
+
+  boolean isMulticast() {
+    return GROUPS.contains(this);
+  }
+
+  /** The group in which the one with this address is asked for it (RFC 4291 §2.7.1). */
+  Ipv6 solicitedNode() {
+    return address(0xff02L << 48, 0x1_ff00_0000L | low & 0xffffff);
+  }
+
+  /** Where frames for this group go (RFC 2464 §7). */
+  long multicastEthernet() {
+    return 0x3333_0000_0000L | low & 0xffffffffL;
   }
 
   /** The address that a logical switch's gateway has: the first one. */

@@ -47,7 +47,7 @@ final class Ipv6Compiler {
         .set(MatchField.ICMPV6_CODE, 0);
   }
 
-  private static Match.Builder with(Match.Builder match, MatchField field, Ipv6 address) {
+  static Match.Builder with(Match.Builder match, MatchField field, Ipv6 address) {
     return match.wide(field, address.high(), address.low());
   }
 
@@ -87,8 +87,10 @@ final class Ipv6Compiler {
     }
     flows.add(Stage.ADMIT, 170, number, message(port, SOLICITATION), Instructions.DROP);
     flows.add(Stage.ADMIT, 170, number, message(port, ADVERTISEMENT), Instructions.DROP);
-    for (int i = 0; i < own.size(); i++) {
-      echo(port, owner, own.get(i), gateway.get(i));
+    for (Ipv6 asker : own) {
+      for (Ipv6 asked : gateway) {
+        echo(port, owner, asker, asked);
+      }
     }
   }
 
@@ -129,6 +131,24 @@ final class Ipv6Compiler {
             set(MatchField.REG0, owner.number()),
             set(MatchField.REG3, 0),
             set(MatchField.REG5, 1)));
+  }
+
+  /** What is from or for a link stays there (RFC 4291 §2.5.6), and groups are not routed. */
+  void keepOnLink() {
+    Ipv6 link = Ipv6.LINK_LOCAL_NETWORK;
+    for (Match.Builder stays :
+        List.of(
+            within(MatchField.IPV6_SRC, link),
+            within(MatchField.IPV6_DST, link),
+            within(MatchField.IPV6_DST, Ipv6.GROUPS))) {
+      flows.add(Stage.ROUTE, 400, 0, stays, Instructions.DROP);
+    }
+  }
+
+  private static Match.Builder within(MatchField field, Ipv6 network) {
+    return match()
+        .set(MatchField.ETH_TYPE, IPV6)
+        .set(field, network.high(), network.low(), network.maskHigh(), network.maskLow());
   }
 
   /** What nobody has is nowhere; the ports of an isolated switch do not meet by their router. */

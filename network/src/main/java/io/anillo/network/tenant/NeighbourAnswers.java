@@ -71,16 +71,21 @@ final class NeighbourAnswers {
     if (!ours || !own && !none) {
       return Optional.empty();
     }
+    return Optional.of(neighbour(owner.gatewayEthernet(), target, port.ethernet(), asker));
+  }
+
+  /** Tells an asker that a router has an address; one without an address is told as all are. */
+  static byte[] neighbour(long ethernet, Ipv6 address, long askerEthernet, Ipv6 asker) {
+    boolean none = asker.high() == 0 && asker.low() == 0;
     byte[] body = new byte[32];
     Bytes.putInt(body, 0, Ipv6Compiler.ADVERTISEMENT << 24);
     Bytes.putInt(body, 4, none ? 0xa0000000 : 0xe0000000);
-    Bytes.putLong(body, 8, target.high());
-    Bytes.putLong(body, 16, target.low());
+    Bytes.putLong(body, 8, address.high());
+    Bytes.putLong(body, 16, address.low());
     Bytes.putShort(body, 24, 0x0201);
-    Bytes.putAddress(body, 26, owner.gatewayEthernet());
-    Ipv6 to = none ? Ipv6.ALL_NODES : asker;
-    return Optional.of(
-        FrameBuilder.icmpv6(owner.gatewayEthernet(), target, port.ethernet(), to, body));
+    Bytes.putAddress(body, 26, ethernet);
+    return FrameBuilder.icmpv6(
+        ethernet, address, askerEthernet, none ? Ipv6.ALL_NODES : asker, body);
   }
 
   /** What a port is told of its network; the switch must have one. */

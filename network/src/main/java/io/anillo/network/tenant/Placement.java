@@ -13,7 +13,9 @@ import java.util.Set;
  * @param tunnelPort this switch's tunnel port, 0 for none
  * @param uplinkPort this switch's port to the outside, 0 for none
  * @param gateway the switch with the way out, 0 for none
+ * @param outside what is there
  * @param nextHop the Ethernet address of the first router outside, 0 while unknown
+ * @param nextHop6 the same of the one that IPv6 goes to
  * @param dead balancers' backends that do not answer, as {@code BALANCER BACKEND}
  */
 record Placement(
@@ -24,7 +26,9 @@ record Placement(
     int tunnelPort,
     int uplinkPort,
     long gateway,
+    Outside outside,
     long nextHop,
+    long nextHop6,
     Set<String> dead) {
 
   boolean isGateway() {

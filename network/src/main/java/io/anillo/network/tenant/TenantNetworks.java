@@ -7,9 +7,9 @@ import io.anillo.network.controller.SwitchProgram;
 import io.anillo.network.flow.Action;
 import io.anillo.network.flow.Ports;
 import io.anillo.network.openflow.PortDescription;
-import io.anillo.network.packet.Bytes;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -31,11 +31,6 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
   /** How long a new controller waits for all switches before it takes for gone what is missing. */
   private static final long SETTLE_NANOS = 3_000_000_000L;
 
-  /** How the outside looks to the switch with the way out: the address of its first router. */
-  public record Outside(int nextHop) {
-    public static final Outside NONE = new Outside(0);
-  }
-
   /** A switch: the ports it has said it has, and what it is to do while it is connected. */
   private static final class Host {
     final Map<String, Integer> ports = new HashMap<>();
@@ -48,7 +43,7 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
   private final BackendProbes probes = new BackendProbes();
   private final Map<Long, Host> hosts = new TreeMap<>();
   private NetworkModel model = NetworkModel.EMPTY;
-  private long nextHop;
+  private final NextHop nextHop;
   private final long startedNanos = System.nanoTime();
   private boolean settled;
   private long rounds;
@@ -56,6 +51,7 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
 
   public TenantNetworks(Outside outside) {
     this.outside = outside;
+    this.nextHop = new NextHop(outside);
     Thread.ofVirtual().name("tenant networks").start(this::repeat);
   }
 
@@ -161,7 +157,7 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
     }
     Integer uplink = host.ports.get(UPLINK);
     if (uplink != null && uplink == packet.inPort()) {
-      return learnNextHop(packet);
+      return hearOutside(device, packet);
     }
     Optional<LogicalPort> port = portAt(host, packet.inPort());
     if (port.isEmpty() || port.get().ethernet() != packet.source()) {
@@ -192,37 +188,32 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
 
   // --- The way out ---
 
-  private boolean learnNextHop(ReceivedPacket packet) {
-    byte[] frame = packet.frame();
-    if (frame.length < 42
-        || packet.etherType() != FlowCompiler.ARP
-        || Bytes.getShort(frame, 20) != 2
-        || Bytes.getInt(frame, 28) != outside.nextHop()) {
-      return false;
+  private boolean hearOutside(ConnectedSwitch device, ReceivedPacket packet) {
+    Optional<byte[]> answer = nextHop.answer(packet, model);
+    if (answer.isPresent()) {
+      device.packetOut(answer.get(), Ports.CONTROLLER, new Action.Output(packet.inPort()));
+      return true;
     }
-    long found = Bytes.getAddress(frame, 22);
-    if (found != nextHop) {
-      nextHop = found;
-      recompute();
-    }
-    return true;
+    return switch (nextHop.hear(packet)) {
+      case NOTHING -> false;
+      case SAME -> true;
+      case CHANGED -> {
+        recompute();
+        yield true;
+      }
+    };
   }
 
   private void askNextHop() {
     Optional<LogicalRouter> asking =
         model.routers().values().stream().filter(router -> router.external() != 0).findFirst();
-    if (outside.nextHop() == 0 || asking.isEmpty()) {
-      return;
-    }
-    byte[] question =
-        FrameBuilder.arpRequest(
-            asking.get().externalEthernet(), asking.get().external(), outside.nextHop());
+    List<byte[]> questions = asking.map(nextHop::questions).orElse(List.of());
     for (Host host : hosts.values()) {
       Integer uplink = host.ports.get(UPLINK);
-      if (uplink != null) {
-        host.device
-            .filter(ConnectedSwitch::master)
-            .ifPresent(d -> d.packetOut(question, Ports.CONTROLLER, new Action.Output(uplink)));
+      if (uplink != null && host.device.isPresent() && host.device.get().master()) {
+        for (byte[] question : questions) {
+          host.device.get().packetOut(question, Ports.CONTROLLER, new Action.Output(uplink));
+        }
       }
     }
   }
@@ -264,7 +255,9 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
               tunnel,
               host.ports.getOrDefault(UPLINK, 0),
               gateway,
-              nextHop,
+              outside,
+              nextHop.ethernet(),
+              nextHop.ethernet6(),
               dead);
       host.program.get().want(new FlowCompiler(model, placement).compile(), settled);
     }
@@ -297,9 +290,7 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
           if (probes.ask(model, this::toPort)) {
             recompute();
           }
-          if (nextHop == 0) {
-            askNextHop();
-          }
+          askNextHop();
           if (++rounds % (NeighbourAnswers.EVERY_MILLIS / PROBE_MILLIS) == 0) {
             NeighbourAnswers.listeners(model)
                 .forEach(port -> toPort(port, NeighbourAnswers.advertisement(model, port)));

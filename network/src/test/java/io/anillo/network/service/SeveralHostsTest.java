@@ -73,6 +73,7 @@ class SeveralHostsTest {
                 folder(host),
                 "none",
                 0,
+                Optional.empty(),
                 Optional.of(address(host, TUNNEL)),
                 Optional.of(address(host, 47_651)),
                 List.of(address(3 - host, 47_651)),

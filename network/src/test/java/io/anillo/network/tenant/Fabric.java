@@ -29,7 +29,7 @@ final class Fabric implements AutoCloseable {
   Controller controller;
   int controllerPort;
 
-  Fabric(TenantNetworks.Outside outside) throws IOException {
+  Fabric(Outside outside) throws IOException {
     networks = new TenantNetworks(outside);
     controller = new Controller(List.of(networks));
     controllerPort = controller.listen(loopback(0));
@@ -54,7 +54,7 @@ final class Fabric implements AutoCloseable {
   }
 
   /** Starts the controller anew, as after a crash: with nothing but the model. */
-  void restartController(TenantNetworks.Outside outside) throws IOException {
+  void restartController(Outside outside) throws IOException {
     NetworkModel model = networks.model();
     controller.close();
     networks.close();

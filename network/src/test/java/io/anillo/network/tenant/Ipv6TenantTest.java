@@ -7,6 +7,10 @@ import io.anillo.network.Peers;
 import io.anillo.network.conformance.OvsPeer;
 import io.anillo.network.controller.Controller;
 import io.anillo.network.host.HostInterface;
+import io.anillo.network.uplink.UserNetwork;
+import io.anillo.network.uplink.UserNetworkConfig;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -21,6 +25,9 @@ import org.junit.jupiter.api.io.TempDir;
 class Ipv6TenantTest {
   private static final Ipv6 ONE = Ipv6.parse("fd00:1::/64");
   private static final Ipv6 TWO = Ipv6.parse("fd00:2::/64");
+  private static final Ipv6 OUTSIDE = Ipv6.parse("fd00:9::1");
+  private static final int OUTSIDE4 = Ipv4.parseAddress("10.89.0.1");
+  private static final int SHARED = Ipv4.parseAddress("10.89.0.100");
 
   private @TempDir Path folder;
   private final List<AutoCloseable> resources = new ArrayList<>();
@@ -48,7 +55,7 @@ class Ipv6TenantTest {
         .attach("default/one", "default/b", 0, 0, List.of("default/web"), 0)
         .attach("default/two", "default/c", 0, 0, List.of(), 0)
         .attach("default/two", "default/d", 0, 0, List.of(), 0)
-        .putRouter("default/r", List.of("default/one", "default/two"), 0, Map.of());
+        .putRouter("default/r", List.of("default/one", "default/two"), SHARED, Map.of());
   }
 
   private static SecurityGroup.Rule rule(String text) {
@@ -76,6 +83,9 @@ class Ipv6TenantTest {
     assertThat(a.ping(TWO.first())).as("nobody answers for another network's gateway").isFalse();
     Ipv6 gateway = Ipv6.linkLocal(model.logicalSwitch("default/one").gatewayEthernet());
     assertThat(a.pingLink(gateway)).as("the gateway on the link").isTrue();
+    assertThat(a.pingFrom(Ipv6.linkLocal(model.port("default/a").ethernet()), ONE.first()))
+        .as("the gateway, from an address of the link")
+        .isTrue();
     assertThat(a.connects(address(model, "b"), 8080)).as("allowed").isTrue();
     assertThat(a.connects(address(model, "b"), 8081)).as("not allowed").isFalse();
     Fabric.await("an allowed routed connection", () -> c.connects(address(model, "b"), 8080));
@@ -109,7 +119,11 @@ class Ipv6TenantTest {
     Peers.require("ip", "ping", "iperf3", "ethtool", "bash");
     Peers.requireRoot();
     NetworkModel model = model();
-    Fabric fabric = keep(new Fabric(TenantNetworks.Outside.NONE));
+    UserNetworkConfig config = UserNetworkConfig.DEFAULT;
+    Ipv6 gateway = Ipv6.address(config.prefixHigh(), 2);
+    Outside outside = new Outside(config.gateway(), Optional.of(gateway));
+    Fabric fabric = keep(new Fabric(outside));
+    fabric.switches.getFirst().attach(TenantNetworks.UPLINK, keep(new UserNetwork(config)));
     fabric.networks.apply(model);
     int at = 0;
     for (String name : List.of("a", "b", "c", "d")) {
@@ -122,6 +136,14 @@ class Ipv6TenantTest {
       guest.up();
     }
     check(model);
+    // The gateway of the user-mode network leads to the host itself.
+    try (ServerSocket server = new ServerSocket(0, 64, InetAddress.ofLiteral("::1"))) {
+      for (String name : List.of("a", "b")) {
+        Namespace guest = guests.get(name);
+        Fabric.await("out, " + name, () -> guest.ping(gateway));
+        assertThat(guest.connects(gateway, server.getLocalPort())).as(name).isTrue();
+      }
+    }
   }
 
   @Test
@@ -129,7 +151,7 @@ class Ipv6TenantTest {
     Peers.require("ovs-vswitchd", "ovsdb-server", "ip", "ping", "iperf3", "ethtool", "bash");
     Peers.requireRoot();
     NetworkModel model = model();
-    TenantNetworks networks = keep(new TenantNetworks(TenantNetworks.Outside.NONE));
+    TenantNetworks networks = keep(new TenantNetworks(new Outside(OUTSIDE4, Optional.of(OUTSIDE))));
     networks.apply(model);
     Controller controller = keep(new Controller(List.of(networks)));
     OvsPeer peer = keep(OvsPeer.real(folder));
@@ -141,15 +163,50 @@ class Ipv6TenantTest {
       peer.succeed("ovs-vsctl", "--timeout=20", "add-port", "anbr", port.realName());
       guest.up();
     }
+    Namespace outside = keep(new Namespace("antout", TenantNetworks.UPLINK, 0x020000000009L));
+    outside.up();
+    outside.succeed("ip", "-6", "addr", "add", OUTSIDE + "/64", "dev", "eth0", "nodad");
+    outside.serve(8080);
+    peer.succeed("ovs-vsctl", "--timeout=20", "add-port", "anbr", TenantNetworks.UPLINK);
     check(model);
+    Namespace a = guests.get("a");
+    Fabric.await("out", () -> a.ping(OUTSIDE));
+    assertThat(a.connects(OUTSIDE, 8080)).as("out by TCP").isTrue();
+    assertThat(outside.ping(address(model, "c"))).as("nothing comes in").isFalse();
+  }
+
+  @Test
+  void whatIsOfALinkIsNotRouted() throws Exception {
+    Fabric fabric = keep(new Fabric(Outside.NONE));
+    NetworkModel model = model();
+    fabric.networks.apply(model);
+    TestGuest a = fabric.plug(0, "a");
+    TestGuest c = fabric.plug(0, "c");
+    long gateway = a.owner.gatewayEthernet();
+    Ipv6 link = Ipv6.linkLocal(a.port.ethernet());
+    byte[] body = new byte[16];
+    body[0] = (byte) 128;
+    byte[] routed =
+        FrameBuilder.icmpv6(
+            a.port.ethernet(), address(model, "a"), gateway, address(model, "c"), body);
+    Fabric.await(
+        "a routed frame",
+        () -> {
+          a.send(routed);
+          return !c.take().isEmpty();
+        });
+    a.send(FrameBuilder.icmpv6(a.port.ethernet(), link, gateway, address(model, "c"), body));
+    assertThat(c.take()).isEmpty();
+    a.send(routed);
+    assertThat(c.take()).hasSize(1);
   }
 
   @Test
   void networksAndRulesAreReadAndRefused() {
     assertThat(Ipv6.parse("fd00:1::/64").of(0x020000000001L).toString())
-        .isEqualTo("fd00:1:0:0:0:ff:fe00:1");
+        .isEqualTo("fd00:1::ff:fe00:1");
     assertThat(rule("in tcp:80 from fd00::/8").toString())
-        .isEqualTo("in tcp:80 from fd00:0:0:0:0:0:0:0/8");
+        .isEqualTo("in tcp:80 from fd00::/8");
     for (String wrong : List.of("fd00::1/64", "fd00::/129", "1.2.3.4", "fd00:::/64", "::g/64")) {
       assertThatThrownBy(() -> Ipv6.parse(wrong)).isInstanceOf(IllegalArgumentException.class);
     }

@@ -69,7 +69,7 @@ class OpenVSwitchTenantTest {
                 new LoadBalancer.Backend("default/b", 8080),
                 new LoadBalancer.Backend("default/c", 8080)),
             true);
-    TenantNetworks networks = keep(new TenantNetworks(TenantNetworks.Outside.NONE));
+    TenantNetworks networks = keep(new TenantNetworks(Outside.NONE));
     networks.apply(model);
     Controller controller = keep(new Controller(List.of(networks)));
     int listening = controller.listen(Fabric.loopback(0));

@@ -26,7 +26,7 @@ class OutsideTest {
 
   @BeforeEach
   void open() throws Exception {
-    fabric = new Fabric(new TenantNetworks.Outside(GATEWAY));
+    fabric = new Fabric(new Outside(GATEWAY));
     uplink = new UserNetwork(UserNetworkConfig.parse("forward=tcp:0:10.0.2.101:80"));
     server = new ServerSocket(0, 64, InetAddress.getLoopbackAddress());
     fabric.switches.get(0).attach(TenantNetworks.UPLINK, uplink);

@@ -21,7 +21,7 @@ class TenantNetworksTest {
 
   @BeforeEach
   void open() throws Exception {
-    fabric = new Fabric(TenantNetworks.Outside.NONE);
+    fabric = new Fabric(Outside.NONE);
   }
 
   @AfterEach
@@ -353,7 +353,7 @@ class TenantNetworksTest {
     fabric.controller.close();
     // Without any controller what is set up goes on.
     assertThat(a.connect(b.port.address(), 80, 4001)).isTrue();
-    fabric.restartController(TenantNetworks.Outside.NONE);
+    fabric.restartController(Outside.NONE);
     for (int i = 0; i < 40; i++) {
       assertThat(a.connect(b.port.address(), 80, 4100 + i)).isTrue();
     }
@@ -375,7 +375,7 @@ class TenantNetworksTest {
     NetworkModel model = NetworkModel.EMPTY.createSwitch("default/lan", NET, false);
     model = attach(attach(model, "lan", "a"), "lan", "b");
     fabric.networks.apply(model);
-    try (TenantNetworks others = new TenantNetworks(TenantNetworks.Outside.NONE);
+    try (TenantNetworks others = new TenantNetworks(Outside.NONE);
         Controller standby = new Controller(List.of(others));
         Failover master = Failover.master(fabric.controller, Fabric.loopback(47_820));
         Failover waiting = Failover.standby(standby, Fabric.loopback(47_820), 600)) {
