@@ -62,11 +62,21 @@ public final class Bench {
         description = "Some parts instead of all.")
     private List<NetworkBench.Part> only = List.of();
 
+    @Option(
+        names = "--runs",
+        defaultValue = "1",
+        paramLabel = "N",
+        description = "How often, in turn; figures are medians (${DEFAULT-VALUE}).")
+    private int runs = 1;
+
     @Override
     public Integer call() throws Exception {
       Set<NetworkBench.Part> parts =
           only.isEmpty() ? EnumSet.allOf(NetworkBench.Part.class) : EnumSet.copyOf(only);
-      NetworkBench.run(Measurement.top(), parts);
+      if (runs < 1) {
+        throw new BenchException("--runs is at least 1.");
+      }
+      new NetworkBench(Measurement.top(), runs).run(parts);
       return 0;
     }
   }

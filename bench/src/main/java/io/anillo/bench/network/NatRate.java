@@ -13,6 +13,7 @@ import io.anillo.network.flow.FlowError;
 import io.anillo.network.flow.Instructions;
 import io.anillo.network.flow.Match;
 import io.anillo.network.flow.Ports;
+import io.anillo.network.host.HostInterface;
 import io.anillo.network.port.FrameStream;
 import io.anillo.network.port.StreamWire;
 import io.anillo.network.uplink.UserNetwork;
@@ -38,13 +39,15 @@ import java.util.concurrent.TimeUnit;
 /**
  * How fast one guest downloads from its host through a user-mode network. The guest is the same on
  * the same engine, QEMU's translator: once behind QEMU's own network, once behind ours, which it is
- * plugged into by a stream socket. A third run is the same guest on Anillo's own engine.
+ * plugged into by a stream socket, and by a TAP device, which leaves segmentation to the guest's card
+ * (needs root). A last run is the same guest on Anillo's own engine.
  */
 final class NatRate {
   /** Megabits a second, the median of the downloads. */
   record Rate(String name, double megabits) {}
 
   private static final int DOWNLOADS = 4;
+  private static final String TAP = "anbtap";
   private static final int BOOT_SECONDS = 180;
 
   private NatRate() {}
@@ -53,16 +56,12 @@ final class NatRate {
     return new Rate("QEMU guest, QEMU user network", run(qemuCommand("user,id=n0"), mebibytes));
   }
 
-  static Rate ours(int mebibytes)
+  static Rate stream(int mebibytes)
       throws IOException, InterruptedException, BenchException, FlowError {
     Path folder = Files.createTempDirectory("anillo-bench");
     Path socket = folder.resolve("stream");
-    try (VirtualSwitch between = new VirtualSwitch("bench", 1, Clock.system());
+    try (VirtualSwitch between = bench();
         ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
-      between.modify(
-          FlowModification.add(
-              0, 0, Match.ANY, Instructions.apply(new Action.Output(Ports.NORMAL))));
-      between.attach("uplink", new UserNetwork(UserNetworkConfig.DEFAULT));
       server.bind(UnixDomainSocketAddress.of(socket));
       Thread.ofVirtual()
           .start(() -> {
@@ -74,11 +73,42 @@ final class NatRate {
             }
           });
       String network = "stream,id=n0,server=off,addr.type=unix,addr.path=" + socket;
-      return new Rate("QEMU guest, Anillo network", run(qemuCommand(network), mebibytes));
+      return new Rate("QEMU guest, Anillo network, stream", run(qemuCommand(network), mebibytes));
     } finally {
       Files.deleteIfExists(socket);
       Files.deleteIfExists(folder);
     }
+  }
+
+  static Rate tap(int mebibytes)
+      throws IOException, InterruptedException, BenchException, FlowError {
+    execute("ip", "tuntap", "add", "dev", TAP, "mode", "tap", "vnet_hdr");
+    try (VirtualSwitch between = bench()) {
+      execute("ip", "link", "set", TAP, "up");
+      between.attach("guest", HostInterface.packetSocket(TAP));
+      String network = "tap,id=n0,ifname=" + TAP + ",script=no,downscript=no,vnet_hdr=on";
+      return new Rate("QEMU guest, Anillo network, TAP", run(qemuCommand(network), mebibytes));
+    } finally {
+      execute("ip", "tuntap", "del", "dev", TAP, "mode", "tap");
+    }
+  }
+
+  private static void execute(String... command)
+      throws IOException, InterruptedException, BenchException {
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    if (process.waitFor() != 0) {
+      throw new BenchException(String.join(" ", command) + ": " + output.strip());
+    }
+  }
+
+  /** A switch with our way out. */
+  private static VirtualSwitch bench() throws FlowError {
+    VirtualSwitch between = new VirtualSwitch("bench", 1, Clock.system());
+    between.modify(
+        FlowModification.add(0, 0, Match.ANY, Instructions.apply(new Action.Output(Ports.NORMAL))));
+    between.attach("uplink", new UserNetwork(UserNetworkConfig.DEFAULT));
+    return between;
   }
 
   static Rate alone(Path top, int mebibytes)

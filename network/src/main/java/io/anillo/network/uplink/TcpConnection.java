@@ -52,7 +52,6 @@ final class TcpConnection implements TcpSender.Output {
   private boolean scaling;
   private boolean acknowledgementDue;
   boolean dirty;
-  boolean opening;
   boolean blockedOnLink;
   private boolean hostEnded;
   private boolean outputShut;

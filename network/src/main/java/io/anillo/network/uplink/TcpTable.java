@@ -11,6 +11,7 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.util.ArrayDeque;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -36,7 +37,10 @@ final class TcpTable {
   private final ArrayDeque<TcpConnection> touched = new ArrayDeque<>();
   private final ArrayDeque<TcpConnection> waiting = new ArrayDeque<>();
   private final long secret;
-  private int opening;
+
+  /** Connections whose handshake is not complete, the oldest first. */
+  private final LinkedHashSet<TcpConnection> opening = new LinkedHashSet<>();
+
   private int nextPort = FIRST_PORT;
   private boolean anyBlocked;
   private long refused;
@@ -127,10 +131,11 @@ final class TcpTable {
       resetStray(key, data, at, 0, 0x02);
       return;
     }
-    if (opening >= MAXIMUM_OPENING || connections.size() >= maximum && !evictIdle(now)) {
+    if (connections.size() >= maximum && !evictIdle(now)) {
       refused++;
       return;
     }
+    dropOldestOpening();
     SocketChannel channel;
     boolean connected;
     try {
@@ -170,8 +175,7 @@ final class TcpTable {
 
   private void add(TcpConnection connection, SocketChannel channel, int interest) {
     connections.put(connection.key, connection);
-    opening++;
-    connection.opening = true;
+    opening.add(connection);
     try {
       connection.register(channel.register(selector, interest, connection));
     } catch (IOException e) {
@@ -179,6 +183,17 @@ final class TcpTable {
       return;
     }
     schedule(connection);
+  }
+
+  /**
+   * Handshakes take a round trip, so of too many under way the oldest is most likely to be one of
+   * those that are never finished: a flood of them keeps nobody else from connecting.
+   */
+  private void dropOldestOpening() {
+    if (opening.size() >= MAXIMUM_OPENING) {
+      refused++;
+      opening.getFirst().abortBoth();
+    }
   }
 
   /**
@@ -206,12 +221,13 @@ final class TcpTable {
       if (channel == null) {
         return;
       }
-      if (opening >= MAXIMUM_OPENING || connections.size() >= maximum) {
+      if (connections.size() >= maximum) {
         refused++;
         channel.setOption(StandardSocketOptions.SO_LINGER, 0);
         channel.close();
         return;
       }
+      dropOldestOpening();
       channel.configureBlocking(false);
       channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
       TcpKey key = new TcpKey(guest, guestPort, shown, nextPort);
@@ -247,9 +263,8 @@ final class TcpTable {
 
   /** Settles the connection before the loop waits again. */
   void touch(TcpConnection connection) {
-    if (connection.opening && connection.phase == TcpConnection.Phase.OPEN) {
-      connection.opening = false;
-      opening--;
+    if (connection.phase == TcpConnection.Phase.OPEN) {
+      opening.remove(connection);
     }
     if (!connection.dirty) {
       connection.dirty = true;
@@ -275,10 +290,8 @@ final class TcpTable {
   }
 
   void remove(TcpConnection connection) {
-    if (connections.remove(connection.key, connection) && connection.opening) {
-      connection.opening = false;
-      opening--;
-    }
+    connections.remove(connection.key, connection);
+    opening.remove(connection);
   }
 
   /** Settles what was touched, at most once each. */

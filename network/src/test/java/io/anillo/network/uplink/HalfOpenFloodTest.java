@@ -16,7 +16,7 @@ class HalfOpenFloodTest {
   private static final int GUEST_ADDRESS = 0x0a00020f;
   private static final int GATEWAY = 0x0a000202;
 
-  private static byte[] ipv4(int protocol, int length) {
+  private static byte[] ipv4(int source, int protocol, int length) {
     byte[] frame = new byte[34 + length];
     Bytes.putAddress(frame, 0, 0x52550a000202L);
     Bytes.putAddress(frame, 6, GUEST);
@@ -25,18 +25,28 @@ class HalfOpenFloodTest {
     Bytes.putShort(frame, 16, 20 + length);
     frame[22] = 64;
     frame[23] = (byte) protocol;
-    Bytes.putInt(frame, 26, GUEST_ADDRESS);
+    Bytes.putInt(frame, 26, source);
     Bytes.putInt(frame, 30, GATEWAY);
     Bytes.putShort(frame, 24, InternetChecksum.of(frame, 14, 20));
     return frame;
   }
 
-  private static byte[] opening(int from, int to) {
-    byte[] frame = ipv4(6, 20);
+  /** A SYN to the gateway. */
+  static byte[] opening(int source, int from, int to) {
+    return segment(source, from, to, from * 7919, 2);
+  }
+
+  /** What ends a connection that {@link #opening} has begun. */
+  static byte[] reset(int source, int from, int to) {
+    return segment(source, from, to, from * 7919 + 1, 4);
+  }
+
+  private static byte[] segment(int source, int from, int to, int sequence, int flags) {
+    byte[] frame = ipv4(source, 6, 20);
     Bytes.putShort(frame, 34, from);
     Bytes.putShort(frame, 36, to);
-    Bytes.putInt(frame, 38, from * 7919);
-    Bytes.putShort(frame, 46, 5 << 12 | 2);
+    Bytes.putInt(frame, 38, sequence);
+    Bytes.putShort(frame, 46, 5 << 12 | flags);
     Bytes.putShort(frame, 48, 1024);
     long sum = InternetChecksum.pseudo4(frame, 14, 6, 20);
     Bytes.putShort(frame, 50, InternetChecksum.complete(InternetChecksum.add(sum, frame, 34, 20)));
@@ -44,7 +54,7 @@ class HalfOpenFloodTest {
   }
 
   private static byte[] echo() {
-    byte[] frame = ipv4(1, 28);
+    byte[] frame = ipv4(GUEST_ADDRESS, 1, 28);
     frame[34] = 8;
     Bytes.putShort(frame, 36, InternetChecksum.of(frame, 34, 28));
     return frame;
@@ -68,7 +78,7 @@ class HalfOpenFloodTest {
       });
       int most = 0;
       for (int i = 0; i < FLOOD; i++) {
-        subject.send(NetworkFrame.of(opening(1024 + i % 60_000, server.port())));
+        subject.send(NetworkFrame.of(opening(GUEST_ADDRESS, 1024 + i % 60_000, server.port())));
         if (i % 500 == 0) {
           Thread.sleep(10);
           most = Math.max(most, subject.connections());

@@ -25,7 +25,8 @@ public final class NatClient {
     InetSocketAddress server = new InetSocketAddress(arguments[1], Integer.parseInt(arguments[2]));
     switch (job) {
       case "echo" -> echo(server, Integer.parseInt(arguments[3]), Integer.parseInt(arguments[4]));
-      case "many" -> many(server, Integer.parseInt(arguments[3]));
+      case "many" -> many(server, Integer.parseInt(arguments[3]), 32, 0);
+      case "torture" -> many(server, Integer.parseInt(arguments[3]), 64, 10);
       case "udp" -> udp(server, Integer.parseInt(arguments[3]));
       case "serve" -> serve(server.getPort());
       case "refused" -> {
@@ -47,8 +48,8 @@ public final class NatClient {
       if (receiveBuffer > 0) {
         socket.setReceiveBufferSize(receiveBuffer);
       }
-      socket.setSoTimeout(60_000);
-      socket.connect(server, 30_000);
+      socket.setSoTimeout(120_000);
+      socket.connect(server, 120_000);
       MessageDigest sent = MessageDigest.getInstance("SHA-256");
       MessageDigest received = MessageDigest.getInstance("SHA-256");
       Thread writer =
@@ -86,14 +87,19 @@ public final class NatClient {
     }
   }
 
-  static void many(InetSocketAddress server, int count) throws Exception {
+  /**
+   * Makes many short connections, of which one in {@code tiny} has a window of a few segments and
+   * more to say.
+   */
+  static void many(InetSocketAddress server, int count, int together, int tiny) throws Exception {
     AtomicInteger failures = new AtomicInteger();
-    try (var pool = Executors.newFixedThreadPool(32)) {
+    try (var pool = Executors.newFixedThreadPool(together)) {
       for (int i = 0; i < count; i++) {
-        int size = i % 300;
+        boolean narrow = tiny > 0 && i % tiny == 0;
+        int size = narrow ? 20_000 : i % 300;
         pool.submit(() -> {
           try {
-            echo(server, size, 0);
+            echo(server, size, narrow ? 2304 : 0);
           } catch (Exception e) {
             if (failures.incrementAndGet() < 5) {
               System.out.println(e);

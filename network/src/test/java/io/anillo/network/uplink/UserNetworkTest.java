@@ -4,10 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.anillo.network.Peers;
 import io.anillo.network.host.HostInterface;
+import io.anillo.vmm.port.NetworkFrame;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -20,6 +25,7 @@ import org.junit.jupiter.api.Test;
 class UserNetworkTest {
   private static final String NAMESPACE = "anillo-nat";
   private static final String DEVICE = "aniltap0";
+  private static final int FLOODER = 0x0a00024d;
 
   private EchoServer echo;
   private @Nullable HostInterface tap;
@@ -151,6 +157,61 @@ class UserNetworkTest {
     } finally {
       server.destroy();
     }
+  }
+
+  @Test
+  void connectsThroughABadCableUnderAFloodAndForgetsAll() throws Exception {
+    UserNetwork network = connect(UserNetworkConfig.DEFAULT, new LossyCable.Faults(20, 20, 30, 11));
+    int connections = Integer.getInteger("anillo.torture.connections", 300);
+    AtomicBoolean flooding = new AtomicBoolean(true);
+    AtomicInteger openings = new AtomicInteger();
+    AtomicInteger most = new AtomicInteger();
+    AtomicLong mostBytes = new AtomicLong();
+    // Somebody else at the same gateway opens connections that are never finished.
+    Thread flood =
+        Thread.ofPlatform()
+            .start(() -> {
+              while (flooding.get()) {
+                for (int i = 0; i < 20; i++) {
+                  int from = 1024 + openings.getAndIncrement() % 60_000;
+                  byte[] opening = HalfOpenFloodTest.opening(FLOODER, from, echo.port());
+                  network.send(NetworkFrame.of(opening));
+                }
+                most.accumulateAndGet(network.connections(), Math::max);
+                mostBytes.accumulateAndGet(network.bufferBytes(), Math::max);
+                LockSupport.parkNanos(10_000_000);
+              }
+            });
+    long begin = System.nanoTime();
+    try {
+      client(150 + connections / 10, "torture", "10.0.2.2", echo.port(), connections);
+    } finally {
+      flooding.set(false);
+      flood.join();
+    }
+    System.out.printf(
+        "%,d connections in %d s through 2%% loss, 2%% repetition, 3%% delay; %,d never finished"
+            + " beside; at most %,d at a time with %,d bytes%n",
+        connections,
+        (System.nanoTime() - begin) / 1_000_000_000,
+        openings.get(),
+        most.get(),
+        mostBytes.get());
+    // Those of the flood, and all clients that linger.
+    assertThat(most.get()).isBetween(100, 2048 + connections);
+    assertThat(mostBytes.get()).isLessThan(64L << 20);
+    if (connections < 1000) {
+      // They would be forgotten within a minute.
+      for (int i = Math.max(0, openings.get() - 4096); i < openings.get(); i++) {
+        int from = 1024 + i % 60_000;
+        network.send(NetworkFrame.of(HalfOpenFloodTest.reset(FLOODER, from, echo.port())));
+      }
+    }
+    for (int i = 0; i < 1200 && network.connections() > 0; i++) {
+      Thread.sleep(100);
+    }
+    assertThat(network.connections()).isZero();
+    assertThat(network.bufferBytes()).isZero();
   }
 
   @Test
