@@ -504,8 +504,8 @@ final class TcpConnection implements TcpSender.Output {
     abort();
   }
 
-  /** The guest has reset: the host's peer shall see a reset too. */
-  private void abort() {
+  /** Ends it as after a reset by the guest: the host's peer shall see one too. */
+  void abort() {
     try {
       channel.setOption(StandardSocketOptions.SO_LINGER, 0);
     } catch (IOException e) {

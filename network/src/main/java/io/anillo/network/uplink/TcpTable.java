@@ -11,7 +11,6 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.util.ArrayDeque;
 import java.util.HashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,10 +36,7 @@ final class TcpTable {
   private final ArrayDeque<TcpConnection> touched = new ArrayDeque<>();
   private final ArrayDeque<TcpConnection> waiting = new ArrayDeque<>();
   private final long secret;
-
-  /** Connections whose handshake is not complete, the oldest first. */
-  private final LinkedHashSet<TcpConnection> opening = new LinkedHashSet<>();
-
+  private final OpeningConnections opening = new OpeningConnections(MAXIMUM_OPENING);
   private int nextPort = FIRST_PORT;
   private boolean anyBlocked;
   private long refused;
@@ -135,7 +131,7 @@ final class TcpTable {
       refused++;
       return;
     }
-    dropOldestOpening();
+    makeRoomForOpening();
     SocketChannel channel;
     boolean connected;
     try {
@@ -185,15 +181,14 @@ final class TcpTable {
     schedule(connection);
   }
 
-  /**
-   * Handshakes take a round trip, so of too many under way the oldest is most likely to be one of
-   * those that are never finished: a flood of them keeps nobody else from connecting.
-   */
-  private void dropOldestOpening() {
-    if (opening.size() >= MAXIMUM_OPENING) {
-      refused++;
-      opening.getFirst().abortBoth();
-    }
+  /** Without a word to the guest: if it means it, it sends its SYN again. */
+  private void makeRoomForOpening() {
+    opening
+        .excess()
+        .ifPresent(connection -> {
+          refused++;
+          connection.abort();
+        });
   }
 
   /**
@@ -227,7 +222,7 @@ final class TcpTable {
         channel.close();
         return;
       }
-      dropOldestOpening();
+      makeRoomForOpening();
       channel.configureBlocking(false);
       channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
       TcpKey key = new TcpKey(guest, guestPort, shown, nextPort);
