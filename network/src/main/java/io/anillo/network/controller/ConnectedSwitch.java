@@ -39,6 +39,8 @@ import java.util.function.Consumer;
  * block on none.
  */
 public final class ConnectedSwitch {
+  private static final int MAXIMUM_COMPLAINTS = 20;
+
   private final OpenFlowConnection connection;
   private final long datapathId;
   private final int tables;
@@ -50,6 +52,7 @@ public final class ConnectedSwitch {
   private final Map<Integer, CompletableFuture<TracedPath>> traceRequests =
       new ConcurrentHashMap<>();
   private final AtomicInteger transactions = new AtomicInteger(0x100);
+  private final AtomicInteger complaints = new AtomicInteger();
   private volatile boolean master = true;
 
   ConnectedSwitch(OpenFlowConnection connection, long datapathId, int tables) {
@@ -89,6 +92,15 @@ public final class ConnectedSwitch {
 
   void setMaster(boolean value) {
     master = value;
+  }
+
+  /** Notes that something is wrong with the switch; one that goes on like that fills no log. */
+  void complain(String what) {
+    System.Logger.Level level =
+        complaints.incrementAndGet() <= MAXIMUM_COMPLAINTS
+            ? System.Logger.Level.WARNING
+            : System.Logger.Level.DEBUG;
+    System.getLogger(ConnectedSwitch.class.getName()).log(level, () -> this + " " + what);
   }
 
   private boolean post(Message message) {

@@ -204,10 +204,8 @@ public final class Controller implements AutoCloseable {
         case Message.ROLE_REPLY -> roleReply(device, reader);
         case Message.PACKET_IN -> {
           ReceivedPacket packet = ReceivedPacket.read(reader);
-          for (ControllerApplication application : applications) {
-            if (application.packetIn(device, packet)) {
-              break;
-            }
+          if (packet.isFrame()) {
+            offer(device, packet);
           }
         }
         case Message.PORT_STATUS -> {
@@ -248,11 +246,18 @@ public final class Controller implements AutoCloseable {
         default -> {}
       }
     } catch (FlowError e) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          () -> device + " sent a message that is wrong: " + e.getMessage());
+      device.complain("sent a message that is wrong: " + e.getMessage());
     }
     return false;
+  }
+
+  /** Offers a packet to the applications until one takes it. */
+  private void offer(ConnectedSwitch device, ReceivedPacket packet) {
+    for (ControllerApplication application : applications) {
+      if (application.packetIn(device, packet)) {
+        return;
+      }
+    }
   }
 
   private void roleReply(ConnectedSwitch device, WireReader reader) throws FlowError {
@@ -289,9 +294,7 @@ public final class Controller implements AutoCloseable {
     if (expected) {
       return; // See ConnectedSwitch.putGroup and putMeter.
     }
-    LOG.log(
-        System.Logger.Level.WARNING,
-        () -> device + " refused a request: error " + type + "." + code);
+    device.complain("refused a request: error " + type + "." + code);
   }
 
   @Override

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -34,13 +35,25 @@ public final class MultipathRouting implements ControllerApplication {
   private static final int KNOWN = 100;
   private static final int TREE = 10;
 
+  /** Who makes up addresses makes hosts known for long be found anew, and no more. */
+  private static final int MAXIMUM_HOSTS = 16_384;
+
   /** How long a port must have been silent of LLDP before it counts as one for hosts. */
   private static final long SETTLE_NANOS = 2_200_000_000L;
 
+  /** How long hosts that were not known are gathered. */
+  private static final long GATHER_MILLIS = 5;
+
   private final Topology topology;
+
+  /** Delays after which a computation comes that has not begun yet. */
+  private final Set<Long> pending = new HashSet<>();
+
   private final Map<Topology.Place, Long> firstSeen = new HashMap<>();
   private final Set<Long> resynchronized = new HashSet<>();
-  private final Map<Long, Topology.Place> hosts = new HashMap<>();
+
+  /** The hosts, those known for longest first. */
+  private final Map<Long, Topology.Place> hosts = new LinkedHashMap<>();
 
   /** What each switch was told, so that only differences are sent. */
   private final Map<Long, Map<String, FlowModification>> installed = new HashMap<>();
@@ -71,22 +84,32 @@ public final class MultipathRouting implements ControllerApplication {
 
   /** Whether the switch has been known long enough for its links to be found. */
   private boolean settled(Topology.Place place, long now) {
-    Long since = firstSeen.get(place);
-    if (since == null) {
-      firstSeen.put(place, now);
-      Thread.ofVirtual().name("settling").start(this::recomputeLater);
-      return false;
+    boolean settled = now - firstSeen.computeIfAbsent(place, p -> now) > SETTLE_NANOS;
+    if (!settled) {
+      recomputeIn(SETTLE_NANOS / 1_000_000 + 50);
     }
-    return now - since > SETTLE_NANOS;
+    return settled;
   }
 
-  private void recomputeLater() {
-    try {
-      Thread.sleep(SETTLE_NANOS / 1_000_000 + 50);
-      recompute();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+  /** Many hosts and ports that appear at once are one computation. */
+  private void recomputeIn(long millis) {
+    if (!pending.add(millis)) {
+      return;
     }
+    Thread.ofVirtual()
+        .name("routing")
+        .start(() -> {
+          try {
+            Thread.sleep(millis);
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return;
+          }
+          synchronized (this) {
+            pending.remove(millis);
+            recompute();
+          }
+        });
   }
 
   /**
@@ -123,16 +146,19 @@ public final class MultipathRouting implements ControllerApplication {
 
   @Override
   public synchronized boolean packetIn(ConnectedSwitch device, ReceivedPacket packet) {
-    if (!packet.isFrame()) {
-      return false;
-    }
     Topology.Place place = new Topology.Place(device.datapathId(), packet.inPort());
     long source = packet.source();
-    if ((source >>> 40 & 1) != 0 || topology.isLink(place) || !settled(place, System.nanoTime())) {
+    if ((source >>> 40 & 1) != 0
+        || device.port(packet.inPort()).isEmpty()
+        || topology.isLink(place)
+        || !settled(place, System.nanoTime())) {
       return true;
     }
     if (!place.equals(hosts.put(source, place))) {
-      recompute();
+      if (hosts.size() > MAXIMUM_HOSTS) {
+        hosts.remove(hosts.keySet().iterator().next());
+      }
+      recomputeIn(GATHER_MILLIS);
     }
     return true;
   }

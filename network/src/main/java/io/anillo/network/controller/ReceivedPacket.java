@@ -27,7 +27,7 @@ public record ReceivedPacket(
     return (int) MatchField.IN_PORT.low(match.value());
   }
 
-  public boolean isFrame() {
+  boolean isFrame() {
     return frame.length >= 14;
   }
 

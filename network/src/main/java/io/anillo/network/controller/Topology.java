@@ -205,7 +205,7 @@ public final class Topology implements ControllerApplication, AutoCloseable {
 
   @Override
   public boolean packetIn(ConnectedSwitch device, ReceivedPacket packet) {
-    if (!packet.isFrame() || packet.etherType() != ETHER_TYPE) {
+    if (packet.etherType() != ETHER_TYPE) {
       return false;
     }
     byte[] frame = packet.frame();

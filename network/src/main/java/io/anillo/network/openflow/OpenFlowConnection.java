@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.net.Socket;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -16,12 +17,17 @@ import java.util.concurrent.TimeUnit;
  * plane.
  */
 public final class OpenFlowConnection implements AutoCloseable {
-  private static final int QUEUE_MESSAGES = 16_384;
+  /** What may wait to be sent, in bytes with {@link #OVERHEAD} for each message. */
+  private static final int QUEUE_BYTES = 8 << 20;
+
+  private static final int OVERHEAD = 64;
+  private static final int PATIENCE_SECONDS = 10;
 
   private final Socket socket;
   private final DataInputStream input;
   private final OutputStream output;
-  private final LinkedBlockingQueue<byte[]> queue = new LinkedBlockingQueue<>(QUEUE_MESSAGES);
+  private final LinkedBlockingQueue<byte[]> queue = new LinkedBlockingQueue<>();
+  private final Semaphore room = new Semaphore(QUEUE_BYTES);
   private volatile boolean closed;
 
   public OpenFlowConnection(Socket socket) throws IOException {
@@ -60,15 +66,23 @@ public final class OpenFlowConnection implements AutoCloseable {
     return new Message(version, type, transaction, body);
   }
 
-  /** Sends a message, waiting while the peer is slow. */
+  /**
+   * Sends a message, waiting while the peer is slow; a peer that takes nothing for too long loses
+   * its channel, so that nobody waits for it for ever.
+   */
   public void send(Message message) throws IOException {
     byte[] encoded = message.encode();
     try {
-      while (!queue.offer(encoded, 1, TimeUnit.SECONDS)) {
+      int size = encoded.length + OVERHEAD;
+      for (int second = 0; !room.tryAcquire(size, 1, TimeUnit.SECONDS); second++) {
+        if (second == PATIENCE_SECONDS) {
+          close();
+        }
         if (closed) {
           throw new IOException("channel to " + peer() + " is closed");
         }
       }
+      queue.add(encoded);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted while sending to " + peer(), e);
@@ -80,7 +94,8 @@ public final class OpenFlowConnection implements AutoCloseable {
    * 1.3.5 §6.1.2).
    */
   public boolean offer(Message message) {
-    return !closed && queue.offer(message.encode());
+    byte[] encoded = message.encode();
+    return !closed && room.tryAcquire(encoded.length + OVERHEAD) && queue.add(encoded);
   }
 
   private void write() {
@@ -92,6 +107,7 @@ public final class OpenFlowConnection implements AutoCloseable {
         }
         while (next != null) {
           output.write(next);
+          room.release(next.length + OVERHEAD);
           next = queue.poll();
         }
         output.flush();

@@ -152,7 +152,7 @@ public final class TenantNetworks implements ControllerApplication, AutoCloseabl
   @Override
   public synchronized boolean packetIn(ConnectedSwitch device, ReceivedPacket packet) {
     Host host = hosts.get(device.datapathId());
-    if (host == null || !packet.isFrame() || !device.master()) {
+    if (host == null || !device.master()) {
       return false;
     }
     Integer uplink = host.ports.get(UPLINK);
