@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 
 /** Runs the programs of Debian's packages that the tests use as peers. */
@@ -46,7 +47,12 @@ public final class Peers {
                   output.append(e);
                 }
               });
-      if (!process.waitFor(timeoutSeconds, TimeUnit.SECONDS)) {
+      boolean ended = false;
+      // Seconds in which this process did not run at all count as one.
+      for (int i = 0; i < timeoutSeconds && !ended; i++) {
+        ended = process.waitFor(1, TimeUnit.SECONDS);
+      }
+      if (!ended) {
         process.destroyForcibly();
         throw new AssertionError(List.of(command) + " did not end within " + timeoutSeconds + " s");
       }
@@ -55,6 +61,23 @@ public final class Peers {
     } catch (IOException | InterruptedException e) {
       throw new AssertionError(List.of(command) + " could not be run", e);
     }
+  }
+
+  /**
+   * Waits until a condition holds, for half a minute of tries; on a machine that stands still
+   * meanwhile, longer.
+   */
+  public static void await(String what, BooleanSupplier condition) throws InterruptedException {
+    long waited = 0;
+    while (waited < 30_000_000_000L) {
+      long begin = System.nanoTime();
+      if (condition.getAsBoolean()) {
+        return;
+      }
+      Thread.sleep(25);
+      waited += Math.min(1_000_000_000L, System.nanoTime() - begin);
+    }
+    throw new AssertionError("did not happen: " + what);
   }
 
   /** Runs a command that must succeed, and returns what it printed. */

@@ -39,8 +39,8 @@ import java.util.concurrent.TimeUnit;
 /**
  * How fast one guest downloads from its host through a user-mode network. The guest is the same on
  * the same engine, QEMU's translator: once behind QEMU's own network, once behind ours, which it is
- * plugged into by a stream socket, and by a TAP device, which leaves segmentation to the guest's card
- * (needs root). A last run is the same guest on Anillo's own engine.
+ * plugged into by a stream socket, and by a TAP device, which leaves segmentation to the guest's
+ * card (needs root). A last run is the same guest on Anillo's own engine.
  */
 final class NatRate {
   /** Megabits a second, the median of the downloads. */

@@ -18,8 +18,8 @@ public interface ControllerApplication {
   default void switchDown(ConnectedSwitch device) {}
 
   /**
-   * A packet came to the controller, with an Ethernet header at least; true when this application has dealt with it and later ones
-   * shall not see it.
+   * A packet came to the controller, with an Ethernet header at least; true when this application
+   * has dealt with it and later ones shall not see it.
    */
   default boolean packetIn(ConnectedSwitch device, ReceivedPacket packet) {
     return false;

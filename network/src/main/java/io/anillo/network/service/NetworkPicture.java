@@ -84,7 +84,8 @@ final class NetworkPicture {
     svg.append(
         String.format(
             Locale.ROOT,
-            "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#555\" stroke-width=\"%.1f\"/>%n",
+            "<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#555\""
+                + " stroke-width=\"%.1f\"/>%n",
             fromX,
             fromY,
             toX,

@@ -363,8 +363,7 @@ final class RequestHandler {
         + (router.external() == 0
             ? ""
             : " and leads out as "
-                + String.join(
-                    " and ", service.networks().outside().addresses(changed, router)));
+                + String.join(" and ", service.networks().outside().addresses(changed, router)));
   }
 
   private int freeExternal(NetworkModel model) {

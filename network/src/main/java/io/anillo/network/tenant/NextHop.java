@@ -7,9 +7,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * What the controller says and hears at the port to the outside: it looks for the first router there
- * (RFC 826, RFC 4861), and answers for the IPv6 addresses of logical routers. Those of IPv4 are
- * answered by flows, which cannot turn a solicitation into an advertisement.
+ * What the controller says and hears at the port to the outside: it looks for the first router
+ * there (RFC 826, RFC 4861), and answers for the IPv6 addresses of logical routers. Those of IPv4
+ * are answered by flows, which cannot turn a solicitation into an advertisement.
  */
 final class NextHop {
   private static final int BODY = 54;
@@ -44,8 +44,7 @@ final class NextHop {
     List<byte[]> questions = new ArrayList<>();
     if (outside.nextHop() != 0 && ethernet == 0) {
       questions.add(
-          FrameBuilder.arpRequest(
-              router.externalEthernet(), router.external(), outside.nextHop()));
+          FrameBuilder.arpRequest(router.externalEthernet(), router.external(), outside.nextHop()));
     }
     if (ethernet6 == 0) {
       outside
@@ -105,8 +104,7 @@ final class NextHop {
         .filter(router -> outside.address6(router).equals(Optional.of(asked)))
         .findFirst()
         .map(router ->
-            NeighbourAnswers.neighbour(
-                router.externalEthernet(), asked, packet.source(), asker));
+            NeighbourAnswers.neighbour(router.externalEthernet(), asked, packet.source(), asker));
   }
 
   private static boolean isNeighbourMessage(ReceivedPacket packet, int type) {

@@ -184,9 +184,7 @@ final class OutsideCompiler {
           Stage.CLASSIFY,
           110,
           router.number(),
-          fromOutside(ARP)
-              .set(MatchField.ARP_OP, 1)
-              .set(MatchField.ARP_TPA, address & 0xffffffffL),
+          fromOutside(ARP).set(MatchField.ARP_OP, 1).set(MatchField.ARP_TPA, address & 0xffffffffL),
           Instructions.apply(FlowCompiler.answer(address, router.externalEthernet())));
       flows.add(
           Stage.CLASSIFY,

@@ -20,7 +20,9 @@ final class OpeningConnections {
   }
 
   void add(TcpConnection connection) {
-    if (byGuest.computeIfAbsent(connection.key.guest(), g -> new LinkedHashSet<>()).add(connection)) {
+    if (byGuest
+        .computeIfAbsent(connection.key.guest(), g -> new LinkedHashSet<>())
+        .add(connection)) {
       size++;
     }
   }

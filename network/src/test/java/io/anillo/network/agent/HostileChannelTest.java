@@ -175,22 +175,19 @@ class HostileChannelTest {
     Instructions instructions = Instructions.apply(actions.toArray(Action[]::new)).withGoto(1);
     for (int table = 0; table < 3; table++) {
       for (Match of : List.of(match, Match.ANY)) {
-        corpus.add(
-            FlowCodec.writeFlowMod(1, FlowModification.add(table, 5, of, instructions), -1));
+        corpus.add(FlowCodec.writeFlowMod(1, FlowModification.add(table, 5, of, instructions), -1));
       }
     }
     List<Group.Bucket> buckets =
         List.of(new Group.Bucket(actions.get(7)), new Group.Bucket(new Action.Group(2)));
     for (Group.Type type : Group.Type.values()) {
       for (int command = 0; command < 3; command++) {
-        corpus.add(
-            FlowCodec.writeGroupMod(1, new FlowCodec.GroupMod(command, 1, type, buckets)));
+        corpus.add(FlowCodec.writeGroupMod(1, new FlowCodec.GroupMod(command, 1, type, buckets)));
       }
     }
     Meter.Band band = new Meter.Band(true, 1000, 100, 0);
     for (int command = 0; command < 3; command++) {
-      corpus.add(
-          FlowCodec.writeMeterMod(1, new FlowCodec.MeterMod(command, 1, 1, List.of(band))));
+      corpus.add(FlowCodec.writeMeterMod(1, new FlowCodec.MeterMod(command, 1, 1, List.of(band))));
     }
     WireWriter encoded = new WireWriter();
     ActionCodec.write(encoded, actions);
@@ -296,12 +293,15 @@ class HostileChannelTest {
       while (subject.offer(large)) {
         offered++;
       }
-      assertThat(offered).as("of 60,000 bytes, beside what the host's sockets take").isLessThan(2000);
-      assertThatThrownBy(() -> {
-            while (true) {
-              subject.send(large);
-            }
-          })
+      assertThat(offered)
+          .as("of 60,000 bytes, beside what the host's sockets take")
+          .isLessThan(2000);
+      assertThatThrownBy(
+              () -> {
+                while (true) {
+                  subject.send(large);
+                }
+              })
           .isInstanceOf(IOException.class)
           .hasMessageContaining("closed");
       assertThat(silent.isClosed()).isFalse();

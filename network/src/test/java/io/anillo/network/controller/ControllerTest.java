@@ -14,7 +14,6 @@ import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -41,15 +40,6 @@ class ControllerTest {
     return created;
   }
 
-  private static void await(String what, BooleanSupplier condition) throws InterruptedException {
-    for (int i = 0; i < 200; i++) {
-      if (condition.getAsBoolean()) {
-        return;
-      }
-      Thread.sleep(50);
-    }
-    throw new AssertionError("did not happen within ten seconds: " + what);
-  }
 
   private static void send(VirtualSwitch owner, SwitchPort port, String frame) {
     owner.receive(port, NetworkFrame.of(HexFormat.of().parseHex(frame)));
@@ -69,16 +59,16 @@ class ControllerTest {
     for (int i = 0; i < 3; i++) {
       ports[i] = subject.addPort("p" + (i + 1), wires[i]);
     }
-    await("the table-miss flow", () -> subject.inspect(() -> subject.table(0).size() == 1));
+    Peers.await("the table-miss flow", () -> subject.inspect(() -> subject.table(0).size() == 1));
     String first = frame("02000000000b", "02000000000a");
     send(subject, ports[0], first);
-    await("the flood", () -> wires[1].take().contains(first));
+    Peers.await("the flood", () -> wires[1].take().contains(first));
     assertThat(wires[2].take()).containsExactly(first);
     String answer = frame("02000000000a", "02000000000b");
     send(subject, ports[1], answer);
-    await("the answer", () -> wires[0].take().contains(answer));
+    Peers.await("the answer", () -> wires[0].take().contains(answer));
     assertThat(wires[2].take()).isEmpty();
-    await("a flow of its own", () -> subject.inspect(() -> subject.table(0).size() == 2));
+    Peers.await("a flow of its own", () -> subject.inspect(() -> subject.table(0).size() == 2));
     send(subject, ports[1], answer);
     assertThat(wires[0].take()).containsExactly(answer);
   }
@@ -100,9 +90,9 @@ class ControllerTest {
     RecordingWire right = new RecordingWire();
     SwitchPort leftPort = ring.get(0).addPort("left", left);
     SwitchPort rightPort = ring.get(2).addPort("right", right);
-    await("eight directions of four links", () -> topology.links().size() == 8);
+    Peers.await("eight directions of four links", () -> topology.links().size() == 8);
     String hello = frame("ffffffffffff", "02000000000a");
-    await(
+    Peers.await(
         "one copy of a broadcast",
         () -> {
           send(ring.get(0), leftPort, hello);
@@ -118,9 +108,9 @@ class ControllerTest {
 
     String answer = frame("02000000000a", "02000000000b");
     send(ring.get(2), rightPort, answer);
-    await("both hosts", () -> routing.hosts().size() == 2);
+    Peers.await("both hosts", () -> routing.hosts().size() == 2);
     String direct = frame("02000000000b", "02000000000a");
-    await(
+    Peers.await(
         "a path",
         () -> {
           send(ring.get(0), leftPort, direct);
@@ -133,12 +123,12 @@ class ControllerTest {
     ring.get(0).setLink(broken, false);
     SwitchPort otherEnd = ring.get(1).port("r0-s1").orElseThrow();
     ring.get(1).setLink(otherEnd, false);
-    await("the link's end", () -> topology.links().size() == 6);
+    Peers.await("the link's end", () -> topology.links().size() == 6);
     right.take();
     for (int i = 0; i < 20; i++) {
       send(ring.get(0), leftPort, frame("02000000000b", "02000000000a"));
     }
-    await("the other way round", () -> right.take().stream().filter(direct::equals).count() == 20);
+    Peers.await("the other way round", () -> right.take().stream().filter(direct::equals).count() == 20);
   }
 
   private static void pause() {
@@ -161,15 +151,15 @@ class ControllerTest {
     assertThat(agent.controllers()).isZero();
     int passive = agent.listen(any);
     second.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), passive));
-    await("both sessions", () -> first.find(7).isPresent() && second.find(7).isPresent());
+    Peers.await("both sessions", () -> first.find(7).isPresent() && second.find(7).isPresent());
     ConnectedSwitch seen = second.find(7).orElseThrow();
-    await("the slave's role", () -> !seen.master());
+    Peers.await("the slave's role", () -> !seen.master());
     seen.modify(io.anillo.network.dataplane.FlowModification.deleteAll());
     assertThat(seen.barrier(2000)).isTrue();
     assertThat(subject.inspect(() -> subject.table(0).size())).isEqualTo(1);
     first.close();
     second.assumeRole(Controller.Role.MASTER, 2);
-    await("the new master's role", seen::master);
+    Peers.await("the new master's role", seen::master);
     seen.modify(io.anillo.network.dataplane.FlowModification.deleteAll());
     assertThat(seen.barrier(2000)).isTrue();
     assertThat(subject.inspect(() -> subject.table(0).size())).isZero();
@@ -196,14 +186,14 @@ class ControllerTest {
     for (int i = 0; i < 3; i++) {
       ports[i] = subject.addPort("p" + (i + 1), wires[i]);
     }
-    await("its table-miss flow", () -> subject.inspect(() -> subject.table(0).size() > 0));
+    Peers.await("its table-miss flow", () -> subject.inspect(() -> subject.table(0).size() > 0));
     String first = frame("02000000000b", "02000000000a");
     send(subject, ports[0], first);
-    await("the flood", () -> wires[1].take().contains(first));
+    Peers.await("the flood", () -> wires[1].take().contains(first));
     String answer = frame("02000000000a", "02000000000b");
     wires[2].take();
     send(subject, ports[1], answer);
-    await("the answer", () -> wires[0].take().contains(answer));
+    Peers.await("the answer", () -> wires[0].take().contains(answer));
     assertThat(wires[2].take()).isEmpty();
   }
 }

@@ -9,7 +9,6 @@ import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -26,15 +25,6 @@ class OpenVSwitchFabricTest {
     }
   }
 
-  private static void await(String what, BooleanSupplier condition) throws InterruptedException {
-    for (int i = 0; i < 150; i++) {
-      if (condition.getAsBoolean()) {
-        return;
-      }
-      Thread.sleep(100);
-    }
-    throw new AssertionError("did not happen within fifteen seconds: " + what);
-  }
 
   private void namespace(OvsPeer peer, String name, String bridge, String address) {
     Peers.run(5, "ip", "netns", "del", name);
@@ -78,9 +68,9 @@ class OpenVSwitchFabricTest {
     }
     namespace(peer, "anlh1", "anl1", "10.99.0.1/24");
     namespace(peer, "anlh2", "anl2", "10.99.0.2/24");
-    await("three links", () -> topology.links().size() == 6);
+    Peers.await("three links", () -> topology.links().size() == 6);
     String[] first = {"ip", "netns", "exec", "anlh1"};
-    await(
+    Peers.await(
         "a ping",
         () ->
             Peers.run(8, "ip", "netns", "exec", "anlh1", "ping", "-c", "1", "-W", "1", "10.99.0.2")
@@ -95,7 +85,7 @@ class OpenVSwitchFabricTest {
             .redirectOutput(folder.resolve("iperf").toFile())
             .start();
     resources.add(server::destroy);
-    await(
+    Peers.await(
         "a measurement",
         () ->
             Peers.run(15, "ip", "netns", "exec", "anlh1", "iperf3", "-c", "10.99.0.2", "-t", "1")
@@ -103,8 +93,8 @@ class OpenVSwitchFabricTest {
                 == 0);
 
     peer.succeed("ovs-vsctl", "--timeout=20", "del-port", "anl1", "anl1-anl2");
-    await("the other way round", () -> topology.links().size() == 4);
-    await(
+    Peers.await("the other way round", () -> topology.links().size() == 4);
+    Peers.await(
         "a ping over the third bridge",
         () ->
             Peers.run(8, "ip", "netns", "exec", "anlh1", "ping", "-c", "1", "-W", "1", "10.99.0.2")

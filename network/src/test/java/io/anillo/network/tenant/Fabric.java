@@ -14,7 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BooleanSupplier;
 
 /** Two of our switches joined by VXLAN over the loopback, under one controller. */
 final class Fabric implements AutoCloseable {
@@ -74,16 +73,6 @@ final class Fabric implements AutoCloseable {
     return guest;
   }
 
-  static void await(String what, BooleanSupplier condition) throws InterruptedException {
-    long end = System.nanoTime() + 10_000_000_000L;
-    while (System.nanoTime() < end) {
-      if (condition.getAsBoolean()) {
-        return;
-      }
-      Thread.sleep(25);
-    }
-    throw new AssertionError("did not happen within ten seconds: " + what);
-  }
 
   @Override
   public void close() {

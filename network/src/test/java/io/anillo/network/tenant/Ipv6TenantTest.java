@@ -74,11 +74,11 @@ class Ipv6TenantTest {
     Namespace d = guests.get("d");
     b.serve(8080);
     b.serve(8081);
-    Fabric.await(
+    Peers.await(
         "a default route that the kernel was told of",
         () -> a.show("ip", "-6", "route", "show", "default").contains("proto ra"));
-    Fabric.await("a ping within a switch", () -> a.ping(address(model, "b")));
-    Fabric.await("a routed ping", () -> a.ping(address(model, "c")));
+    Peers.await("a ping within a switch", () -> a.ping(address(model, "b")));
+    Peers.await("a routed ping", () -> a.ping(address(model, "c")));
     assertThat(a.ping(ONE.first())).as("the gateway").isTrue();
     assertThat(a.ping(TWO.first())).as("nobody answers for another network's gateway").isFalse();
     Ipv6 gateway = Ipv6.linkLocal(model.logicalSwitch("default/one").gatewayEthernet());
@@ -88,9 +88,9 @@ class Ipv6TenantTest {
         .isTrue();
     assertThat(a.connects(address(model, "b"), 8080)).as("allowed").isTrue();
     assertThat(a.connects(address(model, "b"), 8081)).as("not allowed").isFalse();
-    Fabric.await("an allowed routed connection", () -> c.connects(address(model, "b"), 8080));
+    Peers.await("an allowed routed connection", () -> c.connects(address(model, "b"), 8080));
     assertThat(c.ping(address(model, "b"))).as("c is not in the group").isFalse();
-    Fabric.await(
+    Peers.await(
         "a connection from an isolated switch", () -> d.connects(address(model, "b"), 8080));
     assertThat(d.ping(address(model, "a"))).as("nothing may come in at a").isFalse();
     assertThat(c.ping(address(model, "d"))).as("within an isolated switch").isFalse();
@@ -140,7 +140,7 @@ class Ipv6TenantTest {
     try (ServerSocket server = new ServerSocket(0, 64, InetAddress.ofLiteral("::1"))) {
       for (String name : List.of("a", "b")) {
         Namespace guest = guests.get(name);
-        Fabric.await("out, " + name, () -> guest.ping(gateway));
+        Peers.await("out, " + name, () -> guest.ping(gateway));
         assertThat(guest.connects(gateway, server.getLocalPort())).as(name).isTrue();
       }
     }
@@ -170,7 +170,7 @@ class Ipv6TenantTest {
     peer.succeed("ovs-vsctl", "--timeout=20", "add-port", "anbr", TenantNetworks.UPLINK);
     check(model);
     Namespace a = guests.get("a");
-    Fabric.await("out", () -> a.ping(OUTSIDE));
+    Peers.await("out", () -> a.ping(OUTSIDE));
     assertThat(a.connects(OUTSIDE, 8080)).as("out by TCP").isTrue();
     assertThat(outside.ping(address(model, "c"))).as("nothing comes in").isFalse();
   }
@@ -189,7 +189,7 @@ class Ipv6TenantTest {
     byte[] routed =
         FrameBuilder.icmpv6(
             a.port.ethernet(), address(model, "a"), gateway, address(model, "c"), body);
-    Fabric.await(
+    Peers.await(
         "a routed frame",
         () -> {
           a.send(routed);
@@ -205,8 +205,7 @@ class Ipv6TenantTest {
   void networksAndRulesAreReadAndRefused() {
     assertThat(Ipv6.parse("fd00:1::/64").of(0x020000000001L).toString())
         .isEqualTo("fd00:1::ff:fe00:1");
-    assertThat(rule("in tcp:80 from fd00::/8").toString())
-        .isEqualTo("in tcp:80 from fd00::/8");
+    assertThat(rule("in tcp:80 from fd00::/8").toString()).isEqualTo("in tcp:80 from fd00::/8");
     for (String wrong : List.of("fd00::1/64", "fd00::/129", "1.2.3.4", "fd00:::/64", "::g/64")) {
       assertThatThrownBy(() -> Ipv6.parse(wrong)).isInstanceOf(IllegalArgumentException.class);
     }

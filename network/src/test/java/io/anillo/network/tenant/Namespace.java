@@ -29,17 +29,7 @@ final class Namespace implements AutoCloseable {
     remove();
     Peers.succeed("ip", "netns", "add", name);
     Peers.succeed(
-        "ip",
-        "link",
-        "add",
-        realName,
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "eth0",
-        "netns",
-        name);
+        "ip", "link", "add", realName, "type", "veth", "peer", "name", "eth0", "netns", name);
     Peers.succeed("ip", "link", "set", realName, "up");
     succeed("ip", "link", "set", "eth0", "address", FieldText.address(ethernet));
     // The host answers for nothing here, and Open vSwitch completes no checksums.
@@ -63,7 +53,9 @@ final class Namespace implements AutoCloseable {
   }
 
   boolean ping(int ipv4) {
-    return Peers.run(PATIENCE_SECONDS, line("ping", "-c", "1", "-W", "1", FieldText.ipv4(ipv4))).exitCode() == 0;
+    return Peers.run(PATIENCE_SECONDS, line("ping", "-c", "1", "-W", "1", FieldText.ipv4(ipv4)))
+            .exitCode()
+        == 0;
   }
 
   boolean connects(int ipv4, int to) {

@@ -86,7 +86,7 @@ class OpenVSwitchTenantTest {
     guests.get(1).serve(8080);
     guests.get(1).serve(8081);
     guests.get(2).serve(8080);
-    Fabric.await("a ping", () -> a.ping(b));
+    Peers.await("a ping", () -> a.ping(b));
     assertThat(a.ping(c.address())).as("routed").isTrue();
     assertThat(a.ping(Ipv4.parseAddress("10.81.0.1"))).as("gateway").isTrue();
     assertThat(a.connects(b, 8080)).as("allowed").isTrue();
@@ -95,7 +95,7 @@ class OpenVSwitchTenantTest {
       assertThat(a.connects(shared, 80)).as("balanced, %d", i).isTrue();
     }
     peer.succeed("ovs-vsctl", "--timeout=20", "del-port", "anbr", c.realName());
-    Fabric.await("its end", () -> networks.deadBackends().contains("default/v default/c"));
+    Peers.await("its end", () -> networks.deadBackends().contains("default/v default/c"));
     Thread.sleep(200);
     for (int i = 0; i < 10; i++) {
       assertThat(a.connects(shared, 80)).as("one backend, %d", i).isTrue();

@@ -1,5 +1,6 @@
 package io.anillo.network.tenant;
 
+import io.anillo.network.Peers;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.anillo.network.packet.Bytes;
@@ -54,8 +55,8 @@ class OutsideTest {
     TestGuest a = fabric.plug(0, "a");
     TestGuest b = fabric.plug(1, "b");
     int port = server.getLocalPort();
-    Fabric.await("a connection here", () -> a.connect(GATEWAY, port, 2000));
-    Fabric.await("a connection there", () -> b.connect(GATEWAY, port, 2000));
+    Peers.await("a connection here", () -> a.connect(GATEWAY, port, 2000));
+    Peers.await("a connection there", () -> b.connect(GATEWAY, port, 2000));
     assertThat(a.ping(GATEWAY)).isTrue();
     assertThat(b.ping(GATEWAY)).isTrue();
     // At the switch with the way out addresses inside do not appear outside.
@@ -68,10 +69,10 @@ class OutsideTest {
     TestGuest b = fabric.plug(1, "b");
     b.open.addAll(List.of(80, 81));
     int forwarded = uplink.forwardedPorts().getFirst();
-    Fabric.await("the gateway", () -> b.ping(GATEWAY));
+    Peers.await("the gateway", () -> b.ping(GATEWAY));
     b.take();
     try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), forwarded)) {
-      Fabric.await("an opening", () -> b.openings(80) > 0);
+      Peers.await("an opening", () -> b.openings(80) > 0);
       assertThat(socket.isConnected()).isTrue();
     }
   }

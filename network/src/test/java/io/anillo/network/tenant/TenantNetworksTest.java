@@ -1,5 +1,6 @@
 package io.anillo.network.tenant;
 
+import io.anillo.network.Peers;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -53,8 +54,8 @@ class TenantNetworksTest {
     TestGuest a = fabric.plug(0, "a");
     TestGuest b = fabric.plug(0, "b");
     TestGuest c = fabric.plug(1, "c");
-    Fabric.await("a ping on one host", () -> a.ping(b.port.address()));
-    Fabric.await("a ping across hosts", () -> a.ping(c.port.address()));
+    Peers.await("a ping on one host", () -> a.ping(b.port.address()));
+    Peers.await("a ping across hosts", () -> a.ping(c.port.address()));
     assertThat(c.ping(a.port.address())).isTrue();
     assertThat(a.ping(a.owner.gateway())).isTrue();
     // Nobody answers for an address that nobody has, nor for one's own.
@@ -69,7 +70,7 @@ class TenantNetworksTest {
     fabric.networks.apply(model);
     TestGuest a = fabric.plug(0, "a");
     TestGuest b = fabric.plug(0, "b");
-    Fabric.await("a ping", () -> a.ping(b.port.address()));
+    Peers.await("a ping", () -> a.ping(b.port.address()));
     b.take();
     byte[] payload = new byte[30];
     FrameBuilder.Side to = new FrameBuilder.Side(b.port.ethernet(), b.port.address(), 9);
@@ -99,8 +100,8 @@ class TenantNetworksTest {
     TestGuest blueA = fabric.plug(0, "blue/a");
     TestGuest blueB = fabric.plug(1, "blue/b");
     assertThat(redB.port.address()).isEqualTo(blueB.port.address());
-    Fabric.await("red's ping", () -> redA.ping(redB.port.address()));
-    Fabric.await("blue's ping", () -> blueA.ping(blueB.port.address()));
+    Peers.await("red's ping", () -> redA.ping(redB.port.address()));
+    Peers.await("blue's ping", () -> blueA.ping(blueB.port.address()));
     redB.take();
     blueB.take();
     assertThat(redA.ping(redB.port.address())).isTrue();
@@ -133,7 +134,7 @@ class TenantNetworksTest {
     server.open.addAll(List.of(80, 81, 82));
     client.open.add(5000);
     int address = server.port.address();
-    Fabric.await("an allowed connection", () -> client.connect(address, 80, 2000));
+    Peers.await("an allowed connection", () -> client.connect(address, 80, 2000));
     assertThat(client.connect(address, 81, 2001)).isTrue();
     assertThat(client.connect(address, 82, 2002)).isFalse();
     assertThat(client.ping(address)).isFalse();
@@ -146,7 +147,7 @@ class TenantNetworksTest {
     // Rules that change hold for new connections at once.
     fabric.networks.apply(
         fabric.networks.model().putGroup("default/web", List.of(rule("in tcp:82"))));
-    Fabric.await("the new rule", () -> client.connect(address, 82, 2004));
+    Peers.await("the new rule", () -> client.connect(address, 82, 2004));
     assertThat(client.connect(address, 81, 2005)).isFalse();
   }
 
@@ -163,7 +164,7 @@ class TenantNetworksTest {
     TestGuest a = fabric.plug(0, "a");
     TestGuest b = fabric.plug(1, "b");
     TestGuest c = fabric.plug(0, "c");
-    Fabric.await("a routed ping", () -> a.ping(b.port.address()));
+    Peers.await("a routed ping", () -> a.ping(b.port.address()));
     byte[] arrived = b.take().getLast();
     assertThat(Bytes.getByte(arrived, 22)).isEqualTo(63);
     assertThat(Bytes.getAddress(arrived, 6)).isEqualTo(b.owner.gatewayEthernet());
@@ -182,7 +183,7 @@ class TenantNetworksTest {
     TestGuest a = fabric.plug(0, "a");
     TestGuest b = fabric.plug(0, "b");
     TestGuest c = fabric.plug(1, "c");
-    Fabric.await("a ping to the wire", () -> a.ping(c.port.address()));
+    Peers.await("a ping to the wire", () -> a.ping(c.port.address()));
     assertThat(c.ping(b.port.address())).isTrue();
     assertThat(a.ping(b.port.address())).isFalse();
     b.take();
@@ -218,7 +219,7 @@ class TenantNetworksTest {
     TestGuest client = fabric.plug(0, "client");
     w1.open.add(8080);
     w2.open.add(8080);
-    Fabric.await("a connection", () -> client.connect(address, 80, 3000));
+    Peers.await("a connection", () -> client.connect(address, 80, 3000));
     w1.take();
     w2.take();
     for (int i = 0; i < 40; i++) {
@@ -227,7 +228,7 @@ class TenantNetworksTest {
     assertThat(w1.openings(8080)).isBetween(6L, 34L);
     assertThat(w1.openings(8080) + w2.openings(8080)).isEqualTo(40);
     w2.unplug();
-    Fabric.await(
+    Peers.await(
         "the backend's end",
         () -> fabric.networks.deadBackends().contains("default/web default/w2"));
     Thread.sleep(100);
@@ -235,10 +236,10 @@ class TenantNetworksTest {
       assertThat(client.connect(address, 80, 3200 + i)).as("connection %d", i).isTrue();
     }
     w2.plug(fabric.switches.get(1));
-    Fabric.await("its return", () -> fabric.networks.deadBackends().isEmpty());
-    Fabric.await("its share", () -> client.connect(address, 80, 3300) || true);
+    Peers.await("its return", () -> fabric.networks.deadBackends().isEmpty());
+    Peers.await("its share", () -> client.connect(address, 80, 3300) || true);
     w2.take();
-    Fabric.await(
+    Peers.await(
         "connections to it",
         () -> {
           client.connect(address, 80, 3400 + (int) (System.nanoTime() & 0xfff));
@@ -263,7 +264,7 @@ class TenantNetworksTest {
     discover[242] = 1;
     discover[243] = (byte) 255;
     byte[][] offer = new byte[1][];
-    Fabric.await(
+    Peers.await(
         "an offer",
         () -> {
           offer[0] = a.ask(-1, -1L >>> 16, 68, 67, discover);
@@ -303,7 +304,7 @@ class TenantNetworksTest {
     TestGuest a = fabric.plug(0, "a");
     TestGuest b = fabric.plug(0, "b");
     TestGuest watch = fabric.plug(1, "watch");
-    Fabric.await("a ping", () -> a.ping(b.port.address()));
+    Peers.await("a ping", () -> a.ping(b.port.address()));
     Thread.sleep(200);
     watch.take();
     assertThat(a.ping(b.port.address())).isTrue();
@@ -320,9 +321,9 @@ class TenantNetworksTest {
     fabric.networks.apply(model);
     TestGuest a = fabric.plug(0, "a");
     TestGuest b = fabric.plug(0, "b");
-    Fabric.await("a ping", () -> a.ping(b.port.address()));
+    Peers.await("a ping", () -> a.ping(b.port.address()));
     fabric.networks.apply(fabric.networks.model().changePort("default/a", List.of(), 1000));
-    Fabric.await(
+    Peers.await(
         "the meter",
         () -> fabric.switches.get(0).inspect(() -> fabric.switches.get(0).meters().size() == 2));
     fabric.controller.find(1).orElseThrow().barrier(2000);
@@ -349,7 +350,7 @@ class TenantNetworksTest {
     TestGuest a = fabric.plug(0, "a");
     TestGuest b = fabric.plug(1, "b");
     b.open.add(80);
-    Fabric.await("a connection", () -> a.connect(b.port.address(), 80, 4000));
+    Peers.await("a connection", () -> a.connect(b.port.address(), 80, 4000));
     fabric.controller.close();
     // Without any controller what is set up goes on.
     assertThat(a.connect(b.port.address(), 80, 4001)).isTrue();
@@ -357,7 +358,7 @@ class TenantNetworksTest {
     for (int i = 0; i < 40; i++) {
       assertThat(a.connect(b.port.address(), 80, 4100 + i)).isTrue();
     }
-    Fabric.await("both switches", () -> fabric.controller.switches().size() == 2);
+    Peers.await("both switches", () -> fabric.controller.switches().size() == 2);
     fabric.controller.find(1).orElseThrow().barrier(2000);
     Thread.sleep(200);
     assertThat(fabric.networks.changesSent(1)).isZero();
@@ -367,7 +368,7 @@ class TenantNetworksTest {
     Thread.sleep(200);
     fabric.addSwitch(2);
     b.plug(fabric.switches.get(2));
-    Fabric.await("the new switch", () -> a.connect(b.port.address(), 80, 4200));
+    Peers.await("the new switch", () -> a.connect(b.port.address(), 80, 4200));
   }
 
   @Test
@@ -384,8 +385,8 @@ class TenantNetworksTest {
       fabric.agents.forEach(agent -> agent.connect(Fabric.loopback(port)));
       TestGuest a = fabric.plug(0, "a");
       TestGuest b = fabric.plug(1, "b");
-      Fabric.await("a ping", () -> a.ping(b.port.address()));
-      Fabric.await("the standby's switches", () -> standby.switches().size() == 2);
+      Peers.await("a ping", () -> a.ping(b.port.address()));
+      Peers.await("the standby's switches", () -> standby.switches().size() == 2);
       assertThat(standby.find(1).orElseThrow().master()).isFalse();
       Thread.sleep(3500);
       fabric.controller.close();
@@ -393,7 +394,7 @@ class TenantNetworksTest {
       for (int i = 0; i < 20; i++) {
         assertThat(a.ping(b.port.address())).isTrue();
       }
-      Fabric.await("the new master", () -> standby.switches().stream().allMatch(d -> d.master()));
+      Peers.await("the new master", () -> standby.switches().stream().allMatch(d -> d.master()));
       assertThat(standby.find(1).orElseThrow().barrier(2000)).isTrue();
       assertThat(others.changesSent(1)).isZero();
       // And the new master does what is asked of it.
@@ -401,7 +402,7 @@ class TenantNetworksTest {
       LogicalPort added = others.model().port("default/c");
       TestGuest c = new TestGuest(added, others.model().logicalSwitch("default/lan"));
       c.plug(fabric.switches.get(0));
-      Fabric.await("a new guest", () -> c.ping(b.port.address()));
+      Peers.await("a new guest", () -> c.ping(b.port.address()));
     }
   }
 

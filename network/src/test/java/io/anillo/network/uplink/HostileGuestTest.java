@@ -23,7 +23,8 @@ class HostileGuestTest {
   private static final String IP6 =
       "fd00616e696c6c000000000000000015fd00616e696c6c000000000000000002";
   private static final String TCP = "03e8%04x000003e8000000005002ffff00000000020405b401030307";
-  private static final String DATA = "03e8%04x000003e9000000015018ffff0000000068656c6c6f20776f726c64";
+  private static final String DATA =
+      "03e8%04x000003e9000000015018ffff0000000068656c6c6f20776f726c64";
 
   private static byte[] frame(String text) {
     return HexFormat.of().parseHex(ETHERNET + text);
@@ -35,7 +36,8 @@ class HostileGuestTest {
   }
 
   private static byte[] ipv6(int protocol, String payload) {
-    return frame("86dd60000000%04x%02xff".formatted(payload.length() / 2, protocol) + IP6 + payload);
+    return frame(
+        "86dd60000000%04x%02xff".formatted(payload.length() / 2, protocol) + IP6 + payload);
   }
 
   private static List<byte[]> seeds(int server) {
