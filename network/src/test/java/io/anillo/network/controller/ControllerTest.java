@@ -40,7 +40,6 @@ class ControllerTest {
     return created;
   }
 
-
   private static void send(VirtualSwitch owner, SwitchPort port, String frame) {
     owner.receive(port, NetworkFrame.of(HexFormat.of().parseHex(frame)));
   }
@@ -128,7 +127,8 @@ class ControllerTest {
     for (int i = 0; i < 20; i++) {
       send(ring.get(0), leftPort, frame("02000000000b", "02000000000a"));
     }
-    Peers.await("the other way round", () -> right.take().stream().filter(direct::equals).count() == 20);
+    Peers.await(
+        "the other way round", () -> right.take().stream().filter(direct::equals).count() == 20);
   }
 
   private static void pause() {

@@ -25,7 +25,6 @@ class OpenVSwitchFabricTest {
     }
   }
 
-
   private void namespace(OvsPeer peer, String name, String bridge, String address) {
     Peers.run(5, "ip", "netns", "del", name);
     Peers.run(5, "ip", "link", "del", "v" + name);

@@ -73,7 +73,6 @@ final class Fabric implements AutoCloseable {
     return guest;
   }
 
-
   @Override
   public void close() {
     controller.close();

@@ -1,8 +1,8 @@
 package io.anillo.network.tenant;
 
-import io.anillo.network.Peers;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.anillo.network.Peers;
 import io.anillo.network.packet.Bytes;
 import io.anillo.network.uplink.UserNetwork;
 import io.anillo.network.uplink.UserNetworkConfig;

@@ -1,9 +1,9 @@
 package io.anillo.network.tenant;
 
-import io.anillo.network.Peers;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.anillo.network.Peers;
 import io.anillo.network.controller.Controller;
 import io.anillo.network.controller.Failover;
 import io.anillo.network.packet.Bytes;
