@@ -1,17 +1,20 @@
 package io.anillo.cli;
 
+import io.anillo.vmm.host.HostSystem;
 import io.anillo.vmm.kvm.KvmProbe;
 import io.anillo.vmm.machine.MachineConfig;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /** From the engine that was asked for to the one that this host can carry out at speed. */
 final class EngineChoice {
   private static final Path DEVICE = Path.of("/dev/kvm");
 
-  private EngineChoice() {}
+  private final PrintStream notes;
+  private final Supplier<HostSystem> host;
 
   /**
    * Chooses, and says in one line when the choice is not the obvious one.
@@ -19,18 +22,32 @@ final class EngineChoice {
    * @param notes where the line goes
    */
   static MachineConfig.Engine of(MachinePlan.Engine wanted, PrintStream notes) {
+    return new EngineChoice(notes, HostSystem::new).of(wanted);
+  }
+
+  /**
+   * A choice to be made.
+   *
+   * @param host makes the calls of a thread
+   */
+  EngineChoice(PrintStream notes, Supplier<HostSystem> host) {
+    this.notes = notes;
+    this.host = host;
+  }
+
+  MachineConfig.Engine of(MachinePlan.Engine wanted) {
     return switch (wanted) {
       case INTERPRET -> MachineConfig.Engine.INTERPRET;
       case TRANSLATE -> MachineConfig.Engine.TRANSLATE;
       case TRANSLATE_EVERYTHING -> MachineConfig.Engine.TRANSLATE_EVERYTHING;
-      case AUTO -> Files.exists(DEVICE) ? probed(notes) : MachineConfig.Engine.TRANSLATE;
-      case KVM -> demanded(notes);
-      case KVM_LOCAL_APICS -> withLocalApics(demanded(notes), notes);
+      case AUTO -> Files.exists(DEVICE) ? probed() : MachineConfig.Engine.TRANSLATE;
+      case KVM -> demanded();
+      case KVM_LOCAL_APICS -> withLocalApics(demanded());
     };
   }
 
-  private static MachineConfig.Engine probed(PrintStream notes) {
-    KvmProbe.Result result = KvmProbe.measure();
+  private MachineConfig.Engine probed() {
+    KvmProbe.Result result = KvmProbe.measure(host);
     if (result.fast()) {
       return MachineConfig.Engine.KVM;
     }
@@ -38,12 +55,11 @@ final class EngineChoice {
     return MachineConfig.Engine.TRANSLATE;
   }
 
-  private static MachineConfig.Engine withLocalApics(
-      MachineConfig.Engine engine, PrintStream notes) {
+  private MachineConfig.Engine withLocalApics(MachineConfig.Engine engine) {
     if (engine != MachineConfig.Engine.KVM) {
       return engine;
     }
-    Optional<String> lack = KvmProbe.whyNoLocalApics();
+    Optional<String> lack = KvmProbe.whyNoLocalApics(host);
     if (lack.isEmpty()) {
       return MachineConfig.Engine.KVM_LOCAL_APICS;
     }
@@ -51,8 +67,8 @@ final class EngineChoice {
     return MachineConfig.Engine.KVM;
   }
 
-  private static MachineConfig.Engine demanded(PrintStream notes) {
-    KvmProbe.Result result = KvmProbe.measure();
+  private MachineConfig.Engine demanded() {
+    KvmProbe.Result result = KvmProbe.measure(host);
     if (result.instructionsPerSecond() == 0) {
       notes.println("anillo: engine translate instead of kvm: " + result.sentence() + ".");
       return MachineConfig.Engine.TRANSLATE;

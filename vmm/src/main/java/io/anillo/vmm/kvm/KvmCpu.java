@@ -43,7 +43,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private static final long SHORTEST_ENTRY_NANOS = 20_000, LONGEST_ENTRY_NANOS = 2_000_000;
 
   private final int index;
-  private final HostSystem system = new HostSystem();
+  private final HostSystem system;
   private final Arena arena = Arena.ofShared();
   private final KvmVirtualMachine machine;
   private final int descriptor;
@@ -100,6 +100,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
       throws KvmException {
     this.index = index;
     this.machine = machine;
+    this.system = machine.newSystem();
     this.bus = bus;
     this.interrupts = interrupts;
     this.exits = exits;
@@ -116,18 +117,23 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
         machine.carriesLocalApics()
             ? new KvmLocalApic(system, descriptor, transfer, interrupts, arena)
             : null;
-    if (run.address() == 0) {
-      throw new KvmException("KVM shares no memory with us, error " + system.errno());
+    try {
+      if (run.address() == 0) {
+        throw new KvmException("KVM shares no memory with us, error " + system.errno());
+      }
+      MemorySegment cpuid = KvmCpuid.table(model, index, arena);
+      if (system.ioctl(descriptor, KvmNumbers.SET_CPUID2, cpuid) < 0) {
+        throw new KvmException("KVM refuses the processor model, error " + system.errno());
+      }
+      if (machine.scalesTsc()) {
+        system.ioctl(descriptor, KvmNumbers.SET_TSC_KHZ, model.tscHertz() / 1000);
+      }
+      clock = new KvmClock(machine, model, boardNanos, transfer, state, interrupts);
+      reset();
+    } catch (KvmException | RuntimeException e) {
+      close();
+      throw e;
     }
-    MemorySegment cpuid = KvmCpuid.table(model, index, arena);
-    if (system.ioctl(descriptor, KvmNumbers.SET_CPUID2, cpuid) < 0) {
-      throw new KvmException("KVM refuses the processor model, error " + system.errno());
-    }
-    if (machine.scalesTsc()) {
-      system.ioctl(descriptor, KvmNumbers.SET_TSC_KHZ, model.tscHertz() / 1000);
-    }
-    clock = new KvmClock(machine, model, boardNanos, transfer, state, interrupts);
-    reset();
   }
 
   /** A model as this machine's hardware can show it. */
@@ -641,9 +647,16 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
       }
       default -> {
         state.privilege = 0;
+        if (!inHardware(register)) {
+          ModelSpecificRegisters.write(registers, register, value);
+          return;
+        }
+        long before = ModelSpecificRegisters.read(registers, register);
         ModelSpecificRegisters.write(registers, register, value);
-        if (inHardware(register)) {
-          transfer.putModelRegister(register, value);
+        if (!transfer.offerModelRegister(register, value)) {
+          // What this host's hardware cannot take is #GP there, and no end of the machine.
+          ModelSpecificRegisters.write(registers, register, before);
+          throw registers.generalProtection(0);
         }
       }
     }
@@ -718,7 +731,9 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
 
   @Override
   public void close() {
-    system.unmap(run);
+    if (run.address() != 0) {
+      system.unmap(run);
+    }
     system.close(descriptor);
     arena.close();
   }

@@ -20,7 +20,7 @@ import java.util.function.Consumer;
 public final class KvmDoorbells implements DoorbellKeeper, AutoCloseable {
   private static final int REQUEST_BYTES = 64;
 
-  private final HostSystem system = new HostSystem();
+  private final HostSystem system;
   private final int machine;
   private final int counter;
   private final Consumer<Runnable> board;
@@ -41,6 +41,7 @@ public final class KvmDoorbells implements DoorbellKeeper, AutoCloseable {
    */
   KvmDoorbells(KvmVirtualMachine machine, Arena arena, Consumer<Runnable> board)
       throws KvmException {
+    this.system = machine.newSystem();
     this.machine = machine.descriptor();
     this.board = board;
     this.request = arena.allocate(REQUEST_BYTES, 8);

@@ -1,5 +1,7 @@
 package io.anillo.vmm.kvm;
 
+import java.util.Map;
+
 /**
  * Numbers of KVM's interface (Linux, Documentation/virt/kvm/api.rst; {@code linux/kvm.h} and {@code
  * asm/kvm.h} of x86-64).
@@ -17,6 +19,7 @@ final class KvmNumbers {
       SET_USER_MEMORY_REGION = 0x4020_AE46,
       SET_TSS_ADDRESS = 0xAE47,
       SET_GSI_ROUTING = 0x4008_AE6A,
+      IRQFD = 0x4020_AE76,
       IOEVENTFD = 0x4040_AE79,
       ENABLE_CAPABILITY = 0x4068_AEA3,
       SIGNAL_MSI = 0x4020_AEA5,
@@ -56,6 +59,7 @@ final class KvmNumbers {
 
   /** Capabilities. */
   static final int CAP_USER_NMI = 22,
+      CAP_IRQFD = 32,
       CAP_IOEVENTFD = 36,
       CAP_VCPU_EVENTS = 41,
       CAP_DEBUGREGS = 50,
@@ -70,6 +74,19 @@ final class KvmNumbers {
       CAP_X86_USER_SPACE_MSR = 188,
       CAP_X86_MSR_FILTER = 189,
       CAP_SREGS2 = 200;
+
+  /** Capabilities without which the engine does not run, by the kernel's names. */
+  static final Map<Integer, String> NEEDED_CAPABILITIES =
+      Map.of(
+          CAP_USER_NMI, "KVM_CAP_USER_NMI",
+          CAP_VCPU_EVENTS, "KVM_CAP_VCPU_EVENTS",
+          CAP_DEBUGREGS, "KVM_CAP_DEBUGREGS",
+          CAP_XSAVE, "KVM_CAP_XSAVE",
+          CAP_XCRS, "KVM_CAP_XCRS",
+          CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT",
+          CAP_X86_USER_SPACE_MSR, "KVM_CAP_X86_USER_SPACE_MSR",
+          CAP_X86_MSR_FILTER, "KVM_CAP_X86_MSR_FILTER",
+          CAP_SREGS2, "KVM_CAP_SREGS2");
 
   /** Exit reasons. */
   static final int EXIT_IO = 2,

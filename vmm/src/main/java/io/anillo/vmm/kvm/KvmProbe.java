@@ -8,10 +8,13 @@ import io.anillo.vmm.cpu.LocalInterrupts;
 import io.anillo.vmm.device.Bus;
 import io.anillo.vmm.device.MmioDevice;
 import io.anillo.vmm.device.PortDevice;
+import io.anillo.vmm.host.HostSystem;
 import io.anillo.vmm.memory.GuestMemory;
+import java.lang.foreign.MemorySegment;
 import java.util.HexFormat;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * Finds out whether KVM really runs a guest's code here, and how fast: some hosts offer {@code
@@ -28,6 +31,11 @@ public final class KvmProbe {
   /** mov ecx, ROUNDS; again: dec ecx; jnz again; hlt, in 16-bit code. */
   private static final String LOOP = "66b9a8610000 6649 75fc f4";
 
+  /** inc byte [WRITTEN]; out 0x80, al; again: jmp again, in 16-bit code. */
+  private static final String WRITE = "fe060020 e680 ebfe";
+
+  private static final int WRITTEN = 0x2000;
+
   private static final long PATIENCE_NANOS = 10_000_000_000L;
 
   /**
@@ -43,19 +51,19 @@ public final class KvmProbe {
 
   /** Runs a loop of kernel code; takes less than half a second. */
   public static Result measure() {
+    return measure(HostSystem::new);
+  }
+
+  /**
+   * As {@link #measure()}.
+   *
+   * @param host makes the calls of a thread
+   */
+  public static Result measure(Supplier<HostSystem> host) {
     GuestMemory memory = new GuestMemory(1 << 20);
-    try (KvmVirtualMachine machine = KvmVirtualMachine.open(memory)) {
-      try (KvmCpu cpu =
-          new KvmCpu(
-              0,
-              machine,
-              KvmCpu.modelFor(CpuModel.anilloV2(1), machine),
-              () -> 0,
-              new Nothing(),
-              new NoInterrupts(),
-              new ExitCounters())) {
-        byte[] code = HexFormat.of().parseHex(LOOP.replace(" ", ""));
-        memory.write(CODE, code, 0, code.length);
+    try (KvmVirtualMachine machine = KvmVirtualMachine.open(memory, host)) {
+      try (KvmCpu cpu = processor(machine, new Nothing())) {
+        put(memory, LOOP);
         return measure(cpu);
       }
     } catch (KvmException e) {
@@ -68,15 +76,78 @@ public final class KvmProbe {
   }
 
   /** Why this host's kernel cannot have local APICs, without a full stop; empty where it can. */
-  public static Optional<String> whyNoLocalApics() {
+  public static Optional<String> whyNoLocalApics(Supplier<HostSystem> host) {
     GuestMemory memory = new GuestMemory(1 << 20);
-    try (KvmVirtualMachine machine = KvmVirtualMachine.open(memory)) {
+    try (KvmVirtualMachine machine = KvmVirtualMachine.open(memory, host)) {
       machine.carryLocalApics();
-      return Optional.empty();
-    } catch (KvmException e) {
+      machine.hearDoorbells(Runnable::run).close();
+      KvmCpu[] processor = new KvmCpu[1];
+      try (KvmCpu cpu =
+          processor(
+              machine,
+              new Nothing() {
+                @Override
+                public void writePort(int port, int sizeBytes, int value) {
+                  // HLT is no exit where the kernel has the local APIC.
+                  processor[0].kick();
+                }
+              })) {
+        processor[0] = cpu;
+        put(memory, WRITE);
+        return runs(cpu) instanceof Exit.Interrupted && memory.getByte(WRITTEN) != 0
+            ? Optional.empty()
+            : Optional.of("a guest does not get on with them here");
+      }
+    } catch (KvmException | IllegalStateException e) {
       return Optional.of(String.valueOf(e.getMessage()));
     } finally {
       memory.close();
+    }
+  }
+
+  private static KvmCpu processor(KvmVirtualMachine machine, Bus bus) throws KvmException {
+    return new KvmCpu(
+        0,
+        machine,
+        KvmCpu.modelFor(CpuModel.anilloV2(1), machine),
+        () -> 0,
+        bus,
+        new NoInterrupts(),
+        new ExitCounters());
+  }
+
+  private static void put(GuestMemory memory, String program) {
+    byte[] code = HexFormat.of().parseHex(program.replace(" ", ""));
+    memory.write(CODE, code, 0, code.length);
+  }
+
+  /** Runs the program, if need be for as long as patience lasts. */
+  private static Exit runs(KvmCpu cpu) {
+    CpuState state = cpu.state();
+    state.segmentBase[CpuState.CS] = 0;
+    state.segmentSelector[CpuState.CS] = 0;
+    state.rip = CODE;
+    state.halted = false;
+    cpu.stateReplaced();
+    Thread kicker =
+        Thread.ofVirtual()
+            .start(() -> {
+              try {
+                Thread.sleep(PATIENCE_NANOS / 1_000_000);
+                cpu.kick();
+              } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+              }
+            });
+    try {
+      return cpu.run(Long.MAX_VALUE);
+    } finally {
+      kicker.interrupt();
+      try {
+        kicker.join();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 
@@ -84,32 +155,9 @@ public final class KvmProbe {
     long best = Long.MAX_VALUE;
     // The first run pays for memory that is touched for the first time.
     for (int run = 0; run < 3; run++) {
-      CpuState state = cpu.state();
-      state.segmentBase[CpuState.CS] = 0;
-      state.segmentSelector[CpuState.CS] = 0;
-      state.rip = CODE;
-      state.halted = false;
-      cpu.stateReplaced();
-      Thread kicker =
-          Thread.ofVirtual()
-              .unstarted(() -> {
-                try {
-                  Thread.sleep(PATIENCE_NANOS / 1_000_000);
-                  cpu.kick();
-                } catch (InterruptedException e) {
-                  Thread.currentThread().interrupt();
-                }
-              });
-      kicker.start();
       long start = System.nanoTime();
-      Exit exit = cpu.run(Long.MAX_VALUE);
+      Exit exit = runs(cpu);
       long nanos = System.nanoTime() - start;
-      kicker.interrupt();
-      try {
-        kicker.join();
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-      }
       if (!(exit instanceof Exit.Halted)) {
         return new Result(false, 0, "KVM does not come to the end of a small loop here");
       }
@@ -159,11 +207,17 @@ public final class KvmProbe {
     public void writeMsr(int index, long value) {}
 
     @Override
+    public HeldTimers putRegisters(MemorySegment page) {
+      page.fill((byte) 0);
+      return new HeldTimers(0, 0);
+    }
+
+    @Override
     public void initReset() {}
   }
 
   /** No devices. */
-  private static final class Nothing implements Bus {
+  private static class Nothing implements Bus {
     @Override
     public void mapPorts(int first, int count, PortDevice device) {}
 

@@ -189,15 +189,20 @@ final class KvmStateTransfer {
   }
 
   void putModelRegister(int index, long value) {
+    if (!offerModelRegister(index, value)) {
+      throw new IllegalStateException(
+          "the host's KVM refuses model-specific register 0x%x = 0x%x".formatted(index, value));
+    }
+  }
+
+  /** Sets a register, unless KVM refuses it. */
+  boolean offerModelRegister(int index, long value) {
     msrs.set(ValueLayout.JAVA_INT, 0, 1);
     msrs.set(ValueLayout.JAVA_INT, 4, 0);
     msrs.set(ValueLayout.JAVA_INT, 8, index);
     msrs.set(ValueLayout.JAVA_INT, 12, 0);
     msrs.set(ValueLayout.JAVA_LONG, 16, value);
-    if (system.ioctl(descriptor, KvmNumbers.SET_MSRS, msrs) != 1) {
-      throw new IllegalStateException(
-          "the host's KVM refuses model-specific register 0x%x = 0x%x".formatted(index, value));
-    }
+    return system.ioctl(descriptor, KvmNumbers.SET_MSRS, msrs) == 1;
   }
 
   long modelRegister(int index) {

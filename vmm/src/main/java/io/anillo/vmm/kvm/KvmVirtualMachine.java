@@ -11,8 +11,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +32,10 @@ public final class KvmVirtualMachine implements AutoCloseable {
   private static final int FILTER_BYTES = 0x188, RANGE_BYTES = 24, RANGES_OFFSET = 8;
   private static final int NO_SUCH_FILE = HostSystem.ENOENT;
 
+  /** The first with all that is needed: {@code KVM_GET_SREGS2}. */
+  private static final String NEEDED_LINUX = "5.14";
+
+  private final Supplier<HostSystem> host;
   private final HostSystem system;
   private final GuestMemory memory;
   private final int device;
@@ -44,8 +51,14 @@ public final class KvmVirtualMachine implements AutoCloseable {
   private @Nullable KvmInterruptCarrier carrier;
 
   private KvmVirtualMachine(
-      HostSystem system, GuestMemory memory, int device, int machine, int runBytes)
+      Supplier<HostSystem> host,
+      HostSystem system,
+      GuestMemory memory,
+      int device,
+      int machine,
+      int runBytes)
       throws KvmException {
+    this.host = host;
     this.system = system;
     this.memory = memory;
     this.device = device;
@@ -58,22 +71,7 @@ public final class KvmVirtualMachine implements AutoCloseable {
             != 0;
     int kiloHertz = system.ioctl(machine, KvmNumbers.GET_TSC_KHZ, 0);
     this.tscHertz = scalesTsc || kiloHertz <= 0 ? CpuModel.TSC_HERTZ : kiloHertz * 1000L;
-    for (int capability :
-        new int[] {
-          KvmNumbers.CAP_IMMEDIATE_EXIT,
-          KvmNumbers.CAP_X86_USER_SPACE_MSR,
-          KvmNumbers.CAP_X86_MSR_FILTER,
-          KvmNumbers.CAP_XSAVE,
-          KvmNumbers.CAP_XCRS,
-          KvmNumbers.CAP_DEBUGREGS,
-          KvmNumbers.CAP_VCPU_EVENTS,
-          KvmNumbers.CAP_USER_NMI,
-          KvmNumbers.CAP_SREGS2
-        }) {
-      if (!has(capability)) {
-        throw new KvmException("this host's KVM lacks capability " + capability);
-      }
-    }
+    requireCapabilities();
     this.missingFeatures = KvmCpuid.missing(system, device);
     for (CpuFeature feature : missingFeatures) {
       if (feature.needed()) {
@@ -93,10 +91,19 @@ public final class KvmVirtualMachine implements AutoCloseable {
    * @throws KvmException when there is no KVM, we may not use it, or it lacks what is needed
    */
   public static KvmVirtualMachine open(GuestMemory memory) throws KvmException {
+    return open(memory, HostSystem::new);
+  }
+
+  /**
+   * As {@link #open(GuestMemory)}.
+   *
+   * @param host makes the calls of a thread
+   */
+  static KvmVirtualMachine open(GuestMemory memory, Supplier<HostSystem> host) throws KvmException {
     if (!HostSystem.available()) {
       throw new KvmException("KVM exists on Linux on x86-64 only");
     }
-    HostSystem system = new HostSystem();
+    HostSystem system = host.get();
     int device = system.open(DEVICE);
     if (device < 0) {
       throw new KvmException(
@@ -122,7 +129,7 @@ public final class KvmVirtualMachine implements AutoCloseable {
       if (machine < 0 || runBytes < 0) {
         throw new KvmException("KVM makes no virtual machine, error " + system.errno());
       }
-      return new KvmVirtualMachine(system, memory, device, machine, runBytes);
+      return new KvmVirtualMachine(host, system, memory, device, machine, runBytes);
     } catch (KvmException | RuntimeException | Error e) {
       if (machine >= 0) {
         system.close(machine);
@@ -150,7 +157,8 @@ public final class KvmVirtualMachine implements AutoCloseable {
         throw new KvmException("KVM refuses to have local APICs, error " + system.errno());
       }
     }
-    KvmInterruptCarrier made = new KvmInterruptCarrier(machine, arena);
+    KvmInterruptCarrier made =
+        new KvmInterruptCarrier(host.get(), machine, arena, has(KvmNumbers.CAP_IRQFD));
     carrier = made;
     filterRegisters();
     return made;
@@ -171,6 +179,19 @@ public final class KvmVirtualMachine implements AutoCloseable {
 
   boolean carriesLocalApics() {
     return carrier != null;
+  }
+
+  private void requireCapabilities() throws KvmException {
+    String lacking =
+        KvmNumbers.NEEDED_CAPABILITIES.entrySet().stream()
+            .filter(capability -> !has(capability.getKey()))
+            .map(Map.Entry::getValue)
+            .sorted()
+            .collect(Collectors.joining(", "));
+    if (!lacking.isEmpty()) {
+      throw new KvmException(
+          "this host's KVM lacks " + lacking + ", which Linux has since " + NEEDED_LINUX);
+    }
   }
 
   private boolean has(int capability) {
@@ -201,6 +222,11 @@ public final class KvmVirtualMachine implements AutoCloseable {
 
   KvmTimeStamps timeStamps() {
     return timeStamps;
+  }
+
+  /** Calls for one more thread. */
+  HostSystem newSystem() {
+    return host.get();
   }
 
   int descriptor() {
@@ -334,6 +360,9 @@ public final class KvmVirtualMachine implements AutoCloseable {
 
   @Override
   public void close() {
+    if (carrier != null) {
+      carrier.close();
+    }
     system.close(machine);
     system.close(device);
     arena.close();

@@ -302,6 +302,7 @@ public final class Machine implements AutoCloseable {
   }
 
   private StateWriter state() {
+    board.settle();
     StateWriter out = new StateWriter();
     out.record("machine", STATE_VERSION).putLong(config.memoryBytes()).putInt(config.cpus());
     out.putInt(set.model.paravirtualFeatures());

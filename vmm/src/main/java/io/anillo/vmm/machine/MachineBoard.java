@@ -356,6 +356,16 @@ public final class MachineBoard {
     executor.close();
   }
 
+  /** Waits until all interrupts are where their state is read from. Before a machine is saved. */
+  void settle() {
+    executor.lock().acquire();
+    try {
+      fabric.settle();
+    } finally {
+      executor.lock().release();
+    }
+  }
+
   /** Writes the virtual time and the state of all devices. Only while paused. */
   public void save(StateWriter out) {
     executor.lock().acquire();

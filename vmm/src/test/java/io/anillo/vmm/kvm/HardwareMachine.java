@@ -6,9 +6,11 @@ import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.cpu.CpuStateRecord;
 import io.anillo.vmm.cpu.ExitCounters;
+import io.anillo.vmm.host.HostSystem;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 import io.anillo.vmm.x86.interpret.SmallMachine;
+import java.util.function.Supplier;
 
 /**
  * The processor of a {@link SmallMachine} moved to KVM, over the same memory. Tests that make one
@@ -22,10 +24,19 @@ final class HardwareMachine implements AutoCloseable {
   final KvmCpu cpu;
 
   HardwareMachine(SmallMachine small) throws KvmException {
+    this(small, HostSystem::new);
+  }
+
+  /**
+   * On a host of one's own.
+   *
+   * @param host makes the calls of a thread
+   */
+  HardwareMachine(SmallMachine small, Supplier<HostSystem> host) throws KvmException {
     this.small = small;
     KvmVirtualMachine opened;
     try {
-      opened = KvmVirtualMachine.open(small.memory);
+      opened = KvmVirtualMachine.open(small.memory, host);
     } catch (KvmException e) {
       assumeTrue(false, "the hardware cannot be used: " + e.getMessage());
       throw e;

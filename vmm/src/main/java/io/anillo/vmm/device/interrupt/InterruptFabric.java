@@ -51,6 +51,13 @@ public final class InterruptFabric implements MessageInterrupts {
     return carrier != null;
   }
 
+  /** Waits until all that was sent has arrived, where others do what local APICs do. */
+  public void settle() {
+    if (carrier != null) {
+      carrier.settle();
+    }
+  }
+
   void redirectionChanged(long[] entries) {
     if (carrier != null) {
       carrier.redirectionChanged(entries);

@@ -13,6 +13,9 @@ public interface LocalApicCarrier {
    */
   void send(int destination, boolean logical, int deliveryMode, int vector, boolean level);
 
+  /** Waits until all that was sent has arrived, for a machine whose state is to be looked at. */
+  void settle();
+
   /**
    * The I/O APIC's table changed: of interrupts that it sends by level, the ends have to be told.
    *
