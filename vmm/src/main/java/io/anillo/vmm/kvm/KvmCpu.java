@@ -11,8 +11,6 @@ import io.anillo.vmm.cpu.VirtualCpu;
 import io.anillo.vmm.device.Bus;
 import io.anillo.vmm.host.HostSystem;
 import io.anillo.vmm.hypercall.ParavirtualProcessor;
-import io.anillo.vmm.x86.execute.GuestFault;
-import io.anillo.vmm.x86.execute.system.ModelSpecificRegisters;
 import io.anillo.vmm.x86.interpret.CpuReset;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -31,8 +29,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private static final int KICK = 1, NMI = 2, INIT = 4, STARTUP = 8, WAKE = 16;
-  private static final int MSR_TSC = 0x10, MSR_APIC_BASE = 0x1B, MSR_TSC_ADJUST = 0x3B;
-  private static final int MSR_TSC_DEADLINE = 0x6E0, MSR_EFER = 0xC000_0080;
+  private static final int MSR_APIC_BASE = 0x1B;
 
   /** Entries after which an exception that is not delivered is left to happen again. */
   private static final int PATIENCE = 100;
@@ -47,7 +44,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final KvmVirtualMachine machine;
   private final int descriptor;
-  private final MemorySegment run;
+  private final KvmRunPage page;
   private final KvmStateTransfer transfer;
   private final VcpuKick kick = new VcpuKick();
   private final CpuState state;
@@ -55,6 +52,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private final Bus bus;
   private final LocalInterrupts interrupts;
   private final KvmModelRegisters registers;
+  private final KvmModelAccess modelAccess;
   private final MemorySegment interruptNumber;
 
   /** Where the host's kernel has the local APIC. */
@@ -110,29 +108,38 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     if (descriptor < 0) {
       throw new KvmException("KVM makes no processor " + index + ", error " + system.errno());
     }
-    this.run = system.map(descriptor, machine.runBytes());
+    try {
+      this.page = KvmRunPage.map(system, descriptor, machine.runBytes());
+    } catch (KvmException e) {
+      system.close(descriptor);
+      throw e;
+    }
     this.transfer = new KvmStateTransfer(system, descriptor, arena);
     this.interruptNumber = arena.allocate(ValueLayout.JAVA_INT);
     this.localApic =
         machine.carriesLocalApics()
             ? new KvmLocalApic(system, descriptor, transfer, interrupts, arena)
             : null;
+    this.clock = new KvmClock(machine, model, boardNanos, transfer, state, interrupts);
+    this.modelAccess =
+        new KvmModelAccess(
+            page, registers, transfer, clock, interrupts, this::taskPriorityClass, exits);
     try {
-      if (run.address() == 0) {
-        throw new KvmException("KVM shares no memory with us, error " + system.errno());
-      }
-      MemorySegment cpuid = KvmCpuid.table(model, index, arena);
-      if (system.ioctl(descriptor, KvmNumbers.SET_CPUID2, cpuid) < 0) {
-        throw new KvmException("KVM refuses the processor model, error " + system.errno());
-      }
-      if (machine.scalesTsc()) {
-        system.ioctl(descriptor, KvmNumbers.SET_TSC_KHZ, model.tscHertz() / 1000);
-      }
-      clock = new KvmClock(machine, model, boardNanos, transfer, state, interrupts);
+      describe(model);
       reset();
     } catch (KvmException | RuntimeException e) {
       close();
       throw e;
+    }
+  }
+
+  private void describe(CpuModel model) throws KvmException {
+    MemorySegment cpuid = KvmCpuid.table(model, index, arena);
+    if (system.ioctl(descriptor, KvmNumbers.SET_CPUID2, cpuid) < 0) {
+      throw new KvmException("KVM refuses the processor model, error " + system.errno());
+    }
+    if (machine.scalesTsc()) {
+      system.ioctl(descriptor, KvmNumbers.SET_TSC_KHZ, model.tscHertz() / 1000);
     }
   }
 
@@ -219,7 +226,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   public void setRingObserver(RingObserver observer) {
     ringObserver = observer;
     if (machine.copiesSegments()) {
-      run.set(ValueLayout.JAVA_LONG, KvmNumbers.RUN_VALID_REGS, KvmNumbers.SYNC_SREGS);
+      page.copySegments();
     }
   }
 
@@ -383,14 +390,12 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   }
 
   private boolean interruptFlag() {
-    return stale
-        ? run.get(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_IF_FLAG) != 0
-        : (state.systemFlags & CpuState.IF) != 0;
+    return stale ? page.interruptFlag() : (state.systemFlags & CpuState.IF) != 0;
   }
 
   private boolean ready() {
     if (readyKnown) {
-      return run.get(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_READY) != 0;
+      return page.ready();
     }
     // Just given to KVM, with no event under way.
     return !stale
@@ -412,13 +417,10 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
         interruptsTaken++;
         // Until KVM says otherwise: a second one would take the place of the first.
         readyKnown = true;
-        run.set(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_READY, (byte) 0);
+        page.setNotReady();
       }
     }
-    run.set(
-        ValueLayout.JAVA_BYTE,
-        KvmNumbers.RUN_REQUEST_WINDOW,
-        (byte) (interrupts.pending() ? 1 : 0));
+    page.requestWindow(interrupts.pending());
   }
 
   /**
@@ -429,8 +431,8 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
    */
   private int enterGuest(boolean onlyComplete) {
     int priority = taskPriorityClass();
-    run.set(ValueLayout.JAVA_LONG, KvmNumbers.RUN_CR8, priority);
-    run.set(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_IMMEDIATE_EXIT, (byte) (onlyComplete ? 1 : 0));
+    page.setTaskPriority(priority);
+    page.setImmediateExit(onlyComplete);
     int result;
     int error = 0;
     kick.enter();
@@ -452,14 +454,14 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
       inRing3 = privilege() == 3;
       observer.ranIn(inRing3);
     }
-    int reason = run.get(ValueLayout.JAVA_INT, KvmNumbers.RUN_EXIT_REASON);
+    int reason = page.reason();
     if (result < 0) {
       if (error != HostSystem.EINTR && error != HostSystem.EAGAIN) {
         throw new IllegalStateException("KVM cannot run the processor, error " + error);
       }
       reason = KvmNumbers.EXIT_INTR;
     }
-    int newPriority = (int) run.get(ValueLayout.JAVA_LONG, KvmNumbers.RUN_CR8);
+    int newPriority = page.taskPriority();
     if (newPriority != priority && localApic == null) {
       interrupts.setTaskPriorityClass(newPriority);
     }
@@ -468,31 +470,38 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
 
   /** CR8. */
   private int taskPriorityClass() {
-    return localApic == null || replaced
-        ? interrupts.taskPriorityClass()
-        : (int) run.get(ValueLayout.JAVA_LONG, KvmNumbers.RUN_CR8);
+    return localApic == null || replaced ? interrupts.taskPriorityClass() : page.taskPriority();
   }
 
   private int privilege() {
-    return machine.copiesSegments()
-        ? run.get(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_SYNC_SREGS + KvmStateTransfer.PRIVILEGE) & 3
-        : transfer.privilege();
+    return machine.copiesSegments() ? page.privilege() : transfer.privilege();
   }
 
   private @Nullable Exit handle(int reason) {
     switch (reason) {
-      case KvmNumbers.EXIT_IO -> accessPort();
-      case KvmNumbers.EXIT_MMIO -> accessMemory();
-      case KvmNumbers.EXIT_X86_RDMSR -> readModelRegister();
-      case KvmNumbers.EXIT_X86_WRMSR -> writeModelRegister();
+      case KvmNumbers.EXIT_IO -> {
+        instructionPending = true;
+        page.accessPort(bus);
+      }
+      case KvmNumbers.EXIT_MMIO -> {
+        instructionPending = true;
+        page.accessMemory(bus);
+      }
+      case KvmNumbers.EXIT_X86_RDMSR -> {
+        instructionPending = true;
+        modelAccess.read();
+      }
+      case KvmNumbers.EXIT_X86_WRMSR -> {
+        instructionPending = true;
+        modelAccess.write();
+      }
       case KvmNumbers.EXIT_HLT -> {
         exits.count(ExitReason.HALT);
         state.halted = true;
       }
       case KvmNumbers.EXIT_IRQ_WINDOW_OPEN -> exits.count(ExitReason.INTERRUPT_WINDOW);
       case KvmNumbers.EXIT_INTR -> exits.count(ExitReason.KICK);
-      case KvmNumbers.EXIT_IOAPIC_EOI ->
-          interrupts.ended(run.get(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_UNION) & 0xFF);
+      case KvmNumbers.EXIT_IOAPIC_EOI -> interrupts.ended(page.endedVector());
       case KvmNumbers.EXIT_SET_TPR -> exits.count(ExitReason.INTERRUPT_CONTROLLER);
       case KvmNumbers.EXIT_SHUTDOWN -> {
         return new Exit.Shutdown("triple fault");
@@ -500,8 +509,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
       default ->
           throw new IllegalStateException(
               "KVM stopped with reason %d (%x) at %x"
-                  .formatted(
-                      reason, run.get(ValueLayout.JAVA_LONG, KvmNumbers.RUN_UNION), state().rip));
+                  .formatted(reason, page.detail(), state().rip));
     }
     return null;
   }
@@ -530,161 +538,6 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
   private void completeInstruction() {
     while (instructionPending) {
       handle(enterGuest(true));
-    }
-  }
-
-  // ---- exits
-
-  private void accessPort() {
-    long at = KvmNumbers.RUN_UNION;
-    boolean out = run.get(ValueLayout.JAVA_BYTE, at) != 0;
-    int size = run.get(ValueLayout.JAVA_BYTE, at + 1);
-    int port = run.get(ValueLayout.JAVA_SHORT, at + 2) & 0xFFFF;
-    int count = run.get(ValueLayout.JAVA_INT, at + 4);
-    long data = run.get(ValueLayout.JAVA_LONG, at + 8);
-    instructionPending = true;
-    for (int i = 0; i < count; i++, data += size) {
-      if (out) {
-        bus.writePort(port, size, (int) load(data, size));
-      } else {
-        store(data, size, bus.readPort(port, size));
-      }
-    }
-  }
-
-  private void accessMemory() {
-    long at = KvmNumbers.RUN_UNION;
-    long address = run.get(ValueLayout.JAVA_LONG, at);
-    int size = run.get(ValueLayout.JAVA_INT, at + 16);
-    instructionPending = true;
-    if (run.get(ValueLayout.JAVA_BYTE, at + 20) != 0) {
-      bus.writeMmio(address, size, load(at + 8, size));
-    } else {
-      store(at + 8, size, bus.readMmio(address, size));
-    }
-  }
-
-  private long load(long at, int size) {
-    long value = 0;
-    for (int i = 0; i < size; i++) {
-      value |= (run.get(ValueLayout.JAVA_BYTE, at + i) & 0xFFL) << 8 * i;
-    }
-    return value;
-  }
-
-  private void store(long at, int size, long value) {
-    for (int i = 0; i < size; i++) {
-      run.set(ValueLayout.JAVA_BYTE, at + i, (byte) (value >>> 8 * i));
-    }
-  }
-
-  // ---- model-specific registers
-
-  private void readModelRegister() {
-    instructionPending = true;
-    int register = run.get(ValueLayout.JAVA_INT, KvmNumbers.RUN_UNION + 12);
-    byte error = 0;
-    long value = 0;
-    countMsr(register);
-    try {
-      value = read(register);
-    } catch (GuestFault fault) {
-      error = 1;
-    }
-    run.set(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_UNION, error);
-    run.set(ValueLayout.JAVA_LONG, KvmNumbers.RUN_UNION + 16, value);
-  }
-
-  private void countMsr(int register) {
-    if (!ModelSpecificRegisters.isLocalInterrupts(register)) {
-      exits.count(ExitReason.MODEL_REGISTER);
-    }
-  }
-
-  private long read(int register) {
-    switch (register) {
-      case MSR_TSC -> {
-        return clock.counter();
-      }
-      case MSR_TSC_ADJUST -> {
-        return clock.ticks(state.tscAdjust);
-      }
-      case MSR_TSC_DEADLINE -> {
-        return clock.deadline();
-      }
-      case MSR_EFER -> transfer.takeSpecial(state);
-      default -> {}
-    }
-    // KVM lets nobody but ring 0 come here; what we hold of the privilege may be old.
-    state.privilege = 0;
-    return ModelSpecificRegisters.read(registers, register);
-  }
-
-  private void writeModelRegister() {
-    instructionPending = true;
-    int register = run.get(ValueLayout.JAVA_INT, KvmNumbers.RUN_UNION + 12);
-    long value = run.get(ValueLayout.JAVA_LONG, KvmNumbers.RUN_UNION + 16);
-    byte error = 0;
-    countMsr(register);
-    try {
-      write(register, value);
-    } catch (GuestFault fault) {
-      error = 1;
-    }
-    run.set(ValueLayout.JAVA_BYTE, KvmNumbers.RUN_UNION, error);
-  }
-
-  private void write(int register, long value) {
-    switch (register) {
-      case MSR_TSC -> moveTime(clock.distanceTo(value));
-      case MSR_TSC_ADJUST -> moveTime(clock.nanos(value) - state.tscAdjust);
-      case MSR_TSC_DEADLINE -> clock.setDeadline(value);
-      case MSR_EFER -> {
-        transfer.takeSpecial(state);
-        state.privilege = 0;
-        ModelSpecificRegisters.write(registers, register, value);
-        transfer.putSpecial(state, interrupts.readMsr(MSR_APIC_BASE), taskPriorityClass());
-      }
-      default -> {
-        state.privilege = 0;
-        if (!inHardware(register)) {
-          ModelSpecificRegisters.write(registers, register, value);
-          return;
-        }
-        long before = ModelSpecificRegisters.read(registers, register);
-        ModelSpecificRegisters.write(registers, register, value);
-        if (!transfer.offerModelRegister(register, value)) {
-          // What this host's hardware cannot take is #GP there, and no end of the machine.
-          ModelSpecificRegisters.write(registers, register, before);
-          throw registers.generalProtection(0);
-        }
-      }
-    }
-  }
-
-  /** Registers that hardware looks at, besides those that it writes itself. */
-  private static boolean inHardware(int register) {
-    return switch (register) {
-      case MSR_APIC_BASE,
-          0x174,
-          0x175,
-          0x176,
-          0x277,
-          0xC000_0081,
-          0xC000_0082,
-          0xC000_0083,
-          0xC000_0084,
-          0xC000_0103 ->
-          true;
-      default -> false;
-    };
-  }
-
-  private void moveTime(long nanos) {
-    clock.move(nanos);
-    ParavirtualProcessor aware = paravirtual;
-    if (aware != null) {
-      aware.timeStampChanged();
     }
   }
 
@@ -731,9 +584,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
 
   @Override
   public void close() {
-    if (run.address() != 0) {
-      system.unmap(run);
-    }
+    page.unmap(system);
     system.close(descriptor);
     arena.close();
   }
