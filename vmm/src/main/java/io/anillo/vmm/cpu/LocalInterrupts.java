@@ -46,20 +46,26 @@ public interface LocalInterrupts {
    *
    * @param deadlineTsc the TSC deadline in virtual nanoseconds, or 0
    * @param sharedEnd the register of ends of interrupt by memory
+   * @param underWay an interrupt that was acknowledged and has not been delivered, or -1
    */
-  record HeldTimers(long deadlineTsc, long sharedEnd) {}
+  record Besides(long deadlineTsc, long sharedEnd, int underWay) {}
 
   /**
    * Takes the registers of a controller that the host's kernel has.
    *
    * @param page 1024 bytes, each register in the first 4 of 16
    */
-  default void takeRegisters(MemorySegment page, long deadlineTsc, long sharedEnd) {
+  default void takeRegisters(MemorySegment page, Besides besides) {
     throw new UnsupportedOperationException("this controller is nobody else's");
   }
 
   /** Puts the registers where the host's kernel will take them from. */
-  default HeldTimers putRegisters(MemorySegment page) {
+  default Besides putRegisters(MemorySegment page) {
+    throw new UnsupportedOperationException("this controller is nobody else's");
+  }
+
+  /** The TSC deadline that is held for the host's kernel, in virtual nanoseconds, or 0. */
+  default long heldDeadlineTsc() {
     throw new UnsupportedOperationException("this controller is nobody else's");
   }
 

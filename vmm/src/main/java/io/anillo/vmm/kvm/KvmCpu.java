@@ -192,7 +192,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     instructionPending = false;
     if (localApic != null) {
       // Now, while all stand still: from here on others may send messages to it.
-      localApic.give(state);
+      deliveredAgain = localApic.give(state);
     }
   }
 
@@ -569,7 +569,7 @@ public final class KvmCpu implements VirtualCpu, AutoCloseable {
     stale = false;
     KvmLocalApic apic = localApic;
     if (apic != null) {
-      apic.take(state, clock::nanos);
+      apic.take(state, clock::nanos, inFlight.interruptVector());
     }
     if (!inFlight.none() || state.nmiPending) {
       // An interrupt that KVM was given and has not delivered goes back to where it came from.

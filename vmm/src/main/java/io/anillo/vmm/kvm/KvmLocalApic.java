@@ -2,7 +2,7 @@ package io.anillo.vmm.kvm;
 
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.cpu.LocalInterrupts;
-import io.anillo.vmm.cpu.LocalInterrupts.HeldTimers;
+import io.anillo.vmm.cpu.LocalInterrupts.Besides;
 import io.anillo.vmm.host.HostSystem;
 import io.anillo.vmm.hypercall.KvmInterface;
 import java.lang.foreign.Arena;
@@ -47,12 +47,16 @@ final class KvmLocalApic {
     }
   }
 
-  /** Hands the board's registers over, but for the deadline. Only while all stand still. */
-  void give(CpuState state) {
+  /**
+   * Hands the board's registers over, but for the deadline. Only while all stand still.
+   *
+   * @return an interrupt that is in service and has to be delivered again, or -1
+   */
+  int give(CpuState state) {
     transfer.putModelRegister(MSR_APIC_BASE, board.readMsr(MSR_APIC_BASE));
-    HeldTimers held = board.putRegisters(page);
+    Besides besides = board.putRegisters(page);
     call(KvmNumbers.SET_LAPIC, page, "the local APIC's registers");
-    transfer.putModelRegister(KvmInterface.MSR_END_OF_INTERRUPT, held.sharedEnd());
+    transfer.putModelRegister(KvmInterface.MSR_END_OF_INTERRUPT, besides.sharedEnd());
     waiting.set(
         ValueLayout.JAVA_INT,
         0,
@@ -60,6 +64,7 @@ final class KvmLocalApic {
             ? KvmNumbers.STATE_INIT_RECEIVED
             : state.halted ? KvmNumbers.STATE_HALTED : KvmNumbers.STATE_RUNNABLE);
     call(KvmNumbers.SET_MP_STATE, waiting, "what the processor waits for");
+    return besides.underWay();
   }
 
   /**
@@ -68,7 +73,7 @@ final class KvmLocalApic {
    * @param toHardware from virtual nanoseconds of the counter to its ticks
    */
   void giveDeadline(LongUnaryOperator toHardware) {
-    long deadline = board.putRegisters(page).deadlineTsc();
+    long deadline = board.heldDeadlineTsc();
     transfer.putModelRegister(
         MSR_TSC_DEADLINE, deadline == 0 ? 0 : Math.max(1, toHardware.applyAsLong(deadline)));
   }
@@ -77,8 +82,9 @@ final class KvmLocalApic {
    * Has the board's hold what the kernel's does, for a machine that is saved or looked at.
    *
    * @param fromHardware from the counter's ticks to its virtual nanoseconds
+   * @param underWay an interrupt whose delivery had begun, or -1
    */
-  void take(CpuState state, LongUnaryOperator fromHardware) {
+  void take(CpuState state, LongUnaryOperator fromHardware, int underWay) {
     call(KvmNumbers.GET_MP_STATE, waiting, "what the processor waits for");
     int value = waiting.get(ValueLayout.JAVA_INT, 0);
     state.halted = value == KvmNumbers.STATE_HALTED;
@@ -88,8 +94,10 @@ final class KvmLocalApic {
     long deadline = transfer.modelRegister(MSR_TSC_DEADLINE);
     board.takeRegisters(
         page,
-        deadline == 0 ? 0 : Math.max(1, fromHardware.applyAsLong(deadline)),
-        transfer.modelRegister(KvmInterface.MSR_END_OF_INTERRUPT));
+        new Besides(
+            deadline == 0 ? 0 : Math.max(1, fromHardware.applyAsLong(deadline)),
+            transfer.modelRegister(KvmInterface.MSR_END_OF_INTERRUPT),
+            underWay));
   }
 
   /**

@@ -207,9 +207,14 @@ public final class KvmProbe {
     public void writeMsr(int index, long value) {}
 
     @Override
-    public HeldTimers putRegisters(MemorySegment page) {
+    public long heldDeadlineTsc() {
+      return 0;
+    }
+
+    @Override
+    public Besides putRegisters(MemorySegment page) {
       page.fill((byte) 0);
-      return new HeldTimers(0, 0);
+      return new Besides(0, 0, -1);
     }
 
     @Override

@@ -107,17 +107,27 @@ final class ProcessorInterrupts implements LocalInterrupts {
   }
 
   @Override
-  public void takeRegisters(MemorySegment page, long deadlineTsc, long sharedEnd) {
+  public void takeRegisters(MemorySegment page, Besides besides) {
     lock.acquire();
     try {
-      apic.takeRegisters(page, deadlineTsc, sharedEnd);
+      apic.takeRegisters(page, besides);
     } finally {
       lock.release();
     }
   }
 
   @Override
-  public HeldTimers putRegisters(MemorySegment page) {
+  public long heldDeadlineTsc() {
+    lock.acquire();
+    try {
+      return apic.heldDeadlineTsc();
+    } finally {
+      lock.release();
+    }
+  }
+
+  @Override
+  public Besides putRegisters(MemorySegment page) {
     lock.acquire();
     try {
       return apic.putRegisters(page);

@@ -55,7 +55,12 @@ final class InterruptMessageCost {
     public void writeMsr(int index, long value) {}
 
     @Override
-    public HeldTimers putRegisters(MemorySegment page) {
+    public long heldDeadlineTsc() {
+      return 0;
+    }
+
+    @Override
+    public Besides putRegisters(MemorySegment page) {
       page.fill((byte) 0);
       page.set(ValueLayout.JAVA_INT, 0x30, 0x50014);
       page.set(ValueLayout.JAVA_INT, 0xE0, -1);
@@ -63,11 +68,11 @@ final class InterruptMessageCost {
       for (int entry = 0x320; entry <= 0x370; entry += 0x10) {
         page.set(ValueLayout.JAVA_INT, entry, 0x10000);
       }
-      return new HeldTimers(0, 0);
+      return new Besides(0, 0, -1);
     }
 
     @Override
-    public void takeRegisters(MemorySegment page, long deadlineTsc, long sharedEnd) {}
+    public void takeRegisters(MemorySegment page, Besides besides) {}
 
     @Override
     public void initReset() {}

@@ -301,18 +301,18 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
 
   @Override
   public int acknowledge() {
+    if (fabric.carried()) {
+      int external = lint0 ? pic.acknowledge() : -1;
+      delivered++;
+      update();
+      return external;
+    }
     if (retracted >= 0) {
       int again = retracted;
       retracted = -1;
       delivered++;
       update();
       return again;
-    }
-    if (fabric.carried()) {
-      int external = lint0 ? pic.acknowledge() : -1;
-      delivered++;
-      update();
-      return external;
     }
     takeSharedEnd();
     sharedEnd.withdraw();
@@ -655,7 +655,7 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
 
   /** Takes the registers as the host's kernel has them. */
   @Override
-  public void takeRegisters(MemorySegment page, long deadlineTsc, long sharedEndRegister) {
+  public void takeRegisters(MemorySegment page, Besides besides) {
     for (int i = 0; i < 8; i++) {
       inService.setRegister(i, word(page, 0x10 + i));
       triggerMode.setRegister(i, word(page, 0x18 + i));
@@ -671,17 +671,21 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     errorsShown = word(page, 0x28);
     commandLow = word(page, 0x30);
     commandHigh = word(page, 0x31);
-    sharedEnd.setRegister(sharedEndRegister);
+    sharedEnd.setRegister(besides.sharedEnd());
+    retracted = besides.underWay();
     timer.hold(
         localVectors[LVT_TIMER] >> 17 & 3,
         word(page, 0x38),
         word(page, 0x39),
         word(page, 0x3E),
-        deadlineTsc);
+        besides.deadlineTsc());
   }
 
+  /** Also settles what the guest and we share, since nobody else will know of our offer. */
   @Override
-  public HeldTimers putRegisters(MemorySegment page) {
+  public Besides putRegisters(MemorySegment page) {
+    takeSharedEnd();
+    sharedEnd.withdraw();
     page.fill((byte) 0);
     for (int i = 0; i < 8; i++) {
       putWord(page, 0x10 + i, inService.register(i));
@@ -691,7 +695,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     for (int i = 0; i < localVectors.length; i++) {
       putWord(page, 0x32 + i, localVectors[i]);
     }
-    putWord(page, 0x02, x2apic() ? id : id << 24);
+    // Also in x2APIC mode: KVM takes and gives it so unless told otherwise (KVM_CAP_X2APIC_API).
+    putWord(page, 0x02, id << 24);
     putWord(page, 0x03, VERSION);
     putWord(page, 0x08, taskPriority);
     putWord(page, 0x0D, x2apic() ? x2apicLogicalId() : logicalDestination);
@@ -703,7 +708,12 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     putWord(page, 0x38, timer.initialCount());
     putWord(page, 0x39, timer.heldCount());
     putWord(page, 0x3E, timer.divideConfiguration());
-    return new HeldTimers(timer.heldDeadlineTsc(), sharedEnd.register());
+    return new Besides(timer.heldDeadlineTsc(), sharedEnd.register(), retracted);
+  }
+
+  @Override
+  public long heldDeadlineTsc() {
+    return timer.heldDeadlineTsc();
   }
 
   private static int word(MemorySegment page, int register) {

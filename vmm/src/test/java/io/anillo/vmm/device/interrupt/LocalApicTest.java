@@ -3,9 +3,15 @@ package io.anillo.vmm.device.interrupt;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.anillo.vmm.cpu.LocalInterrupts;
 import io.anillo.vmm.cpu.LocalInterrupts.UnknownMsrException;
 import io.anillo.vmm.machine.TestBoard;
 import io.anillo.vmm.machine.TestMachine;
+import io.anillo.vmm.state.StateReader;
+import io.anillo.vmm.state.StateWriter;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -317,6 +323,72 @@ class LocalApicTest {
       other.apic(1, EOI, 0);
       other.advance(10_000_000); // divided by two
       assertThat(other.take(1)).isEqualTo(0x31);
+    }
+  }
+
+  /** The registers as the host's kernel would take them. */
+  private static int given(MemorySegment page, int register) {
+    return page.get(ValueLayout.JAVA_INT, register);
+  }
+
+  @Test
+  void whatIsHandedToTheKernelHasNoOffersOfOurs() {
+    long shared = 0x5000;
+    LocalApic apic = machine.board.localApic(1);
+    machine.interrupts(1).writeMsr(LocalApic.MSR_SHARED_END, shared | 1);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment page = arena.allocate(1024, 8);
+      sendFrom(0, 1, 0x4051);
+      assertThat(machine.take(1)).isEqualTo(0x51);
+      assertThat(machine.base.memory.getByte(shared)).as("offered").isEqualTo((byte) 1);
+      apic.putRegisters(page);
+      assertThat(given(page, ISR + 0x20)).as("still served").isEqualTo(1 << 0x11);
+      assertThat(machine.base.memory.getByte(shared)).as("the guest has to write now").isZero();
+      machine.apic(1, EOI, 0);
+
+      sendFrom(0, 1, 0x4051);
+      assertThat(machine.take(1)).isEqualTo(0x51);
+      // The guest ends it by memory, and we have not looked yet.
+      machine.base.memory.putByte(shared, (byte) 0);
+      LocalInterrupts.Besides besides = apic.putRegisters(page);
+      assertThat(given(page, ISR + 0x20)).as("ended").isZero();
+      assertThat(besides).isEqualTo(new LocalInterrupts.Besides(0, shared | 1, -1));
+    }
+  }
+
+  @Test
+  void anInterruptUnderWayIsHandedOverAndTakenBack() {
+    LocalApic apic = machine.board.localApic(1);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment page = arena.allocate(1024, 8);
+      sendFrom(0, 1, 0x4051);
+      assertThat(machine.take(1)).isEqualTo(0x51);
+      machine.interrupts(1).retract(0x51);
+      LocalInterrupts.Besides besides = apic.putRegisters(page);
+      assertThat(besides.underWay()).isEqualTo(0x51);
+      assertThat(given(page, ISR + 0x20)).isEqualTo(1 << 0x11);
+      assertThat(machine.take(1)).isEqualTo(0x51);
+      machine.apic(1, EOI, 0);
+      apic.takeRegisters(page, besides);
+      StateWriter saved = new StateWriter();
+      apic.save(saved);
+      apic.reset();
+      apic.restore(new StateReader(saved.toByteArray()));
+      assertThat(machine.take(1)).as("on its way again").isEqualTo(0x51);
+      assertThat(machine.apic(1, ISR + 0x20)).isEqualTo(1 << 0x11);
+    }
+  }
+
+  @Test
+  void theKernelHasTheIdWhereItWantsItInBothModes() {
+    LocalApic apic = machine.board.localApic(2);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment page = arena.allocate(1024, 8);
+      apic.putRegisters(page);
+      assertThat(given(page, ID)).isEqualTo(2 << 24);
+      machine.interrupts(2).writeMsr(MSR_BASE, X2APIC);
+      apic.putRegisters(page);
+      assertThat(given(page, ID)).isEqualTo(2 << 24);
     }
   }
 }
