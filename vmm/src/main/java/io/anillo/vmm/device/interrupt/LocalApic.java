@@ -8,7 +8,6 @@ import io.anillo.vmm.device.MmioDevice;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.function.LongSupplier;
 
 /**
@@ -27,36 +26,23 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   public static final int MSR_SHARED_END = 0x4B564D04;
 
   private static final int STATE_VERSION = 2;
-  private static final long BASE_BOOT_PROCESSOR = 1 << 8,
-      BASE_X2APIC = 1 << 10,
-      BASE_ENABLE = 1 << 11;
 
   /** Version 0x14 with six entries in the local vector table. */
   private static final int VERSION = 0x00050014;
 
-  private static final int LVT_MASKED = 1 << 16;
   private static final int ERROR_SEND_VECTOR = 1 << 5,
       ERROR_RECEIVE_VECTOR = 1 << 6,
       ERROR_REGISTER = 1 << 7;
-
-  /** Indexes of the local vector table, from register 0x32. */
-  private static final int LVT_TIMER = 0, LVT_LINT0 = 3, LVT_LINT1 = 4, LVT_ERROR = 5;
 
   private final int id;
   private final InterruptFabric fabric;
   private final CpuSignals processor;
   private final PicPair pic;
-  private final long physicalMask;
+  private final ApicAddressing addressing;
   private final ApicTimer timer;
 
-  private final VectorSet inService = new VectorSet();
-  private final VectorSet requests = new VectorSet();
-  private final VectorSet triggerMode = new VectorSet();
-  private final int[] localVectors = new int[6];
-  private long base;
-  private int taskPriority;
-  private int logicalDestination;
-  private int destinationFormat;
+  private final ApicVectors vectors = new ApicVectors();
+  private final LocalVectorTable localVectors = new LocalVectorTable();
   private int spurious;
   private int errors;
   private int errorsShown;
@@ -105,10 +91,14 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     this.processor = processor;
     this.pic = pic;
     this.sharedEnd = new SharedEnd(board.memory());
-    this.physicalMask = (1L << physicalBits) - 1;
+    this.addressing = new ApicAddressing(id, physicalBits);
     this.timer =
         new ApicTimer(
-            board, "lapic" + id, tscOffset, () -> deliverLocal(LVT_TIMER), fabric::carried);
+            board,
+            "lapic" + id,
+            tscOffset,
+            () -> deliverLocal(LocalVectorTable.TIMER),
+            fabric::carried);
     fabric.add(this);
     reset();
   }
@@ -119,56 +109,24 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
 
   // ---- modes
 
-  private boolean globallyEnabled() {
-    return (base & BASE_ENABLE) != 0;
-  }
-
-  private boolean x2apic() {
-    return (base & (BASE_ENABLE | BASE_X2APIC)) == (BASE_ENABLE | BASE_X2APIC);
-  }
-
   private boolean softwareEnabled() {
     return (spurious & 0x100) != 0;
   }
 
   /** Where the register page lies now, or -1 when there is none (x2APIC mode, or disabled). */
   public long pageAddress() {
-    return globallyEnabled() && !x2apic() ? base & physicalMask & ~0xFFFL : -1;
+    return addressing.pageAddress();
   }
 
   // ---- delivery
 
   /** Whether this controller is meant by a destination. */
   boolean matches(int destination, boolean logical) {
-    if (!globallyEnabled()) {
-      // INIT and start-up reach a processor whatever the state of its controller; by its physical
-      // id only.
-      return !logical && (destination == id || destination == InterruptFabric.BROADCAST);
-    }
-    if (destination == InterruptFabric.BROADCAST) {
-      return true;
-    }
-    if (!logical) {
-      return destination == id;
-    }
-    if (x2apic()) {
-      int mine = x2apicLogicalId();
-      return destination >>> 16 == mine >>> 16 && (destination & mine & 0xFFFF) != 0;
-    }
-    int mine = logicalDestination >>> 24;
-    if (destinationFormat >>> 28 == 0xF) {
-      return (destination & mine) != 0;
-    }
-    int cluster = destination >> 4 & 0xF;
-    return (cluster == mine >> 4 || cluster == 0xF) && (destination & mine & 0xF) != 0;
-  }
-
-  private int x2apicLogicalId() {
-    return id >> 4 << 16 | 1 << (id & 15);
+    return addressing.matches(destination, logical);
   }
 
   boolean accepting() {
-    return globallyEnabled() && softwareEnabled();
+    return addressing.enabled() && softwareEnabled();
   }
 
   /** Takes a message whose destination this is. */
@@ -197,28 +155,21 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
       error(ERROR_RECEIVE_VECTOR);
       return;
     }
-    requests.add(vector);
-    if (level) {
-      triggerMode.add(vector);
-    } else {
-      triggerMode.remove(vector);
-    }
+    vectors.request(vector, level);
     update();
   }
 
   private void error(int bit) {
     errors |= bit;
-    int entry = localVectors[LVT_ERROR];
-    if ((entry & LVT_MASKED) == 0 && (entry & 0xFF) >= 16) {
-      request(entry & 0xFF, false);
+    int vector = localVectors.vector(LocalVectorTable.ERROR);
+    if (!localVectors.masked(LocalVectorTable.ERROR) && vector >= 16) {
+      request(vector, false);
     }
   }
 
   private void deliverLocal(int index) {
-    int entry = localVectors[index];
-    if ((entry & LVT_MASKED) == 0) {
-      int mode = index == LVT_TIMER || index == LVT_ERROR ? InterruptFabric.FIXED : entry >> 8 & 7;
-      deliver(mode, entry & 0xFF, false);
+    if (!localVectors.masked(index)) {
+      deliver(localVectors.mode(index), localVectors.vector(index), false);
     }
   }
 
@@ -230,9 +181,9 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
       update();
       return;
     }
-    int mode = localVectors[LVT_LINT0] >> 8 & 7;
-    if (rising && globallyEnabled() && mode != InterruptFabric.EXTINT) {
-      deliverLocal(LVT_LINT0);
+    int mode = localVectors.mode(LocalVectorTable.LINT0);
+    if (rising && addressing.enabled() && mode != InterruptFabric.EXTINT) {
+      deliverLocal(LocalVectorTable.LINT0);
     }
     update();
   }
@@ -242,32 +193,21 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
       externalByMessage = false;
       return false;
     }
-    if (!globallyEnabled()) {
+    if (!addressing.enabled()) {
       return id == 0;
     }
-    int entry = localVectors[LVT_LINT0];
     return externalByMessage
-        || (entry & LVT_MASKED) == 0 && (entry >> 8 & 7) == InterruptFabric.EXTINT;
+        || !localVectors.masked(LocalVectorTable.LINT0)
+            && localVectors.mode(LocalVectorTable.LINT0) == InterruptFabric.EXTINT;
   }
 
   /** Whether the vector was sent here and has not been taken. */
   boolean requested(int vector) {
-    return requests.contains(vector);
+    return vectors.requested(vector);
   }
 
   int processorPriority() {
-    int served = inService.highest();
-    return Math.max(taskPriority, served < 0 ? 0 : served & 0xF0);
-  }
-
-  private int deliverableVector() {
-    int vector = requests.highest();
-    if (vector < 0) {
-      return -1;
-    }
-    int served = inService.highest();
-    int priorityClass = Math.max(taskPriority >> 4, served < 0 ? 0 : served >> 4);
-    return vector >> 4 > priorityClass ? vector : -1;
+    return vectors.processorPriority();
   }
 
   private void update() {
@@ -283,8 +223,9 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
       return;
     }
     // A request that the interrupt in service holds up: its end may have come without our knowing.
-    boolean endMayDeliver = sharedEnd.offered() && requests.highest() >> 4 > taskPriority >> 4;
-    boolean now = retracted >= 0 || deliverableVector() >= 0 || externalPending() || endMayDeliver;
+    boolean endMayDeliver = sharedEnd.offered() && vectors.heldUpByService();
+    boolean now =
+        retracted >= 0 || vectors.deliverable() >= 0 || externalPending() || endMayDeliver;
     boolean before = pending;
     pending = now;
     if (now && !before) {
@@ -316,11 +257,10 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     }
     takeSharedEnd();
     sharedEnd.withdraw();
-    int vector = deliverableVector();
+    int vector = vectors.deliverable();
     boolean fromFabric = vector >= 0;
     if (fromFabric) {
-      requests.remove(vector);
-      inService.add(vector);
+      vectors.serve(vector);
     } else if (externalPending()) {
       externalByMessage = false;
       vector = pic.acknowledge();
@@ -347,20 +287,20 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
 
   @Override
   public int taskPriorityClass() {
-    return taskPriority >> 4;
+    return vectors.taskPriority() >> 4;
   }
 
   @Override
   public void setTaskPriorityClass(int priorityClass) {
     takeSharedEnd();
-    taskPriority = (priorityClass & 15) << 4;
+    vectors.setTaskPriority(priorityClass << 4);
     update();
   }
 
   @Override
   public long readMsr(int index) {
     if (index == MSR_APIC_BASE) {
-      return base;
+      return addressing.base();
     }
     if (index == MSR_TSC_DEADLINE) {
       accesses++;
@@ -372,7 +312,7 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     accesses++;
     takeSharedEnd();
     int register = index - MSR_X2APIC;
-    if (!x2apic() || register < 0 || register > 0x3F) {
+    if (!addressing.x2apic() || register < 0 || register > 0x3F) {
       throw new UnknownMsrException(index);
     }
     switch (register) {
@@ -380,7 +320,7 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
         return id;
       }
       case 0x0D -> {
-        return x2apicLogicalId() & 0xFFFFFFFFL;
+        return addressing.x2apicLogicalId() & 0xFFFFFFFFL;
       }
       case 0x30 -> {
         return commandLow & 0xFFFFFFFFL | (long) commandHigh << 32;
@@ -418,7 +358,7 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     accesses++;
     takeSharedEnd();
     int register = index - MSR_X2APIC;
-    if (!x2apic() || !ApicRegisters.validX2apicWrite(register, value)) {
+    if (!addressing.x2apic() || !ApicRegisters.validX2apicWrite(register, value)) {
       throw new UnknownMsrException(index);
     }
     switch (register) {
@@ -433,18 +373,12 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   }
 
   private void writeBase(long value) {
-    boolean enable = (value & BASE_ENABLE) != 0;
-    boolean extended = (value & BASE_X2APIC) != 0;
-    boolean reserved =
-        (value & ~(physicalMask & ~0xFFFL | BASE_BOOT_PROCESSOR | BASE_X2APIC | BASE_ENABLE)) != 0;
-    boolean illegal =
-        extended && !enable || x2apic() && enable && !extended || extended && !globallyEnabled();
-    if (reserved || illegal) {
+    if (!addressing.accepts(value)) {
       throw new UnknownMsrException(MSR_APIC_BASE);
     }
-    boolean disabled = globallyEnabled() && !enable;
-    base = value & ~BASE_BOOT_PROCESSOR | (id == 0 ? BASE_BOOT_PROCESSOR : 0);
-    if (disabled) {
+    boolean before = addressing.enabled();
+    addressing.setBase(value);
+    if (before && !addressing.enabled()) {
       resetRegisters();
     }
     update();
@@ -476,8 +410,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
         switch (register) {
           case 0x02 -> id << 24;
           case 0x09 -> 0;
-          case 0x0D -> logicalDestination;
-          case 0x0E -> destinationFormat;
+          case 0x0D -> addressing.logicalDestination();
+          case 0x0E -> addressing.destinationFormat();
           case 0x31 -> commandHigh;
           case 0x3F -> 0;
           default -> readRegister(register);
@@ -494,8 +428,8 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     }
     int register = (int) (offset >> 4) & 0xFF;
     switch (register) {
-      case 0x0D -> logicalDestination = (int) value & 0xFF000000;
-      case 0x0E -> destinationFormat = (int) value | 0x0FFFFFFF;
+      case 0x0D -> addressing.setLogicalDestination((int) value & 0xFF000000);
+      case 0x0E -> addressing.setDestinationFormat((int) value | 0x0FFFFFFF);
       case 0x30 -> {
         commandLow = (int) value & ~0x1000;
         int destination = commandHigh >>> 24;
@@ -512,22 +446,16 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
 
   /** A register that is the same in both modes. */
   private int readRegister(int register) {
-    if (register >= 0x10 && register <= 0x17) {
-      return inService.register(register - 0x10);
+    if (ApicVectors.has(register)) {
+      return vectors.register(register);
     }
-    if (register >= 0x18 && register <= 0x1F) {
-      return triggerMode.register(register - 0x18);
-    }
-    if (register >= 0x20 && register <= 0x27) {
-      return requests.register(register - 0x20);
-    }
-    if (register >= 0x32 && register <= 0x37) {
-      return localVectors[register - 0x32];
+    if (LocalVectorTable.has(register)) {
+      return localVectors.register(register);
     }
     return switch (register) {
       case 0x03 -> VERSION;
-      case 0x08 -> taskPriority;
-      case 0x0A -> readProcessorPriority();
+      case 0x08 -> vectors.taskPriority();
+      case 0x0A -> vectors.priorityRegister();
       case 0x0F -> spurious;
       case 0x28 -> errorsShown;
       case 0x30 -> commandLow;
@@ -543,29 +471,23 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     };
   }
 
-  private int readProcessorPriority() {
-    int served = inService.highest();
-    int servedClass = served < 0 ? 0 : served & 0xF0;
-    return (taskPriority & 0xF0) >= servedClass ? taskPriority : servedClass;
-  }
-
   private void writeRegister(int register, int value) {
-    if (register >= 0x32 && register <= 0x37) {
-      writeLocalVector(register - 0x32, value);
+    if (LocalVectorTable.has(register)) {
+      localVectors.write(register, value, softwareEnabled());
+      timer.setMode(localVectors.timerMode());
+      update();
       return;
     }
     switch (register) {
       case 0x08 -> {
-        taskPriority = value & 0xFF;
+        vectors.setTaskPriority(value);
         update();
       }
       case 0x0B -> endOfInterrupt();
       case 0x0F -> {
         spurious = value & 0x1FF;
         if (!softwareEnabled()) {
-          for (int i = 0; i < localVectors.length; i++) {
-            localVectors[i] |= LVT_MASKED;
-          }
+          localVectors.maskAll();
         }
         update();
       }
@@ -579,29 +501,19 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
     }
   }
 
-  private void writeLocalVector(int index, int value) {
-    int entry = value & ApicRegisters.localVectorMask(index);
-    localVectors[index] = softwareEnabled() ? entry : entry | LVT_MASKED;
-    if (index == LVT_TIMER) {
-      timer.setMode(entry >> 17 & 3);
-    }
-    update();
-  }
-
   private void endOfInterrupt() {
     sharedEnd.withdraw();
     endHighest();
   }
 
   private void endHighest() {
-    int vector = inService.highest();
+    int vector = vectors.end();
     if (vector < 0) {
       return;
     }
     endsOfInterrupt++;
-    inService.remove(vector);
     update();
-    if (triggerMode.contains(vector)) {
+    if (vectors.byLevel(vector)) {
       fabric.ended(vector);
     }
   }
@@ -611,10 +523,7 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
    * nothing else, since nobody waits behind it and no I/O APIC has to hear of it.
    */
   private void shareEnd() {
-    if (sharedEnd.inUse()
-        && inService.single()
-        && requests.highest() < 0
-        && !triggerMode.contains(inService.highest())) {
+    if (sharedEnd.inUse() && vectors.servesOneByEdge()) {
       sharedEnd.offer();
     }
   }
@@ -656,28 +565,23 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   /** Takes the registers as the host's kernel has them. */
   @Override
   public void takeRegisters(MemorySegment page, Besides besides) {
-    for (int i = 0; i < 8; i++) {
-      inService.setRegister(i, word(page, 0x10 + i));
-      triggerMode.setRegister(i, word(page, 0x18 + i));
-      requests.setRegister(i, word(page, 0x20 + i));
-    }
-    for (int i = 0; i < localVectors.length; i++) {
-      localVectors[i] = word(page, 0x32 + i);
-    }
-    taskPriority = word(page, 0x08) & 0xFF;
-    logicalDestination = x2apic() ? 0 : word(page, 0x0D);
-    destinationFormat = word(page, 0x0E);
-    spurious = word(page, 0x0F) & 0x1FF;
-    errorsShown = word(page, 0x28);
-    commandLow = word(page, 0x30);
-    commandHigh = word(page, 0x31);
+    ApicPage from = new ApicPage(page);
+    from.take(vectors);
+    localVectors.take(from);
+    vectors.setTaskPriority(from.get(0x08));
+    addressing.setLogicalDestination(addressing.x2apic() ? 0 : from.get(0x0D));
+    addressing.setDestinationFormat(from.get(0x0E));
+    spurious = from.get(0x0F) & 0x1FF;
+    errorsShown = from.get(0x28);
+    commandLow = from.get(0x30);
+    commandHigh = from.get(0x31);
     sharedEnd.setRegister(besides.sharedEnd());
     retracted = besides.underWay();
     timer.hold(
-        localVectors[LVT_TIMER] >> 17 & 3,
-        word(page, 0x38),
-        word(page, 0x39),
-        word(page, 0x3E),
+        localVectors.timerMode(),
+        from.get(0x38),
+        from.get(0x39),
+        from.get(0x3E),
         besides.deadlineTsc());
   }
 
@@ -686,42 +590,30 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   public Besides putRegisters(MemorySegment page) {
     takeSharedEnd();
     sharedEnd.withdraw();
-    page.fill((byte) 0);
-    for (int i = 0; i < 8; i++) {
-      putWord(page, 0x10 + i, inService.register(i));
-      putWord(page, 0x18 + i, triggerMode.register(i));
-      putWord(page, 0x20 + i, requests.register(i));
-    }
-    for (int i = 0; i < localVectors.length; i++) {
-      putWord(page, 0x32 + i, localVectors[i]);
-    }
+    ApicPage to = new ApicPage(page);
+    to.clear();
+    to.put(vectors);
+    localVectors.put(to);
     // Also in x2APIC mode: KVM takes and gives it so unless told otherwise (KVM_CAP_X2APIC_API).
-    putWord(page, 0x02, id << 24);
-    putWord(page, 0x03, VERSION);
-    putWord(page, 0x08, taskPriority);
-    putWord(page, 0x0D, x2apic() ? x2apicLogicalId() : logicalDestination);
-    putWord(page, 0x0E, destinationFormat);
-    putWord(page, 0x0F, spurious);
-    putWord(page, 0x28, errorsShown);
-    putWord(page, 0x30, commandLow);
-    putWord(page, 0x31, commandHigh);
-    putWord(page, 0x38, timer.initialCount());
-    putWord(page, 0x39, timer.heldCount());
-    putWord(page, 0x3E, timer.divideConfiguration());
+    to.put(0x02, id << 24);
+    to.put(0x03, VERSION);
+    to.put(0x08, vectors.taskPriority());
+    to.put(
+        0x0D, addressing.x2apic() ? addressing.x2apicLogicalId() : addressing.logicalDestination());
+    to.put(0x0E, addressing.destinationFormat());
+    to.put(0x0F, spurious);
+    to.put(0x28, errorsShown);
+    to.put(0x30, commandLow);
+    to.put(0x31, commandHigh);
+    to.put(0x38, timer.initialCount());
+    to.put(0x39, timer.heldCount());
+    to.put(0x3E, timer.divideConfiguration());
     return new Besides(timer.heldDeadlineTsc(), sharedEnd.register(), retracted);
   }
 
   @Override
   public long heldDeadlineTsc() {
     return timer.heldDeadlineTsc();
-  }
-
-  private static int word(MemorySegment page, int register) {
-    return page.get(ValueLayout.JAVA_INT, 16L * register);
-  }
-
-  private static void putWord(MemorySegment page, int register, int value) {
-    page.set(ValueLayout.JAVA_INT, 16L * register, value);
   }
 
   // ---- life cycle
@@ -733,26 +625,16 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
 
   @Override
   public void reset() {
-    base = DEFAULT_BASE | BASE_ENABLE | (id == 0 ? BASE_BOOT_PROCESSOR : 0);
+    addressing.reset();
     lint0 = false;
     resetRegisters();
     pending = false;
   }
 
   private void resetRegisters() {
-    inService.clear();
-    requests.clear();
-    triggerMode.clear();
-    java.util.Arrays.fill(localVectors, LVT_MASKED);
-    if (id == 0) {
-      // What firmware leaves behind: interrupts of the 8259As pass through the boot processor's
-      // LINT0.
-      localVectors[LVT_LINT0] = InterruptFabric.EXTINT << 8;
-      localVectors[LVT_LINT1] = InterruptFabric.NMI << 8;
-    }
-    taskPriority = 0;
-    logicalDestination = 0;
-    destinationFormat = 0xFFFFFFFF;
+    vectors.clear();
+    localVectors.reset(id == 0);
+    addressing.resetDestination();
     spurious = 0xFF;
     errors = 0;
     errorsShown = 0;
@@ -767,11 +649,11 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   @Override
   public void save(StateWriter out) {
     out.record(name(), STATE_VERSION);
-    inService.save(out);
-    requests.save(out);
-    triggerMode.save(out);
-    out.putInts(localVectors).putLong(base).putInt(taskPriority).putInt(logicalDestination);
-    out.putInt(destinationFormat).putInt(spurious).putInt(errors).putInt(errorsShown);
+    vectors.save(out);
+    localVectors.save(out);
+    out.putLong(addressing.base()).putInt(vectors.taskPriority());
+    out.putInt(addressing.logicalDestination()).putInt(addressing.destinationFormat());
+    out.putInt(spurious).putInt(errors).putInt(errorsShown);
     out.putInt(commandLow).putInt(commandHigh).putBoolean(lint0).putBoolean(externalByMessage);
     sharedEnd.save(out);
     out.putInt(retracted);
@@ -781,14 +663,12 @@ public final class LocalApic implements Device, LocalInterrupts, MmioDevice {
   @Override
   public void restore(StateReader in) {
     int version = in.record(name(), STATE_VERSION);
-    inService.restore(in);
-    requests.restore(in);
-    triggerMode.restore(in);
-    in.getInts(localVectors);
-    base = in.getLong();
-    taskPriority = in.getInt() & 0xFF;
-    logicalDestination = in.getInt();
-    destinationFormat = in.getInt();
+    vectors.restore(in);
+    localVectors.restore(in);
+    addressing.restoreBase(in.getLong());
+    vectors.setTaskPriority(in.getInt());
+    addressing.setLogicalDestination(in.getInt());
+    addressing.setDestinationFormat(in.getInt());
     spurious = in.getInt();
     errors = in.getInt();
     errorsShown = in.getInt();
