@@ -1,6 +1,7 @@
 # A guest that lives on Anillo's own hypercalls alone, with no emulated device: console, clocks, waiting, a disk and a
 # network through rings, exit with a status. 0x2A says that all went well; another value says what did not.
-#   as --32 aware.s -o aware.o && ld -m elf_i386 -Ttext 0x100000 --oformat binary aware.o -o aware.bin
+#   as -I . --32 aware.s -o aware.o && ld -m elf_i386 -Ttext 0x100000 --oformat binary aware.o -o aware.bin
+        .include "start.inc"
         .code32
         .globl _start
         .set CONSOLE, 1
@@ -13,9 +14,7 @@
         .set RECEIVE, 8
         .set BUFFER, 0x200000
 _start: jmp begin
-        .balign 4
-header: .long 0x1BADB002, 0x10000, -(0x1BADB002 + 0x10000)
-        .long header, 0x100000, 0, end, _start
+        multiboot
         .balign 8
 gdt:    .quad 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF
 gdtr:   .word 23

@@ -1,14 +1,13 @@
 # A guest that computes a checksum while timer interrupts come and go that must not change it, and says the result.
 # The 16 bytes at 0x100040 are: steps done, checksum, timer ticks, result.
-#   as --32 checksum.s -o checksum.o && ld -m elf_i386 -Ttext 0x100000 --oformat binary checksum.o -o checksum.bin
+#   as -I . --32 checksum.s -o checksum.o && ld -m elf_i386 -Ttext 0x100000 --oformat binary checksum.o -o checksum.bin
+        .include "start.inc"
         .code32
         .globl _start
         .set IDT, 0x3000
         .set STEPS, 3000
 _start: jmp begin
-        .balign 4
-header: .long 0x1BADB002, 0x10000, -(0x1BADB002 + 0x10000)
-        .long header, 0x100000, 0, end, _start
+        multiboot
         .org 0x40
 steps:  .long 0
 sum:    .long 0

@@ -1,7 +1,8 @@
 # Four processors and what they may rely on: start-up by INIT and SIPI, LOCKed counters (aligned, across 8 bytes,
 # across a page, 16 bytes), XCHG spin locks, message passing and Dekker's rule, patched code, TLB shootdowns.
 # Ends through the debug-exit port: 0x21 when all held, otherwise the number of what did not.
-#   as --64 litmus.s -o litmus.o && ld -m elf_x86_64 -Ttext 0x100000 --oformat binary litmus.o -o litmus.bin
+#   as -I . --64 litmus.s -o litmus.o && ld -m elf_x86_64 -Ttext 0x100000 --oformat binary litmus.o -o litmus.bin
+        .include "start.inc"
         .globl _start
         .set CPUS, 4
         .set ROUNDS, 3000
@@ -12,9 +13,7 @@
         .set PAGE_B, 0x401000
         .code32
 _start: jmp begin
-        .balign 4
-header: .long 0x1BADB002, 0x10000, -(0x1BADB002 + 0x10000)
-        .long header, 0x100000, 0, end, _start
+        multiboot
 gdt:    .quad 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF, 0x00AF9B000000FFFF
 gdtr:   .word 31
         .long gdt
@@ -37,18 +36,7 @@ begin:  cli
         mov $0x8000, %edi
         mov $startup_end - startup, %ecx
         rep movsb
-long:   lgdt gdtr
-        mov $0x6A0, %eax
-        mov %eax, %cr4
-        mov $TABLES, %eax
-        mov %eax, %cr3
-        mov $0xC0000080, %ecx
-        mov $0x100, %eax
-        xor %edx, %edx
-        wrmsr
-        mov $0x80000013, %eax
-        mov %eax, %cr0
-        ljmp $0x18, $main
+long:   enter_long_mode 0x18, main
         .code16
 startup:
         cli

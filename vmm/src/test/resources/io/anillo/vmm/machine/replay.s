@@ -1,12 +1,11 @@
 # A guest whose memory depends on everything that enters a machine: clock, chance, interrupts and their moments,
 # console input. It ends by itself after 200 timer ticks, through the debug-exit port.
-#   as --32 replay.s -o replay.o && ld -m elf_i386 -Ttext 0x100000 --oformat binary replay.o -o replay.bin
+#   as -I . --32 replay.s -o replay.o && ld -m elf_i386 -Ttext 0x100000 --oformat binary replay.o -o replay.bin
+        .include "start.inc"
         .code32
         .globl _start
 _start: jmp begin
-        .balign 4
-header: .long 0x1BADB002, 0x10000, -(0x1BADB002 + 0x10000)
-        .long header, 0x100000, 0, end, _start
+        multiboot
 gdt:    .quad 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF
 gdtr:   .word 23
         .long gdt

@@ -1,16 +1,15 @@
 # Code that is written while it is hot: functions written over each other, an instruction of a loop changed by the
 # loop itself, a jump turned round by a caller, a page of code copied elsewhere again and again.
 # Ends through the debug-exit port: 0x21 when all results were right, otherwise the number of what was not.
-#   as --64 rewrite.s -o rewrite.o && ld -m elf_x86_64 -Ttext 0x100000 --oformat binary rewrite.o -o rewrite.bin
+#   as -I . --64 rewrite.s -o rewrite.o && ld -m elf_x86_64 -Ttext 0x100000 --oformat binary rewrite.o -o rewrite.bin
+        .include "start.inc"
         .globl _start
         .set TABLES, 0x10000
         .set PAGE, 0x400000             # where functions are written
         .set COPIES, 0x500000           # 256 pages of them
         .code32
 _start: jmp begin
-        .balign 4
-header: .long 0x1BADB002, 0x10000, -(0x1BADB002 + 0x10000)
-        .long header, 0x100000, 0, end, _start
+        multiboot
 gdt:    .quad 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF, 0x00AF9B000000FFFF
 gdtr:   .word 31
         .long gdt
@@ -21,18 +20,7 @@ begin:  cli
         rep stosl
         movl $TABLES + 0x1003, TABLES
         movl $0x00000083, TABLES + 0x1000
-        lgdt gdtr
-        mov $0x6A0, %eax
-        mov %eax, %cr4
-        mov $TABLES, %eax
-        mov %eax, %cr3
-        mov $0xC0000080, %ecx
-        mov $0x100, %eax
-        xor %edx, %edx
-        wrmsr
-        mov $0x80000013, %eax
-        mov %eax, %cr0
-        ljmp $0x18, $main
+        enter_long_mode 0x18, main
         .code64
 main:   mov $16, %eax
         mov %eax, %ds

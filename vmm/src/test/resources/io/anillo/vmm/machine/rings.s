@@ -1,7 +1,8 @@
 # A checksum computed in ring 3 and ring 0 of 64-bit mode: a program with SSE and x87 that calls the kernel by UD2,
 # (hosts whose KVM has no hardware underneath get SYSCALL and INT wrong), timer interrupts that come and go and must not change it. Ends through the debug-exit port with 0x21.
 # The 16 bytes at 0x100040 are: steps done, checksum, timer ticks, result.
-#   as --64 rings.s -o rings.o && ld -m elf_x86_64 -Ttext 0x100000 --oformat binary rings.o -o rings.bin
+#   as -I . --64 rings.s -o rings.o && ld -m elf_x86_64 -Ttext 0x100000 --oformat binary rings.o -o rings.bin
+        .include "start.inc"
         .code32
         .globl _start
         .set TABLES, 0x10000
@@ -13,9 +14,7 @@
         .set STEPS, 3000
         .set INNER, 200
 _start: jmp begin
-        .balign 4
-header: .long 0x1BADB002, 0x10000, -(0x1BADB002 + 0x10000)
-        .long header, 0x100000, 0, end, _start
+        multiboot
         .org 0x40
 steps:  .long 0
 sum:    .long 0
@@ -33,34 +32,8 @@ idtr:   .word 0xFFF
 scale:  .double 1.0000001
 begin:  cli
         # The first and the fourth GiB one to one, for both rings.
-        mov $TABLES, %edi
-        xor %eax, %eax
-        mov $0x1000, %ecx
-        rep stosl
-        movl $TABLES + 0x1007, TABLES
-        movl $TABLES + 0x2007, TABLES + 0x1000
-        movl $TABLES + 0x3007, TABLES + 0x1018
-        mov $512, %ecx
-        mov $0x87, %eax
-        mov $TABLES + 0x2000, %edi
-1:      mov %eax, (%edi)
-        add $0xC0000000, %eax
-        mov %eax, 0x1000(%edi)
-        sub $0xC0000000 - 0x200000, %eax
-        add $8, %edi
-        loop 1b
-        lgdt gdtr
-        mov $0x6A0, %eax
-        mov %eax, %cr4
-        mov $TABLES, %eax
-        mov %eax, %cr3
-        mov $0xC0000080, %ecx
-        mov $0x101, %eax
-        xor %edx, %edx
-        wrmsr
-        mov $0x80000013, %eax
-        mov %eax, %cr0
-        ljmp $8, $long
+        map_memory_and_devices 7
+        enter_long_mode 8, long, 0x101
         .code64
 long:   mov $16, %eax
         mov %eax, %ds

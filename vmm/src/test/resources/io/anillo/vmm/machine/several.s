@@ -1,6 +1,7 @@
 # Four processors: start-up by INIT and SIPI, LOCKed counters, a spin lock, interrupts between them. Small and slow
 # enough on instructions for hosts whose KVM emulates kernel code. Ends through the debug-exit port: 0x21 when all held.
-#   as --64 several.s -o several.o && ld -m elf_x86_64 -Ttext 0x100000 --oformat binary several.o -o several.bin
+#   as -I . --64 several.s -o several.o && ld -m elf_x86_64 -Ttext 0x100000 --oformat binary several.o -o several.bin
+        .include "start.inc"
         .globl _start
         .set CPUS, 4
         .set ROUNDS, 2000
@@ -9,9 +10,7 @@
         .set IDT, 0x3000
         .code32
 _start: jmp begin
-        .balign 4
-header: .long 0x1BADB002, 0x10000, -(0x1BADB002 + 0x10000)
-        .long header, 0x100000, 0, end, _start
+        multiboot
         .balign 8
 gdt:    .quad 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF, 0x00AF9B000000FFFF
 gdtr:   .word 31
@@ -19,38 +18,12 @@ gdtr:   .word 31
 idtr:   .word 0xFFF
         .quad IDT
 begin:  cli
-        mov $TABLES, %edi
-        xor %eax, %eax
-        mov $0x1000, %ecx
-        rep stosl
-        movl $TABLES + 0x1003, TABLES
-        movl $TABLES + 0x2003, TABLES + 0x1000
-        movl $TABLES + 0x3003, TABLES + 0x1018
-        mov $512, %ecx
-        mov $0x83, %eax
-        mov $TABLES + 0x2000, %edi
-1:      mov %eax, (%edi)
-        add $0xC0000000, %eax
-        mov %eax, 0x1000(%edi)
-        sub $0xC0000000 - 0x200000, %eax
-        add $8, %edi
-        loop 1b
+        map_memory_and_devices 3
         mov $startup, %esi
         mov $0x8000, %edi
         mov $startup_end - startup, %ecx
         rep movsb
-long:   lgdt gdtr
-        mov $0x6A0, %eax
-        mov %eax, %cr4
-        mov $TABLES, %eax
-        mov %eax, %cr3
-        mov $0xC0000080, %ecx
-        mov $0x100, %eax
-        xor %edx, %edx
-        wrmsr
-        mov $0x80000013, %eax
-        mov %eax, %cr0
-        ljmp $0x18, $main
+long:   enter_long_mode 0x18, main
         .code16
 startup:
         cli
