@@ -3,9 +3,11 @@ package io.anillo.cli.techniques;
 import io.anillo.vmm.cpu.ExitReason;
 import io.anillo.vmm.machine.Machine;
 import io.anillo.vmm.machine.ProcessorActivity.Place;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * What one piece of work took under one technique.
@@ -66,6 +68,39 @@ record Measurement(
     return 2 * measured < exitCount() || measured == 0 ? 0 : time / measured;
   }
 
+  /** The same as text, {@code --} where most were not measured. */
+  String perExit() {
+    return nanosPerExit() == 0 ? "--" : nanosPerExit() + " ns";
+  }
+
+  /** Nanoseconds of the monitor for an exit of each reason, where they were measured. */
+  private Map<String, Object> nanosByReason() {
+    Map<String, Object> result = new LinkedHashMap<>();
+    exits.forEach((reason, count) -> {
+      long time = exitNanos.getOrDefault(reason, 0L);
+      if (time > 0 && count > 0) {
+        result.put(reason.key(), time / count);
+      }
+    });
+    return result;
+  }
+
+  /**
+   * The commonest reasons of exits with their numbers, separated by commas.
+   *
+   * @param most how many reasons at most
+   */
+  String reasons(int most) {
+    return exits.entrySet().stream()
+        .filter(each -> each.getValue() > 0)
+        .sorted(
+            Comparator.comparing(
+                (Map.Entry<ExitReason, Long> each) -> each.getValue(), Comparator.reverseOrder()))
+        .limit(most)
+        .map(each -> each.getKey().key() + " " + each.getValue())
+        .collect(Collectors.joining(", "));
+  }
+
   /** Share of the processors' time that was not idle, in percent. */
   int percent(Place place) {
     long busy = 0;
@@ -84,6 +119,7 @@ record Measurement(
     exits.forEach((reason, count) -> byReason.put(reason.key(), count));
     result.put("exits", byReason);
     result.put("nanosPerExit", nanosPerExit());
+    result.put("nanosPerExitByReason", nanosByReason());
     Map<String, Object> share = new LinkedHashMap<>();
     share.put("ring3", percent(Place.RING_3));
     share.put("ring0", percent(Place.RING_0));

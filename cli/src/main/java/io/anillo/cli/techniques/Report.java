@@ -1,9 +1,7 @@
 package io.anillo.cli.techniques;
 
-import io.anillo.vmm.cpu.ExitReason;
 import io.anillo.vmm.machine.ProcessorActivity.Place;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -83,27 +81,13 @@ final class Report {
             technique.title,
             m.nanos() / 1e6,
             m.exitCount(),
-            m.nanosPerExit() == 0 ? "--" : m.nanosPerExit() + " ns",
+            m.perExit(),
             m.percent(Place.RING_3),
             m.percent(Place.RING_0),
             m.percent(Place.MONITOR),
-            reasons(m));
+            m.reasons(SHOWN_REASONS));
       }
     };
-  }
-
-  private static String reasons(Measurement m) {
-    List<String> largest =
-        m.exits().entrySet().stream()
-            .filter(each -> each.getValue() > 0)
-            .sorted(
-                Comparator.comparing(
-                    (Map.Entry<ExitReason, Long> each) -> each.getValue(),
-                    Comparator.reverseOrder()))
-            .limit(SHOWN_REASONS)
-            .map(each -> each.getKey().key() + " " + each.getValue())
-            .toList();
-    return String.join(", ", largest);
   }
 
   // ---- as JSON

@@ -24,7 +24,7 @@ final class ReportPage {
         table { border-collapse: collapse; margin: .5em 0; }
         td, th { padding: .2em .8em; text-align: right; border-bottom: 1px solid #ddd; }
         td:first-child, th:first-child { text-align: left; }
-        .why { color: #444; } .absent { color: #888; text-align: left; }
+        .why { color: #444; } td.absent, td.reasons { color: #666; text-align: left; }
         </style></head><body>
         <h1>Techniques side by side</h1>
         """);
@@ -97,13 +97,13 @@ final class ReportPage {
   private static void table(StringBuilder page, Report.Row row) {
     page.append(
         "<table><tr><th>technique</th><th>time</th><th>exits</th><th>per exit</th>"
-            + "<th>ring 3</th><th>ring 0</th><th>monitor</th></tr>\n");
+            + "<th>ring 3</th><th>ring 0</th><th>monitor</th><th>exits by reason</th></tr>\n");
     row.outcomes()
         .forEach((technique, outcome) -> {
           page.append("<tr><td>").append(technique.title).append("</td>");
           switch (outcome) {
             case Outcome.Absent absent ->
-                page.append("<td class=\"absent\" colspan=\"6\">")
+                page.append("<td class=\"absent\" colspan=\"7\">")
                     .append(escape(absent.why()))
                     .append("</td>");
             case Outcome.Measured measured -> {
@@ -111,14 +111,15 @@ final class ReportPage {
               page.append(
                   String.format(
                       Locale.ROOT,
-                      "<td>%.1f ms</td><td>%d</td><td>%d ns</td><td>%d %%</td><td>%d %%</td>"
-                          + "<td>%d %%</td>",
+                      "<td>%.1f ms</td><td>%d</td><td>%s</td><td>%d %%</td><td>%d %%</td>"
+                          + "<td>%d %%</td><td class=\"reasons\">%s</td>",
                       m.nanos() / 1e6,
                       m.exitCount(),
-                      m.nanosPerExit(),
+                      m.perExit(),
                       m.percent(Place.RING_3),
                       m.percent(Place.RING_0),
-                      m.percent(Place.MONITOR)));
+                      m.percent(Place.MONITOR),
+                      m.reasons(Integer.MAX_VALUE)));
             }
           }
           page.append("</tr>\n");
