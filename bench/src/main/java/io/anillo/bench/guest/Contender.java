@@ -31,17 +31,22 @@ sealed interface Contender {
    *
    * @param engine as the command line calls it; with "+first" it knows nothing of earlier runs
    * @param options more of the command's
+   * @param profiles where it keeps what it learns of kernels; the user's place where empty
    */
-  record Anillo(Path top, String engine, List<String> options) implements Contender {
+  record Anillo(Path top, String engine, List<String> options, Optional<Path> profiles)
+      implements Contender {
     private static final String FIRST = "+first";
 
     Anillo(Path top, String engine) {
-      this(top, engine, List.of());
+      this(top, engine, List.of(), Optional.empty());
     }
 
     @Override
     public Map<String, String> environment() {
-      return engine.endsWith(FIRST) ? Map.of("ANILLO_PROFILES", "off") : Map.of();
+      if (engine.endsWith(FIRST)) {
+        return Map.of("ANILLO_PROFILES", "off");
+      }
+      return profiles.map(place -> Map.of("ANILLO_PROFILES", "" + place)).orElse(Map.of());
     }
 
     @Override
