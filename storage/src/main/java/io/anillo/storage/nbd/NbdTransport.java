@@ -15,6 +15,16 @@ interface NbdTransport extends AutoCloseable {
   /** Writes all that remains in the buffers. */
   void write(ByteBuffer... sources) throws IOException;
 
+  /**
+   * Looks for bytes again and again without sleeping. No other thread may use the connection
+   * meanwhile.
+   *
+   * @return false if there were none for so long, or this connection has no such way
+   */
+  default boolean look(ByteBuffer target, long nanos) throws IOException {
+    return false;
+  }
+
   /** The channel that bytes may be sent to directly, if there is one. */
   default @Nullable WritableByteChannel directChannel() {
     return null;
@@ -35,6 +45,30 @@ interface NbdTransport extends AutoCloseable {
     public void read(ByteBuffer target) throws IOException {
       if (channel.read(target) < 0) {
         throw new EOFException("the connection has ended");
+      }
+    }
+
+    @Override
+    public boolean look(ByteBuffer target, long nanos) throws IOException {
+      channel.configureBlocking(false);
+      try {
+        long begin = System.nanoTime();
+        do {
+          int count = channel.read(target);
+          if (count < 0) {
+            throw new EOFException("the connection has ended");
+          }
+          if (count > 0) {
+            return true;
+          }
+          // whoever is to send the request may want this very processor
+          Thread.yield();
+        } while (System.nanoTime() - begin < nanos);
+        return false;
+      } finally {
+        if (channel.isOpen()) {
+          channel.configureBlocking(true);
+        }
       }
     }
 

@@ -9,15 +9,18 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Locale;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * The transmission phase of one connection. Hot: {@code anillo bench storage} watches it.
  *
- * <p>Requests are served on the connection's own thread while the device answers quickly, which
- * saves two thread switches each; once it turns out slow, and for flushes with more requests behind
- * them, they go to the workers so that many are under way at once.
+ * <p>Requests are served on the connection's own thread while the device answers quickly, and as
+ * long as there is only one at a time, which saves two thread switches each; else, and for flushes
+ * with more requests behind them, they go to the workers so that many are under way at once.
  */
 final class ServerSession {
   static final int ALLOCATION_ID = 1;
@@ -27,6 +30,12 @@ final class ServerSession {
   private static final int MAX_EXTENTS = 4096;
   private static final int MAX_IN_FLIGHT = 64;
 
+  /**
+   * How many threads carry out requests of a device that answers soon: enough to keep a disk busy,
+   * and where there are more requests than that, a thread finds its next one without being woken.
+   */
+  private static final int MODERATE_WORKERS = 16;
+
   private final NbdTransport transport;
   private final NbdExport export;
   private final BlockDevice device;
@@ -35,6 +44,11 @@ final class ServerSession {
   private final ExecutorService workers;
   private final ReplySender replies;
   private final Semaphore inFlight = new Semaphore(MAX_IN_FLIGHT);
+  private final Queue<Work> waiting = new ConcurrentLinkedQueue<>();
+
+  /** Threads that take from what waits. */
+  private final AtomicInteger working = new AtomicInteger();
+
   private final ByteBuffer in = BufferPool.take(IN_BYTES).limit(0);
 
   /**
@@ -43,6 +57,7 @@ final class ServerSession {
   private int ahead = IN_BYTES;
 
   private final DevicePace pace = new DevicePace();
+  private final RequestWait wait = new RequestWait();
 
   ServerSession(ServerHandshake.Agreement agreement, ExecutorService workers) {
     this.transport = agreement.transport();
@@ -79,7 +94,7 @@ final class ServerSession {
         }
         if (request.type == COMMAND_WRITE) {
           write(request);
-        } else if (request.type == COMMAND_READ && quick()) {
+        } else if (request.type == COMMAND_READ && worthWaiting(in.remaining())) {
           observe(request, read(request, true));
         } else if (inline(request)) {
           handle(request);
@@ -106,12 +121,26 @@ final class ServerSession {
   }
 
   private boolean quick() {
+    // as if there were always more behind it
+    return worthWaiting(REQUEST_BYTES);
+  }
+
+  /**
+   * Whether to serve a request here.
+   *
+   * @param behind bytes that have been read behind it
+   */
+  private boolean worthWaiting(int behind) {
     if (pace.trialDue()) {
       inFlight.acquireUninterruptibly(MAX_IN_FLIGHT);
       inFlight.release(MAX_IN_FLIGHT);
       pace.beginTrial();
     }
-    return pace.quick();
+    return pace.worthWaiting(behind < REQUEST_BYTES && nothingInFlight());
+  }
+
+  private boolean nothingInFlight() {
+    return inFlight.availablePermits() == MAX_IN_FLIGHT;
   }
 
   /** Makes sure that so many bytes are in the buffer, sending replies before waiting. */
@@ -123,7 +152,7 @@ final class ServerSession {
     while (in.position() < bytes) {
       replies.flush();
       try {
-        transport.read(in);
+        wait.read(transport, in, in.position() == 0 && nothingInFlight());
       } catch (IOException failure) {
         in.flip();
         throw failure;
@@ -149,16 +178,41 @@ final class ServerSession {
       replies.flush();
       inFlight.acquireUninterruptibly();
     }
-    workers.execute(() -> {
+    waiting.add(work);
+    if (working.get() < (pace.slow() ? MAX_IN_FLIGHT : MODERATE_WORKERS)) {
+      working.incrementAndGet();
+      workers.execute(this::work);
+    }
+  }
+
+  /** Does what waits until there is nothing more. */
+  private void work() {
+    do {
       try {
-        work.run();
-        replies.flush();
-      } catch (IOException failure) {
-        closeQuietly();
+        for (Work work = waiting.poll(); work != null; work = waiting.poll()) {
+          work(work);
+        }
       } finally {
-        inFlight.release();
+        working.decrementAndGet();
       }
-    });
+      // something may have come while this thread still counted, so that no other was called
+    } while (!waiting.isEmpty() && working.incrementAndGet() > 0);
+  }
+
+  private void work(Work work) {
+    boolean done = false;
+    try {
+      work.run();
+      replies.flush();
+      done = true;
+    } catch (IOException failure) {
+      // the client has gone, which closing tells the thread that reads
+    } finally {
+      if (!done) {
+        closeQuietly();
+      }
+      inFlight.release();
+    }
   }
 
   private void closeQuietly() {
@@ -175,8 +229,11 @@ final class ServerSession {
       throw new IOException(
           "a write of " + Integer.toUnsignedLong(length) + " bytes is longer than 32 MiB");
     }
-    boolean quick = quick() && (!request.has(COMMAND_FLAG_FUA) || in.remaining() <= length);
-    if (quick && length <= LONG_WRITE_BYTES) {
+    boolean here =
+        request.has(COMMAND_FLAG_FUA)
+            ? quick() && in.remaining() <= length
+            : worthWaiting(in.remaining() - length);
+    if (here && length <= LONG_WRITE_BYTES) {
       need(length);
       int end = in.limit();
       int next = in.position() + length;
@@ -206,7 +263,7 @@ final class ServerSession {
             BufferPool.give(data);
           }
         };
-    if (quick) {
+    if (here) {
       long start = System.nanoTime();
       work.run();
       observe(request, System.nanoTime() - start);
