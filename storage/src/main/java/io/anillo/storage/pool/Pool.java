@@ -2,11 +2,9 @@ package io.anillo.storage.pool;
 
 import io.anillo.storage.disk.Disk;
 import io.anillo.storage.lock.RangeLocks;
-import io.anillo.storage.pool.PoolEvent.Kind;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -14,31 +12,13 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Several disks as one store of thin volumes. All methods may be called from any thread; what has
  * returned is durable unless it says otherwise.
  */
 public final class Pool implements AutoCloseable {
-  private static final int LOG_BYTES_PER_COMMIT = 2 << 20;
-  private static final int DIRTY_LEAVES_PER_COMMIT = 8192;
-
-  /** Freed space that may wait for a commit: at most, and of what would be free after one. */
-  private static final long FREED_BYTES_PER_COMMIT = 4L << 30;
-
-  private static final double FREED_SHARE_PER_COMMIT = 0.75;
-  private static final long COMMIT_INTERVAL_NANOS = TimeUnit.SECONDS.toNanos(5);
-
-  /** How far writers may run ahead of the background, in what it is told to commit at. */
-  private static final int AHEAD = 3;
-
-  private static final Duration FULL_WAIT = Duration.ofMillis(200);
-
   private final PoolState state;
   private final Committer committer;
   private final PoolMaintenance maintenance;
@@ -50,34 +30,14 @@ public final class Pool implements AutoCloseable {
   private final Map<Integer, RangeLocks> changing = new ConcurrentHashMap<>();
 
   private final UnlockedKeys keys = new UnlockedKeys();
-  private final @Nullable Thread background;
-  private final Duration scrubInterval;
-
-  private final AtomicBoolean fullTold = new AtomicBoolean();
-
-  /** Rung to let the background look at once. */
-  private final Semaphore bell = new Semaphore(0);
-
-  private volatile boolean closing;
-
-  private volatile long freedUnitsPerCommit;
-
-  /** When the background scrubs next; of its thread alone. */
-  private long scrubAt;
+  private final PoolUpkeep upkeep;
 
   private Pool(PoolOpener.Opened opened, PoolOptions options) {
-    this.scrubInterval = options.scrubInterval();
-    this.scrubAt = System.nanoTime() + (opened.wantsScrub() ? 0 : scrubInterval.toNanos());
     this.state = opened.state();
     this.committer = opened.committer();
     this.maintenance = new PoolMaintenance(state, committer, structure);
-    this.freedUnitsPerCommit = freedUnitsPerCommit();
-    if (options.background()) {
-      background = Thread.ofPlatform().daemon().name("pool-" + state.name).unstarted(this::tend);
-      background.start();
-    } else {
-      background = null;
-    }
+    this.upkeep = new PoolUpkeep(state, committer, maintenance, options, opened.wantsScrub());
+    upkeep.start();
   }
 
   /** Makes a pool of disks; what they held is lost. The pool closes them. */
@@ -103,133 +63,13 @@ public final class Pool implements AutoCloseable {
     return state.uuid;
   }
 
-  private long freedUnitsPerCommit() {
-    double costs = 1;
-    synchronized (state.volumes) {
-      for (VolumeRecord volume : state.volumes.values()) {
-        Redundancy redundancy = volume.redundancy();
-        costs = Math.max(costs, (double) redundancy.width() / redundancy.data());
-      }
-    }
-    long units = state.pending.freedUnits() + state.allocator.freeUnits(costs);
-    return Math.min(
-        FREED_BYTES_PER_COMMIT / BlockPointer.UNIT_BYTES, (long) (units * FREED_SHARE_PER_COMMIT));
-  }
-
-  private void tend() {
-    long commitAt = System.nanoTime() + COMMIT_INTERVAL_NANOS;
-    while (!closing) {
-      try {
-        // an interrupt would close the files of disks that are being read
-        bell.tryAcquire(1, TimeUnit.SECONDS);
-        bell.drainPermits();
-        if (closing) {
-          return;
-        }
-        if (state.takeSpareWanted()) {
-          maintenance.rebuildOntoSpares();
-        }
-        freedUnitsPerCommit = freedUnitsPerCommit();
-        boolean due = System.nanoTime() - commitAt >= 0;
-        if (exceeds(1) || (due && state.anythingPending())) {
-          commit();
-        }
-        if (due) {
-          commitAt = System.nanoTime() + COMMIT_INTERVAL_NANOS;
-        }
-        if (System.nanoTime() - scrubAt >= 0) {
-          maintenance.scrub(true, () -> closing);
-          scrubAt = System.nanoTime() + scrubInterval.toNanos();
-        }
-      } catch (InterruptedException ended) {
-        return;
-      } catch (IOException failure) {
-        if (closing) {
-          return;
-        }
-        state.listener.event(
-            new PoolEvent(Kind.DISK_FAILED, state.name, String.valueOf(failure.getMessage())));
-      }
-    }
-  }
-
   /** Makes everything durable that was done before. */
   void commit() throws IOException {
     committer.commit();
   }
 
-  /**
-   * Keeps what waits in memory within bounds. The background does the work while writers go on;
-   * only when they get too far ahead of it they wait.
-   */
-  void relieve() throws IOException {
-    int times = background == null ? 1 : AHEAD;
-    if (exceeds(times)) {
-      committer.relieve(() -> exceeds(times));
-    } else if (times > 1 && bell.availablePermits() == 0 && exceeds(1)) {
-      bell.release();
-    }
-  }
-
-  private boolean exceeds(int times) {
-    return state.dirtyLeaves.get() > times * DIRTY_LEAVES_PER_COMMIT
-        || state.pending.size() > times * LOG_BYTES_PER_COMMIT
-        || state.pending.freedUnits() > times * freedUnitsPerCommit;
-  }
-
-  /** Takes space for a write, waiting for it if the pool is full. */
-  SpaceAllocator.Run allocate(VolumeRecord volume, int blockUnits, int wanted) throws IOException {
-    boolean waited = false;
-    while (true) {
-      SpaceAllocator.Run run = state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
-      if (run != null) {
-        if (waited) {
-          fullTold.set(false);
-        }
-        return run;
-      }
-      if (state.pending.freedUnits() > 0) {
-        commit();
-        run = state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
-        if (run != null) {
-          if (waited) {
-            fullTold.set(false);
-          }
-          return run;
-        }
-      }
-      state.requireWorking();
-      if (volume.failWhenFull()) {
-        throw new IOException("No space left in pool " + state.name);
-      }
-      if (closing) {
-        throw new IOException("pool " + state.name + " was closed while a write waited for space");
-      }
-      requireDisks(volume.redundancy());
-      waited = true;
-      // many writes may wait at once; one event is enough until there is space again
-      if (fullTold.compareAndSet(false, true)) {
-        state.listener.event(
-            new PoolEvent(
-                Kind.FULL,
-                state.name,
-                "volume " + volume.name() + " waits for space: add a disk or delete something"));
-      }
-      state.allocator.awaitSpace(FULL_WAIT.toMillis());
-    }
-  }
-
-  /** Throws when too few disks work for anything to be written, now or after a deletion. */
-  private void requireDisks(Redundancy redundancy) throws IOException {
-    int usable = 0;
-    for (PoolDisk disk : state.disks()) {
-      usable += disk.usable() ? 1 : 0;
-    }
-    if (usable < redundancy.data()) {
-      throw new IOException(
-          "only %d disks of pool %s work; %s needs %d"
-              .formatted(usable, state.name, redundancy, redundancy.data()));
-    }
+  PoolUpkeep upkeep() {
+    return upkeep;
   }
 
   /** Makes an empty volume. */
@@ -347,7 +187,11 @@ public final class Pool implements AutoCloseable {
       if (passphrase.isEmpty()) {
         throw new IOException("volume " + volume.name() + " is encrypted: give its passphrase");
       }
-      cipher = Optional.of(keys.unlock(volume.key(), passphrase.get()));
+      try {
+        cipher = Optional.of(keys.unlock(volume.key(), passphrase.get()));
+      } catch (IOException wrong) {
+        throw new IOException("volume " + volume.name() + ": " + wrong.getMessage(), wrong);
+      }
     }
     BlockCodec codec =
         new BlockCodec(volume.blockBytes(), volume.redundancy(), volume.compressed(), cipher);
@@ -712,17 +556,8 @@ public final class Pool implements AutoCloseable {
   /** Commits, writes a checkpoint and closes the disks. */
   @Override
   public void close() throws IOException {
-    if (closing) {
+    if (!upkeep.end()) {
       return;
-    }
-    closing = true;
-    if (background != null) {
-      bell.release();
-      try {
-        background.join();
-      } catch (InterruptedException interrupted) {
-        Thread.currentThread().interrupt();
-      }
     }
     try {
       if (state.broken == null) {

@@ -303,7 +303,7 @@ public final class ThinVolume implements BlockDevice {
       return;
     }
     throttle.pass(source.remaining());
-    pool.relieve();
+    pool.upkeep().relieve();
     long first = offset / blockBytes;
     long last = (offset + source.remaining() - 1) / blockBytes;
     try (RangeLocks.Range held = ranges.acquire(first, last)) {
@@ -371,7 +371,7 @@ public final class ThinVolume implements BlockDevice {
       ByteBuffer bytes = encoded.bytes();
       int units = bytes.remaining() / UNIT_BYTES;
       int crc = DiskLabel.crc(bytes.duplicate());
-      SpaceAllocator.Run run = pool.allocate(record, units, units);
+      SpaceAllocator.Run run = pool.upkeep().allocate(record, units, units);
       long location =
           BlockPointer.location(run.group().id, run.unit(), units, encoded.compressed());
       store(run, units, bytes, block, new long[] {location}, new int[] {crc});
@@ -387,7 +387,7 @@ public final class ThinVolume implements BlockDevice {
     CRC32C crc = new CRC32C();
     while (source.position() < end) {
       int wanted = Math.min(BATCH, (end - source.position()) / blockBytes);
-      SpaceAllocator.Run run = pool.allocate(record, blockUnits, wanted * blockUnits);
+      SpaceAllocator.Run run = pool.upkeep().allocate(record, blockUnits, wanted * blockUnits);
       int count = run.units() / blockUnits;
       int start = source.position();
       int[] crcs = new int[count];
@@ -481,7 +481,7 @@ public final class ThinVolume implements BlockDevice {
     if (first >= last) {
       return;
     }
-    pool.relieve();
+    pool.upkeep().relieve();
     try (RangeLocks.Range held = ranges.acquire(first, last - 1)) {
       long[] nothing = new long[FAN_OUT];
       int[] noCrc = new int[FAN_OUT];
@@ -489,7 +489,7 @@ public final class ThinVolume implements BlockDevice {
         int count = (int) Math.min(last - block, FAN_OUT - (block & (FAN_OUT - 1)));
         if (hasLeaf(block)) {
           map(block, count, nothing, noCrc);
-          pool.relieve();
+          pool.upkeep().relieve();
         }
         block += count;
       }

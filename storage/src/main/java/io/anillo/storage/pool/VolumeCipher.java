@@ -88,7 +88,7 @@ final class VolumeCipher {
           new GCMParameterSpec(128, nonce));
       return new VolumeCipher(unwrap.doFinal(wrapped));
     } catch (AEADBadTagException wrong) {
-      throw new IOException("the passphrase does not fit the volume", wrong);
+      throw new IOException("the passphrase does not fit", wrong);
     } catch (GeneralSecurityException failure) {
       throw new IOException("the volume's key cannot be opened", failure);
     }
