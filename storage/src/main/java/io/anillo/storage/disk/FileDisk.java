@@ -117,6 +117,8 @@ public final class FileDisk implements Disk {
       }
     } catch (java.nio.file.FileAlreadyExistsException exists) {
       throw new IOException(path + " already exists", exists);
+    } catch (NoSuchFileException absent) {
+      throw new IOException("there is no folder " + path.getParent() + " to make " + path, absent);
     }
     return open(path, Mode.READ_WRITE);
   }

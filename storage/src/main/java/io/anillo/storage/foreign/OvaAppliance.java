@@ -5,6 +5,7 @@ import io.anillo.storage.disk.FileDisk;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.FileSystemException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -55,7 +56,7 @@ public final class OvaAppliance {
   public static OvaAppliance read(Path path) throws IOException {
     Map<String, Member> files = new HashMap<>();
     byte[] description = null;
-    try (TarFile tar = new TarFile(path)) {
+    try (TarFile tar = archive(path)) {
       List<TarArchiveEntry> entries = tar.getEntries();
       if (entries.size() > MAX_ENTRIES) {
         throw new IOException(path + " holds too many files");
@@ -80,6 +81,18 @@ public final class OvaAppliance {
       throw new IOException(path + " has no description (a file that ends in .ovf)");
     }
     return new OvaAppliance(path, disks(path, description, files));
+  }
+
+  private static TarFile archive(Path path) throws IOException {
+    try {
+      return new TarFile(path);
+    } catch (FileSystemException failure) {
+      throw failure;
+    } catch (IOException malformed) {
+      // what the library says names no file
+      throw new IOException(
+          "%s is a damaged archive: %s".formatted(path, malformed.getMessage()), malformed);
+    }
   }
 
   private static List<Member> disks(Path path, byte[] description, Map<String, Member> files)
@@ -166,9 +179,11 @@ public final class OvaAppliance {
     List<Member> fitting =
         disks.stream().filter(disk -> name.isEmpty() || disk.name().equals(name)).toList();
     if (fitting.size() != 1) {
+      String all = String.join(", ", disks.stream().map(Member::name).toList());
       throw new IOException(
-          "%s holds %s; say which is meant (--member)"
-              .formatted(path, String.join(", ", disks.stream().map(Member::name).toList())));
+          fitting.isEmpty()
+              ? "%s has no disk \"%s\"; it holds %s".formatted(path, name, all)
+              : "%s holds %s; say which is meant (--member)".formatted(path, all));
     }
     Member member = fitting.getFirst();
     String title = path + ": " + member.name();

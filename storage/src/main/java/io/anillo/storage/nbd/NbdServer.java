@@ -1,6 +1,7 @@
 package io.anillo.storage.nbd;
 
 import java.io.IOException;
+import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.StandardProtocolFamily;
@@ -10,11 +11,14 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.Semaphore;
@@ -53,8 +57,12 @@ public final class NbdServer implements AutoCloseable {
    */
   public static NbdServer start(
       SocketAddress address, NbdExports exports, Optional<NbdServerTls> tls) throws IOException {
+    if (address instanceof InetSocketAddress named && named.isUnresolved()) {
+      throw new IOException("cannot listen on " + named.getHostString() + ": no such host");
+    }
     ServerSocketChannel listener;
-    if (address instanceof UnixDomainSocketAddress) {
+    if (address instanceof UnixDomainSocketAddress unix) {
+      removeLeftOver(unix);
       listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
     } else {
       listener = ServerSocketChannel.open();
@@ -69,6 +77,22 @@ public final class NbdServer implements AutoCloseable {
     NbdServer server = new NbdServer(listener, exports, tls.orElse(null));
     server.acceptor.start();
     return server;
+  }
+
+  /** Removes the socket of a server that was killed: one that nobody listens at. */
+  private static void removeLeftOver(UnixDomainSocketAddress address) throws IOException {
+    Path path = address.getPath();
+    if (!Files.exists(path) || !Files.readAttributes(path, BasicFileAttributes.class).isOther()) {
+      return;
+    }
+    try (SocketChannel probe = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+      probe.connect(address);
+    } catch (ConnectException nobody) {
+      Files.deleteIfExists(path);
+    } catch (IOException other) {
+      // somebody may be there: to listen there fails, and says why
+      LOG.log(System.Logger.Level.DEBUG, "{0} was not removed: {1}", address, other.getMessage());
+    }
   }
 
   /** The port, for TCP. */
@@ -97,8 +121,16 @@ public final class NbdServer implements AutoCloseable {
   }
 
   private void serve(SocketChannel channel) {
-    ScheduledFuture<?> deadline =
-        watch.schedule(() -> closeQuietly(channel), HANDSHAKE_SECONDS, TimeUnit.SECONDS);
+    ScheduledFuture<?> deadline;
+    try {
+      deadline = watch.schedule(() -> closeQuietly(channel), HANDSHAKE_SECONDS, TimeUnit.SECONDS);
+    } catch (RejectedExecutionException closing) {
+      // the server is being closed, and this connection came too late
+      closeQuietly(channel);
+      connections.remove(channel);
+      places.release();
+      return;
+    }
     try (channel) {
       if (channel.getLocalAddress() instanceof InetSocketAddress) {
         channel.setOption(StandardSocketOptions.TCP_NODELAY, true);

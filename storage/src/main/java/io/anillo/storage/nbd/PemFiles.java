@@ -19,7 +19,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
+import javax.net.ssl.X509ExtendedTrustManager;
 
 /**
  * TLS from a folder of PEM files with the names that QEMU and nbdkit use: {@code ca-cert.pem} and
@@ -59,7 +61,13 @@ public final class PemFiles {
       }
       keys.init(own, new char[0]);
       SSLContext context = SSLContext.getInstance("TLS");
-      context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
+      TrustManager[] judges = trust.getTrustManagers();
+      for (int i = 0; i < judges.length; i++) {
+        if (judges[i] instanceof X509ExtendedTrustManager judge) {
+          judges[i] = new UnnamedAuthorities(judge);
+        }
+      }
+      context.init(keys.getKeyManagers(), judges, null);
       return context;
     } catch (GeneralSecurityException failure) {
       throw new IOException(

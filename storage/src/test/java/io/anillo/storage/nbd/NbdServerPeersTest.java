@@ -203,6 +203,26 @@ class NbdServerPeersTest {
     }
   }
 
+  @Test
+  void clientsShowTheirCertificateWhereItIsAskedFor() throws IOException {
+    Peer.require("certtool", "nbdinfo");
+    makeCertificates();
+    NbdServerTls tls = new NbdServerTls(PemFiles.context(folder, "server"), true, true);
+    try (NbdServer server =
+        NbdServer.start(new InetSocketAddress("127.0.0.1", 0), exports, Optional.of(tls))) {
+      String uri = "nbds://localhost:" + server.port() + "/raw?tls-certificates=";
+      assertThat(Peer.succeed("nbdinfo", uri + folder)).contains("newstyle-fixed with TLS");
+      try (NbdClient client = NbdClient.connect(NbdAddress.parse(uri + folder), Duration.ZERO)) {
+        assertThat(client.sizeBytes()).isEqualTo(SIZE);
+      }
+      Path without = Files.createDirectory(folder.resolve("without"));
+      Files.copy(folder.resolve("ca-cert.pem"), without.resolve("ca-cert.pem"));
+      assertThat(Peer.run("nbdinfo", uri + without).exitCode()).isNotZero();
+      assertThatThrownBy(() -> NbdClient.connect(NbdAddress.parse(uri + without), Duration.ZERO))
+          .isInstanceOf(IOException.class);
+    }
+  }
+
   private void makeCertificates() throws IOException {
     Files.writeString(folder.resolve("ca.cfg"), "cn = authority\nca\ncert_signing_key\n");
     Files.writeString(
