@@ -349,8 +349,8 @@ public final class DiskCommand extends StorageCommand.Family {
       description = "Changes the size of an image.",
       mixinStandardHelpOptions = true)
   static final class Resize extends StorageCommand {
-    @Parameters(index = "0", paramLabel = "FILE")
-    @Nullable Path file;
+    @Parameters(index = "0", paramLabel = "FILE", description = "A file or an NBD address.")
+    @Nullable String file;
 
     @Parameters(index = "1", paramLabel = "SIZE", converter = SizeConverter.class)
     @Nullable Long bytes;

@@ -9,6 +9,7 @@ import io.anillo.storage.pool.PoolOptions;
 import io.anillo.storage.pool.PoolStatus;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -56,23 +57,38 @@ public final class PoolCommand extends StorageCommand.Family {
 
     @Override
     int run() throws IOException {
-      List<Disk> opened = new ArrayList<>();
       if (fileBytes == null) {
-        opened.addAll(Pools.openDisks(disks));
-      } else {
+        create(Pools.openDisks(disks));
+        return 0;
+      }
+      List<Disk> made = new ArrayList<>();
+      boolean done = false;
+      try {
         for (Path file : disks) {
-          opened.add(FileDisk.create(file, fileBytes));
+          made.add(FileDisk.create(file, fileBytes));
+        }
+        create(made);
+        done = true;
+      } finally {
+        if (!done) {
+          for (Disk disk : made) {
+            disk.close();
+            Files.deleteIfExists(Path.of(disk.name()));
+          }
         }
       }
+      return 0;
+    }
+
+    private void create(List<Disk> opened) throws IOException {
       for (Disk disk : opened) {
         if (Pool.poolOf(disk).isPresent()) {
           throw new IOException(disk.name() + " belongs to a pool already; destroy that first");
         }
       }
       try (Pool pool = Pool.create(given(name), opened, PoolOptions.DEFAULT)) {
-        System.out.println("pool " + pool.name() + " of " + disks.size() + " disks is ready");
+        System.out.println("pool " + pool.name() + " of " + opened.size() + " disks is ready");
       }
-      return 0;
     }
   }
 
@@ -214,7 +230,13 @@ public final class PoolCommand extends StorageCommand.Family {
 
     @Override
     int run() throws IOException {
-      for (Disk disk : Pools.openDisks(disks)) {
+      List<Disk> opened = Pools.openDisks(disks);
+      for (Disk disk : opened) {
+        if (Pool.poolOf(disk).isEmpty()) {
+          throw new IOException(disk.name() + " belongs to no pool; nothing was changed");
+        }
+      }
+      for (Disk disk : opened) {
         try (disk) {
           disk.write(0, ByteBuffer.allocate((int) Math.min(disk.sizeBytes(), 256 << 10)));
           disk.flush();

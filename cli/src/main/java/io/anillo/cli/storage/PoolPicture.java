@@ -1,6 +1,7 @@
 package io.anillo.cli.storage;
 
 import io.anillo.storage.pool.PoolStatus;
+import io.anillo.storage.pool.VolumeLimits;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -11,6 +12,9 @@ final class PoolPicture {
   private static final char FREE = '.';
   private static final char MIXED = '▒';
   private static final char FULL = '█';
+
+  /** Longer names of disks stand out of their column. */
+  private static final int MAX_NAME = 60;
 
   private PoolPicture() {}
 
@@ -25,12 +29,16 @@ final class PoolPicture {
                 StorageCommand.size(status.space().capacityBytes()),
                 StorageCommand.size(status.space().promisedBytes()),
                 status.space().overcommitted() ? ": overcommitted" : ""));
+    int nameWidth = 20;
+    for (PoolStatus.DiskStatus disk : status.disks()) {
+      nameWidth = Math.max(nameWidth, Math.min(MAX_NAME, disk.name().length()));
+    }
     text.append("%ndisks%n".formatted());
     for (PoolStatus.DiskStatus disk : status.disks()) {
       text.append(
           String.format(
               Locale.ROOT,
-              "  %-2d %-28s %-8s %10s, %s in use%s%n",
+              "  %-2d %-" + nameWidth + "s %-8s %10s, %s in use%s%n",
               disk.id(),
               disk.name(),
               disk.state(),
@@ -50,19 +58,20 @@ final class PoolPicture {
       text.append(
           String.format(
               Locale.ROOT,
-              "  %-20s %-10s %10s, %s stored%s%s%n",
+              "  %-20s %-10s %10s, %s stored%s%s%s%n",
               volume.name(),
               volume.redundancy(),
               StorageCommand.size(volume.sizeBytes()),
               StorageCommand.size(volume.storedBytes()),
               volume.compressed() ? ", zstd" : "",
-              volume.encrypted() ? ", encrypted" : ""));
+              volume.encrypted() ? ", encrypted" : "",
+              limits(volume.limits())));
       for (Map.Entry<String, Long> part : volume.bytesPerDisk().entrySet()) {
         int length = (int) Math.max(1, part.getValue() * (width - 20) / largest);
         text.append(
             String.format(
                 Locale.ROOT,
-                "     %-28s %s %s%n",
+                "     %-" + nameWidth + "s %s %s%n",
                 part.getKey(),
                 String.valueOf(FULL).repeat(length),
                 StorageCommand.size(part.getValue())));
@@ -75,6 +84,16 @@ final class PoolPicture {
       }
     }
     return text.toString();
+  }
+
+  private static String limits(VolumeLimits limits) {
+    String operations =
+        limits.operationsPerSecond() == 0
+            ? ""
+            : ", at most %d operations/s".formatted(limits.operationsPerSecond());
+    return limits.bytesPerSecond() == 0
+        ? operations
+        : operations + ", at most " + StorageCommand.size(limits.bytesPerSecond()) + "/s";
   }
 
   private static String errors(PoolStatus.DiskStatus disk) {

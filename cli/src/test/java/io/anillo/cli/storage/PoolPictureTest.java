@@ -36,7 +36,8 @@ class PoolPictureTest {
     assertThat(picture)
         .isEqualTo(PoolPicture.of(status, 60))
         .contains("pool drawn", "mirrored", "mirror:2", "packed", "zstd", "encrypted", "@monday")
-        .contains("spare", "█", "M", ".");
+        .contains("spare", "█", "M", ".")
+        .contains("at most 100 operations/s, at most 1 MiB/s");
     // where a volume lies, slab by slab: every group that it names has slabs on the disks it names
     PoolStatus.VolumeStatus mirrored =
         read.volumes().stream().filter(v -> v.name().equals("mirrored")).findFirst().orElseThrow();
