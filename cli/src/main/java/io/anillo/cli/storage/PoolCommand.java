@@ -57,23 +57,25 @@ public final class PoolCommand extends StorageCommand.Family {
 
     @Override
     int run() throws IOException {
-      if (fileBytes == null) {
-        create(Pools.openDisks(disks));
-        return 0;
-      }
-      List<Disk> made = new ArrayList<>();
+      List<Disk> opened = new ArrayList<>();
       boolean done = false;
       try {
-        for (Path file : disks) {
-          made.add(FileDisk.create(file, fileBytes));
+        if (fileBytes == null) {
+          opened.addAll(Pools.openDisks(disks));
+        } else {
+          for (Path file : disks) {
+            opened.add(FileDisk.create(file, fileBytes));
+          }
         }
-        create(made);
+        create(opened);
         done = true;
       } finally {
         if (!done) {
-          for (Disk disk : made) {
-            disk.close();
-            Files.deleteIfExists(Path.of(disk.name()));
+          Pools.close(opened);
+          for (Disk disk : opened) {
+            if (fileBytes != null) {
+              Files.deleteIfExists(Path.of(disk.name()));
+            }
           }
         }
       }
@@ -231,16 +233,18 @@ public final class PoolCommand extends StorageCommand.Family {
     @Override
     int run() throws IOException {
       List<Disk> opened = Pools.openDisks(disks);
-      for (Disk disk : opened) {
-        if (Pool.poolOf(disk).isEmpty()) {
-          throw new IOException(disk.name() + " belongs to no pool; nothing was changed");
+      try {
+        for (Disk disk : opened) {
+          if (Pool.poolOf(disk).isEmpty()) {
+            throw new IOException(disk.name() + " belongs to no pool; nothing was changed");
+          }
         }
-      }
-      for (Disk disk : opened) {
-        try (disk) {
+        for (Disk disk : opened) {
           disk.write(0, ByteBuffer.allocate((int) Math.min(disk.sizeBytes(), 256 << 10)));
           disk.flush();
         }
+      } finally {
+        Pools.close(opened);
       }
       return 0;
     }

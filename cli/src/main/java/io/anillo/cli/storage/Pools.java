@@ -53,9 +53,7 @@ public final class Pools {
     try {
       pool = Pool.open(disks, degraded ? options.withMissing() : options);
     } catch (IOException failure) {
-      for (Disk disk : disks) {
-        disk.close();
-      }
+      close(disks);
       throw failure;
     }
     try {
@@ -66,6 +64,12 @@ public final class Pools {
     }
   }
 
+  static void close(List<Disk> disks) throws IOException {
+    for (Disk disk : disks) {
+      disk.close();
+    }
+  }
+
   static List<Disk> openDisks(List<Path> files) throws IOException {
     List<Disk> disks = new ArrayList<>();
     try {
@@ -73,9 +77,7 @@ public final class Pools {
         disks.add(FileDisk.open(file, FileDisk.Mode.READ_WRITE));
       }
     } catch (IOException failure) {
-      for (Disk disk : disks) {
-        disk.close();
-      }
+      close(disks);
       throw failure;
     }
     return disks;
