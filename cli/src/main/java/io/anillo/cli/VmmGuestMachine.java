@@ -154,6 +154,8 @@ final class VmmGuestMachine implements GuestMachine {
     numbers.put("translationMillis", metrics.nanos() / 1_000_000);
     numbers.put("instructionsTranslated", translated);
     numbers.put("instructionsPerEntry", entries == 0 ? 0 : translated / entries);
+    long dispatches = sum(InterpretedCpu::compiledDispatches);
+    numbers.put("instructionsPerDispatch", dispatches == 0 ? 0 : translated / dispatches);
     numbers.put("promotions", metrics.promotions());
     numbers.put("refusals", metrics.refusals());
     numbers.put("keptBytes", metrics.keptBytes());

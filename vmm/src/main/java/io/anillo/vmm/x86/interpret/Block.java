@@ -136,6 +136,10 @@ final class Block {
 
   /** Under the lock of the {@link CodeCache}. */
   void install(CompiledCode code) {
+    CompiledCode before = compiled;
+    if (before != null) {
+      before.unlinkIncoming();
+    }
     compiled = code;
   }
 

@@ -163,6 +163,11 @@ public final class CodeCache implements CodeTracker {
     return true;
   }
 
+  /** Lets code go on at other code without leaving. */
+  synchronized void link(CompiledCode from, int number, CompiledCode to) {
+    from.linkTo(number, to);
+  }
+
   /** Whether the block at a guest-physical address, if there is one, runs as compiled code. */
   boolean compiled(long physical, int key) {
     CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];

@@ -1,5 +1,6 @@
 package io.anillo.vmm.x86.interpret;
 
+import java.lang.invoke.VarHandle;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -13,8 +14,8 @@ final class CodePage {
 
   final long physical;
 
-  /** Open-addressed by {@link #hash}; replaced, not changed in place, when it grows. */
-  private volatile @Nullable Block[] slots = new @Nullable Block[INITIAL_SLOTS];
+  /** Replaced, not changed in place, when it grows. */
+  private volatile Slots slots = new Slots(INITIAL_SLOTS);
 
   private int count;
 
@@ -44,29 +45,72 @@ final class CodePage {
     return pageOffset * 0x9E37 + key * 0x85EB >>> 4;
   }
 
-  @Nullable Block find(int pageOffset, int key) {
-    @Nullable Block[] table = slots;
-    int mask = table.length - 1;
-    for (int at = hash(pageOffset, key) & mask; ; at = at + 1 & mask) {
-      Block block = table[at];
-      if (block == null || (block.pageOffset == pageOffset && block.key == key)) {
-        return block;
+  /**
+   * Blocks open-addressed by {@link #hash}, with what names them beside them, so that looking for
+   * one touches no other.
+   */
+  private static final class Slots {
+    final int[] names;
+    final @Nullable Block[] blocks;
+
+    Slots(int count) {
+      names = new int[count];
+      blocks = new @Nullable Block[count];
+    }
+
+    /** Never 0, which stands for none. */
+    static int name(int pageOffset, int key) {
+      return (key << 12 | pageOffset) + 1;
+    }
+
+    @Nullable Block find(int pageOffset, int key) {
+      int wanted = name(pageOffset, key);
+      int mask = names.length - 1;
+      for (int at = hash(pageOffset, key) & mask; ; at = at + 1 & mask) {
+        int name = names[at];
+        if (name == wanted) {
+          return blocks[at];
+        }
+        if (name == 0) {
+          return null;
+        }
       }
+    }
+
+    /** Returns false when it took the place of a block for the same address. */
+    boolean place(Block block) {
+      int wanted = name(block.pageOffset, block.key);
+      int mask = names.length - 1;
+      int at = hash(block.pageOffset, block.key) & mask;
+      while (names[at] != 0 && names[at] != wanted) {
+        at = at + 1 & mask;
+      }
+      boolean added = names[at] == 0;
+      // Readers have no lock: where they see the name, the block has to be there.
+      blocks[at] = block;
+      VarHandle.storeStoreFence();
+      names[at] = wanted;
+      return added;
     }
   }
 
+  @Nullable Block find(int pageOffset, int key) {
+    return slots.find(pageOffset, key);
+  }
+
   void insert(Block block) {
-    if ((count + 1) * 2 > slots.length) {
-      @Nullable Block[] old = slots;
-      @Nullable Block[] grown = new @Nullable Block[old.length * 2];
-      for (Block each : old) {
+    Slots table = slots;
+    if ((count + 1) * 2 > table.names.length) {
+      Slots grown = new Slots(table.names.length * 2);
+      for (Block each : table.blocks) {
         if (each != null) {
-          place(grown, each);
+          grown.place(each);
         }
       }
+      table = grown;
       slots = grown;
     }
-    if (place(slots, block)) {
+    if (table.place(block)) {
       count++;
     }
     int first = block.pageOffset >>> 6;
@@ -81,35 +125,17 @@ final class CodePage {
     chunks |= madeOf;
   }
 
-  /** Returns false when it took the place of a block for the same address. */
-  private static boolean place(@Nullable Block[] table, Block block) {
-    int mask = table.length - 1;
-    int at = hash(block.pageOffset, block.key) & mask;
-    while (true) {
-      Block there = table[at];
-      if (there == null) {
-        table[at] = block;
-        return true;
-      }
-      if (there.pageOffset == block.pageOffset && there.key == block.key) {
-        table[at] = block;
-        return false;
-      }
-      at = at + 1 & mask;
-    }
-  }
-
   /**
    * Drops all blocks and makes processors inside them leave. Returns how many instructions were
    * dropped.
    */
   int clear() {
     int dropped = 0;
-    @Nullable Block[] old = slots;
-    slots = new @Nullable Block[INITIAL_SLOTS];
+    Slots old = slots;
+    slots = new Slots(INITIAL_SLOTS);
     chunks = 0;
     count = 0;
-    for (Block each : old) {
+    for (Block each : old.blocks) {
       if (each != null) {
         dropped += each.instructions;
         each.invalidate();

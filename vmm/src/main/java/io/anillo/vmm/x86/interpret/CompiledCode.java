@@ -19,6 +19,24 @@ public abstract class CompiledCode {
   /** {@link #run} left before an instruction that is to be interpreted. */
   public static final int INTERPRET = 1;
 
+  /** As {@link #CONTINUE}, perhaps in another mode: nobody who called this goes on. */
+  public static final int TRANSFERRED = -1;
+
+  /**
+   * {@link #run} left by a link that leads nowhere, or not safely: the number of the link is the
+   * outcome less this. {@link InterpretedCpu#leaving} is the code it belongs to.
+   */
+  public static final int FIRST_LINK = 2;
+
+  /** What {@link #leave} answers when the code is to go on by a link: this and its number. */
+  public static final int FOLLOW = 64;
+
+  /** The most places that code can be linked to. */
+  public static final int LINKS = 8;
+
+  /** How many linked codes may run inside each other. */
+  static final int LINK_DEPTH = 48;
+
   /** The most instructions between two looks at the budget. */
   public static final int LONGEST_PATH = 2048;
 
@@ -31,7 +49,16 @@ public abstract class CompiledCode {
 
   private @Nullable Block entry;
 
-  /** Guest instructions it ran, counted by whoever runs it. */
+  /** Guest-physical address of the page that the entry is in. */
+  private long entryPage;
+
+  /** Where it goes on without being asked; null where that is not known. */
+  public @Nullable CompiledCode link0, link1, link2, link3, link4, link5, link6, link7;
+
+  /** The codes that have links to this one; under the lock of the {@link CodeCache}. */
+  private final List<CompiledCode> linkedFrom = new ArrayList<>(0);
+
+  /** Guest instructions it ran, counted by itself. */
   private long retired;
 
   /** When {@link #retired} passes this, {@link #promotion} is called. */
@@ -40,24 +67,38 @@ public abstract class CompiledCode {
   private Runnable promotion = () -> {};
   private final RunCount runCount = new RunCount(this);
 
-  /** Executes guest code. {@code CpuState.rip} is at the entry. */
-  public abstract int run(InterpretedCpu cpu);
+  /**
+   * Executes guest code. {@code CpuState.rip} is at the entry.
+   *
+   * @param depth how many linked codes may still run inside this one
+   * @return how it left
+   */
+  public abstract int run(InterpretedCpu cpu, int depth);
 
-  /** Executes one instruction through its step; all state is in {@code CpuState}. */
-  public final void fallback(InterpretedCpu cpu, int index) {
+  /**
+   * Executes one instruction through its step; all registers are in {@code CpuState}.
+   *
+   * @param delta bytes from {@link InterpretedCpu#codePage} to the instruction
+   * @param budget instructions that may still run, this one included
+   */
+  public final void fallback(InterpretedCpu cpu, int index, int delta, int budget) {
+    cpu.at(delta, budget);
     fallbacks[index].run(cpu);
   }
 
   /**
    * Executes the last instruction of a region through its step, which may transfer control or
-   * change the mode. All state is in {@code CpuState}, {@code rip} is at the instruction.
+   * change the mode.
    *
    * @param length of the instruction in bytes
+   * @see #fallback
    */
-  public final void last(InterpretedCpu cpu, int index, int length) {
+  public final void last(InterpretedCpu cpu, int index, int delta, int budget, int length) {
+    cpu.at(delta, budget);
     CpuState state = cpu.state;
     long rip = state.rip;
     state.rip = rip + length;
+    count(cpu);
     try {
       fallbacks[index].run(cpu);
     } catch (GuestFault fault) {
@@ -65,6 +106,41 @@ public abstract class CompiledCode {
       throw fault;
     }
     state.instructions++;
+  }
+
+  /**
+   * Leaves at a place that is known beforehand.
+   *
+   * @param exit bytes from {@link InterpretedCpu#codePage} to where to go on, in the upper half;
+   *     instructions to take off the budget, from bit 8; the outcome
+   * @param budget instructions that may still run
+   * @return the outcome, or {@link #FOLLOW} and the number of a link
+   */
+  public final int leave(InterpretedCpu cpu, long exit, int budget) {
+    cpu.leaveAt((int) (exit >> 32), budget - ((int) exit >>> 8));
+    count(cpu);
+    int outcome = (int) exit & 0xFF;
+    return outcome < FIRST_LINK ? outcome : follow(cpu, outcome - FIRST_LINK);
+  }
+
+  private int follow(InterpretedCpu cpu, int number) {
+    CompiledCode next = link(number);
+    cpu.leaving = null;
+    if (!cpu.undisturbed()) {
+      return CONTINUE;
+    }
+    if (next == null || !cpu.fetches(next)) {
+      cpu.leaving = this;
+      return FIRST_LINK + number;
+    }
+    cpu.entering();
+    return FOLLOW + number;
+  }
+
+  /** Leaves to a linear address. */
+  public final void leaveTo(InterpretedCpu cpu, long rip, int budget) {
+    cpu.leaveTo(rip, budget);
+    count(cpu);
   }
 
   /**
@@ -96,9 +172,59 @@ public abstract class CompiledCode {
     promotionAt = instructions;
   }
 
-  /** Counts one run. */
-  final void count(long instructions) {
-    retired += instructions;
+  /**
+   * Leaves to call other code, if that may run inside this one.
+   *
+   * @param next what a link holds
+   * @param delta where that begins, as for {@link #fallback}
+   * @param depth as for {@link #run}
+   */
+  public final boolean mayRun(
+      InterpretedCpu cpu, @Nullable CompiledCode next, int delta, int budget, int depth) {
+    cpu.leaveAt(delta, budget);
+    count(cpu);
+    cpu.leaving = null;
+    if (depth <= 0 || !cpu.undisturbed()) {
+      return false;
+    }
+    if (next == null || !cpu.fetches(next)) {
+      cpu.leaving = this;
+      return false;
+    }
+    cpu.entering();
+    return true;
+  }
+
+  /**
+   * Leaves to call the code at a linear address, and runs that, if it is compiled.
+   *
+   * @return how it left; {@link #CONTINUE} also when it did not run
+   */
+  public final int enter(InterpretedCpu cpu, long rip, int budget, int depth) {
+    cpu.leaveTo(rip, budget);
+    count(cpu);
+    return cpu.enter(depth);
+  }
+
+  /**
+   * Goes on behind a call, if the called code came back and nothing waits.
+   *
+   * @param rip linear address behind the call
+   * @param delta the same as for {@link #fallback}
+   * @param outcome of the called code
+   * @return the budget, negative where it did not come back
+   */
+  public final int cameBack(InterpretedCpu cpu, long rip, int delta, int outcome) {
+    if (outcome != CONTINUE || cpu.state.rip != rip || !valid || !cpu.undisturbed()) {
+      return -1;
+    }
+    cpu.entering(rip - delta);
+    return cpu.budget;
+  }
+
+  /** Counts what it ran since it was entered. */
+  private void count(InterpretedCpu cpu) {
+    retired += cpu.ranSinceEntry();
     if (retired >= promotionAt) {
       promotionAt = Long.MAX_VALUE;
       promotion.run();
@@ -108,12 +234,77 @@ public abstract class CompiledCode {
   /** Becomes what runs instead of a block. Under the lock of the {@link CodeCache}. */
   final void enteredFrom(Block block) {
     entry = block;
+    entryPage = block.physical & -4096L;
+  }
+
+  final long entryPage() {
+    return entryPage;
+  }
+
+  private @Nullable CompiledCode link(int number) {
+    return switch (number) {
+      case 0 -> link0;
+      case 1 -> link1;
+      case 2 -> link2;
+      case 3 -> link3;
+      case 4 -> link4;
+      case 5 -> link5;
+      case 6 -> link6;
+      case 7 -> link7;
+      default -> throw new IllegalArgumentException("no link " + number);
+    };
+  }
+
+  private void setLink(int number, @Nullable CompiledCode code) {
+    switch (number) {
+      case 0 -> link0 = code;
+      case 1 -> link1 = code;
+      case 2 -> link2 = code;
+      case 3 -> link3 = code;
+      case 4 -> link4 = code;
+      case 5 -> link5 = code;
+      case 6 -> link6 = code;
+      case 7 -> link7 = code;
+      default -> throw new IllegalArgumentException("no link " + number);
+    }
+  }
+
+  /** Goes on at other code from now on. Under the lock of the {@link CodeCache}. */
+  final void linkTo(int number, CompiledCode code) {
+    if (valid && code.valid && link(number) != code) {
+      unlink(number);
+      setLink(number, code);
+      code.linkedFrom.add(this);
+    }
+  }
+
+  private void unlink(int number) {
+    CompiledCode linked = link(number);
+    if (linked != null) {
+      linked.linkedFrom.remove(this);
+      setLink(number, null);
+    }
+  }
+
+  /** Nobody goes on here any more without asking. Under the lock of the cache. */
+  final void unlinkIncoming() {
+    for (CompiledCode from : List.copyOf(linkedFrom)) {
+      for (int i = 0; i < LINKS; i++) {
+        if (from.link(i) == this) {
+          from.unlink(i);
+        }
+      }
+    }
   }
 
   /** The guest code was overwritten, or the code is to go. Under the lock of the cache. */
   final void invalidate() {
     valid = false;
     runCount.end();
+    unlinkIncoming();
+    for (int i = 0; i < LINKS; i++) {
+      unlink(i);
+    }
     Block block = entry;
     if (block != null) {
       block.uninstall(this);

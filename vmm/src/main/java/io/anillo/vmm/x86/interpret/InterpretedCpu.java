@@ -48,7 +48,10 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       SHUTDOWN = 64,
       WAKE = 128;
 
-  private static final int FETCH_ENTRIES = 512;
+  /** Instructions that compiled code runs before it looks around: budgets fit into an int. */
+  private static final long MOST_AT_A_TIME = 1 << 30;
+
+  private static final int FETCH_ENTRIES = 2048;
 
   private static final int STACK_BIG = 4;
   private static final int SINGLE = 8;
@@ -87,8 +90,23 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   private int hotThreshold = Integer.MAX_VALUE;
   private boolean compileAll;
   private long compiledLimit;
+
+  /** Instructions that compiled code may run, counted from when it was entered. */
+  public int budget;
+
+  /** Linear address of the page that the running compiled code was entered in. */
+  public long codePage;
+
+  /** {@link CpuState#instructions} when the running compiled code was entered. */
+  private long entered;
+
   private long compiledInstructions;
+
+  /** What left by a link that led nowhere, if anything just did. */
+  public @Nullable CompiledCode leaving;
+
   private long compiledEntries;
+  private long compiledDispatches;
   private long interpretedBetween;
   private int startupVector;
   private int key;
@@ -384,23 +402,19 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   private void runCompiled(CompiledCode first, long end) {
     CompiledCode code = first;
     CpuState s = state;
-    compiledLimit = end - CompiledCode.LONGEST_PATH;
+    compiledLimit = Math.min(end - CompiledCode.LONGEST_PATH, s.instructions + MOST_AT_A_TIME);
     long start = s.instructions;
-    long before = start;
-    long entries = 0;
+    long dispatches = 0;
     try {
       while (true) {
-        entries++;
-        int outcome = code.run(this);
-        long now = s.instructions;
-        code.count(now - before);
-        before = now;
+        dispatches++;
+        entering();
+        int outcome = code.run(this, CompiledCode.LINK_DEPTH);
         if (attention != 0) {
           break;
         }
         if (outcome == CompiledCode.INTERPRET) {
           runBlock(nextBlock(key | SINGLE));
-          before = s.instructions;
           interpretedBetween++;
           if (attention != 0 || (key & 3) != 2) {
             break;
@@ -414,6 +428,9 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
         if (code == null) {
           break;
         }
+        if (outcome >= CompiledCode.FIRST_LINK) {
+          link(outcome - CompiledCode.FIRST_LINK, code);
+        }
       }
     } catch (GuestFault fault) {
       if (canonicalFault && fault.vector == GuestFault.GENERAL_PROTECTION) {
@@ -421,8 +438,80 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       }
       deliver(fault);
     }
-    compiledEntries += entries;
+    compiledDispatches += dispatches;
     compiledInstructions += s.instructions - start;
+  }
+
+  /** Sees to it that compiled code that left by a link finds its way itself the next time. */
+  private void link(int number, CompiledCode to) {
+    CompiledCode from = leaving;
+    if (from != null) {
+      codeCache.link(from, number, to);
+      if (!fetches(to)) {
+        nextBlock(key);
+      }
+      leaving = null;
+    }
+  }
+
+  /**
+   * Runs the compiled code there is for where the processor is, inside other compiled code.
+   *
+   * @return how it left; {@link CompiledCode#CONTINUE} also when nothing ran
+   */
+  int enter(int depth) {
+    if (depth <= 0 || !undisturbed()) {
+      return CompiledCode.CONTINUE;
+    }
+    Block block = directory.find(state.rip);
+    CompiledCode code = block == null ? null : block.compiled;
+    if (code == null) {
+      return CompiledCode.CONTINUE;
+    }
+    entering();
+    return code.run(this, depth - 1);
+  }
+
+  /** Compiled code is to run where the processor is. */
+  void entering() {
+    compiledEntries++;
+    entering(state.rip & -4096L);
+  }
+
+  void entering(long page) {
+    codePage = page;
+    entered = state.instructions;
+    budget = (int) (compiledLimit - entered);
+  }
+
+  long ranSinceEntry() {
+    return state.instructions - entered;
+  }
+
+  /** Compiled code stops at a place of its page. */
+  void leaveAt(int delta, int budgetLeft) {
+    leaveTo(codePage + delta, budgetLeft);
+  }
+
+  void leaveTo(long rip, int budgetLeft) {
+    state.rip = rip;
+    state.instructions = compiledLimit - budgetLeft;
+  }
+
+  /** Compiled code is about to do an instruction through its step. */
+  void at(int delta, int budgetLeft) {
+    leaveAt(delta, budgetLeft);
+    general[CpuState.BLOCK_RIP] = codePage;
+  }
+
+  /** Whether nothing waits, and compiled code may go on for a while. */
+  boolean undisturbed() {
+    return attention == 0 && state.instructions <= compiledLimit;
+  }
+
+  /** Whether the page at {@code CpuState.rip} is the one that code was made of, as far as known. */
+  public boolean fetches(CompiledCode code) {
+    return fetchesFrom(state.rip & -4096L, code.entryPage());
   }
 
   private void runBlock(Block block) {
@@ -730,13 +819,17 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     singleStepCancelled = true;
   }
 
-  /** How many instructions compiled code may run before it looks for a way out. */
-  public int compiledBudget() {
-    return (int) Math.min(compiledLimit - state.instructions, Integer.MAX_VALUE >> 1);
+  /**
+   * Whether code is fetched from a guest-physical page, as far as known.
+   *
+   * @param delta bytes from {@link #codePage} to its linear page
+   */
+  public boolean fetchesFrom(int delta, long physicalPage) {
+    return fetchesFrom(codePage + delta, physicalPage);
   }
 
   /** Whether code at a linear page is fetched from a guest-physical page, as far as known. */
-  public boolean fetchesFrom(long linearPage, long physicalPage) {
+  private boolean fetchesFrom(long linearPage, long physicalPage) {
     int slot = (int) (linearPage >>> 12) & FETCH_ENTRIES - 1;
     CodePage page = fetchPages[slot];
     return page != null
@@ -779,6 +872,11 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   public long compiledEntries() {
     return compiledEntries;
+  }
+
+  /** How many of the entries into compiled code were not from other compiled code. */
+  public long compiledDispatches() {
+    return compiledDispatches;
   }
 
   /** SS was loaded by MOV or POP: interrupts and debug traps are held off for one instruction. */

@@ -27,6 +27,12 @@ final class Frame {
 
   final int cpu = 1;
 
+  /** How many linked regions may still run inside this one. */
+  private final int depth = 2;
+
+  /** Numbers of the places that this region is linked to. */
+  private final Map<Integer, Integer> links = new LinkedHashMap<>();
+
   /**
    * Temporaries. The first two are the operands of what sets the flags, and left alone by
    * everything else; the last two hold pairs of SSE values.
@@ -35,17 +41,11 @@ final class Frame {
 
   final int[] ints = new int[6];
 
-  /** Linear address of the page of the entry. */
-  final int ripBase;
-
-  /** Packed: where to go on, instructions to take off the budget, the outcome. */
+  /** Where to go on, the outcome: what {@link CompiledCode#leave} takes apart. */
   private final int exitInfo;
 
   /** Instructions that may still run before the region has to be left; goes below zero. */
   final int budget;
-
-  /** What the processor's count of instructions will be when the budget is 0. */
-  private final int countAtEnd;
 
   /** A bit for each page whose translation was found as it was when the region was made. */
   private final int checkedPages;
@@ -64,9 +64,21 @@ final class Frame {
   private final int plainArithmetic;
 
   private final Label tail;
+
+  /** Returns {@link #outcome}. */
+  private final Label out;
+
+  private final int outcome;
+
+  /** What a link holds. */
+  private final int nextCode;
+
+  /** Linear address behind a call that is going on. */
+  private final int behindCall;
+
   private final List<Exit> exits = new ArrayList<>();
 
-  /** Offset of the instruction being written from {@link #ripBase}. */
+  /** Offset of the instruction being written from the page of the entry. */
   int current;
 
   /** Instructions of the block that are done but not taken off the budget. */
@@ -105,7 +117,6 @@ final class Frame {
     this.fallbacks = fallbacks;
     this.use = use;
     this.machine = machine;
-    ripBase = code.allocateLocal(TypeKind.LONG);
     budget = code.allocateLocal(TypeKind.INT);
     memory = new MemoryEmitter(this, machine);
     flags = new FlagEmitter(code);
@@ -113,7 +124,6 @@ final class Frame {
       longs[i] = code.allocateLocal(TypeKind.LONG);
       ints[i] = code.allocateLocal(TypeKind.INT);
     }
-    countAtEnd = code.allocateLocal(TypeKind.LONG);
     exitInfo = code.allocateLocal(TypeKind.LONG);
     checkedPages = code.allocateLocal(TypeKind.INT);
     fsBase = code.allocateLocal(TypeKind.LONG);
@@ -122,6 +132,10 @@ final class Frame {
     registers = new RegisterLocals(code, cpu, flags);
     flags.whenWritten(registers::flagsWritten);
     tail = code.newLabel();
+    out = code.newLabel();
+    outcome = code.allocateLocal(TypeKind.INT);
+    behindCall = code.allocateLocal(TypeKind.LONG);
+    nextCode = code.allocateLocal(TypeKind.REFERENCE);
   }
 
   // ---- entry and exit
@@ -133,12 +147,7 @@ final class Frame {
    */
   void enter(int entry) {
     registers.enter(use.xmm());
-    registers.pushState();
-    code.getfield(Names.STATE, "rip", Names.J).loadConstant(-4096L).land().lstore(ripBase);
-    code.aload(cpu).invokevirtual(Names.CPU, "compiledBudget", Names.type(Names.I)).istore(budget);
-    registers.pushState();
-    code.getfield(Names.STATE, "instructions", Names.J).iload(budget).i2l().ladd();
-    code.lstore(countAtEnd);
+    code.aload(cpu).getfield(Names.CPU, "budget", Names.I).istore(budget);
     if (use.severalPages()) {
       code.iconst_0().istore(checkedPages);
     }
@@ -195,23 +204,106 @@ final class Frame {
       code.goto_(tail);
     });
     code.labelBinding(tail);
-    registers.pushState();
-    code.lload(ripBase).lload(exitInfo).bipush(32).lshr().ladd();
-    code.putfield(Names.STATE, "rip", Names.J);
-    registers.pushState();
-    code.lload(countAtEnd).iload(budget).i2l().lsub();
-    code.lload(exitInfo).l2i().bipush(8).ishr().i2l().ladd();
-    code.putfield(Names.STATE, "instructions", Names.J);
-    code.lload(exitInfo).l2i().iconst_1().iand().ireturn();
+    code.aload(0).aload(cpu).lload(exitInfo).iload(budget);
+    code.invokevirtual(Names.CODE, "leave", Names.type(Names.I, Names.CPU, Names.J, Names.I));
+    code.istore(outcome);
+    links.values().forEach(this::followLink);
+    code.labelBinding(out);
+    code.iload(outcome).ireturn();
   }
 
-  private void storeCount(int retired) {
-    registers.pushState();
-    code.lload(countAtEnd).iload(budget).i2l().lsub();
-    if (retired != 0) {
-      code.loadConstant((long) retired).ladd();
+  /** Goes on in another region, if that is the outcome. */
+  private void followLink(int number) {
+    Label other = code.newLabel();
+    code.iload(outcome).loadConstant(CompiledCode.FOLLOW + number).if_icmpne(other);
+    code.aload(0).getfield(Names.CODE, "link" + number, Names.CODE).astore(nextCode);
+    code.loadConstant(CompiledCode.CONTINUE).istore(outcome);
+    code.iload(depth).ifle(out);
+    code.aload(nextCode).ifnull(out); // given up this moment
+    runNext();
+    code.istore(outcome).goto_(out);
+    code.labelBinding(other);
+  }
+
+  /** Runs the code in a local, inside this one, and pushes its outcome. */
+  private void runNext() {
+    code.aload(nextCode).aload(cpu).iload(depth).iconst_1().isub();
+    code.invokevirtual(Names.CODE, "run", Names.type(Names.I, Names.CPU, Names.I));
+  }
+
+  /**
+   * Calls code outside the region, and goes on when it comes back; everything was stored then, and
+   * nothing is loaded. The block's instructions are off the budget.
+   *
+   * @param target where the called code begins
+   * @param next where it is to come back to
+   */
+  void call(int target, int next) {
+    registers.store(RegisterMask.EVERYTHING);
+    pushRip(next);
+    code.lstore(behindCall);
+    int number = linkNumber(target);
+    if (number < 0) {
+      pushRip(target);
+      code.lstore(longs[2]);
+      runAt(longs[2]);
+    } else {
+      code.aload(0).getfield(Names.CODE, "link" + number, Names.CODE).astore(nextCode);
+      code.aload(0).aload(cpu).aload(nextCode).loadConstant(target).iload(budget).iload(depth);
+      code.invokevirtual(
+          Names.CODE,
+          "mayRun",
+          Names.type(Names.Z, Names.CPU, Names.CODE, Names.I, Names.I, Names.I));
+      code.loadConstant(CompiledCode.FIRST_LINK + number).istore(outcome);
+      code.ifeq(out);
+      runNext();
     }
-    code.putfield(Names.STATE, "instructions", Names.J);
+    comeBack(next);
+  }
+
+  /** As {@link #call}, to the address in a local. */
+  void callIndirect(int target, int next) {
+    registers.store(RegisterMask.EVERYTHING);
+    pushRip(next);
+    code.lstore(behindCall);
+    runAt(target);
+    comeBack(next);
+  }
+
+  /** Runs whatever code there is for a linear address, and pushes its outcome. */
+  private void runAt(int target) {
+    code.aload(0).aload(cpu).lload(target).iload(budget).iload(depth);
+    code.invokevirtual(
+        Names.CODE, "enter", Names.type(Names.I, Names.CPU, Names.J, Names.I, Names.I));
+  }
+
+  /** Takes the outcome of called code, and leaves if it did not come back. */
+  private void comeBack(int next) {
+    code.istore(outcome);
+    code.aload(0).aload(cpu).lload(behindCall).loadConstant(next).iload(outcome);
+    code.invokevirtual(
+        Names.CODE, "cameBack", Names.type(Names.I, Names.CPU, Names.J, Names.I, Names.I));
+    code.istore(budget);
+    code.iload(budget).iflt(out);
+    forgetAll();
+  }
+
+  private int linkNumber(int delta) {
+    Integer number = links.get(delta);
+    if (number == null) {
+      number = links.size();
+      if (number == CompiledCode.LINKS) {
+        return -1;
+      }
+      links.put(delta, number);
+    }
+    return number;
+  }
+
+  /** A label that leads out to a place, all instructions of the block being off the budget. */
+  Label linkTo(int delta) {
+    int number = linkNumber(delta);
+    return exitTo(delta, 0, number < 0 ? CompiledCode.CONTINUE : CompiledCode.FIRST_LINK + number);
   }
 
   /** A label that leads out before the current instruction, which the interpreter will do. */
@@ -241,18 +333,40 @@ final class Frame {
   /** Leaves to the address in a local; the block's instructions are off the budget. */
   void leaveTo(int local) {
     registers.storeAll(registers.changed());
-    registers.pushState();
-    code.lload(local).putfield(Names.STATE, "rip", Names.J);
-    storeCount(0);
-    code.loadConstant(CompiledCode.CONTINUE).ireturn();
+    code.aload(0).aload(cpu).lload(local).iload(budget);
+    code.invokevirtual(Names.CODE, "leaveTo", Names.type(Names.V, Names.CPU, Names.J, Names.I));
+    code.loadConstant(CompiledCode.CONTINUE).istore(outcome).goto_(out);
   }
 
   /** Does an instruction through its step. */
   void fallback(int index) {
     registers.store(RegisterMask.EVERYTHING);
-    prepareStep();
-    code.aload(0).aload(cpu).loadConstant(index);
-    code.invokevirtual(Names.CODE, "fallback", Names.type(Names.V, Names.CPU, Names.I));
+    pushStep(index);
+    code.invokevirtual(
+        Names.CODE, "fallback", Names.type(Names.V, Names.CPU, Names.I, Names.I, Names.I));
+    forgetAll();
+  }
+
+  /** Pushes the code, the processor, the number of a step, the place, and the budget there. */
+  private void pushStep(int index) {
+    code.aload(0).aload(cpu).loadConstant(index).loadConstant(current).iload(budget);
+    if (done != 0) {
+      code.loadConstant(done).isub();
+    }
+  }
+
+  /** Ends the block with an instruction that is done through its step, and leaves. */
+  void leaveThrough(int index, int length) {
+    registers.storeAll(registers.changed());
+    pushStep(index);
+    code.loadConstant(length);
+    code.invokevirtual(
+        Names.CODE, "last", Names.type(Names.V, Names.CPU, Names.I, Names.I, Names.I, Names.I));
+    code.loadConstant(CompiledCode.TRANSFERRED).istore(outcome).goto_(out);
+  }
+
+  /** Anything may be another now. */
+  private void forgetAll() {
     registers.forget();
     flags.know(FlagEmitter.Knowledge.NOTHING);
     forgetSettled();
@@ -261,24 +375,6 @@ final class Frame {
     if (use.xmm()) {
       reloadControl();
     }
-  }
-
-  /** The place and the count, as a step that faults or asks for the time wants them. */
-  private void prepareStep() {
-    storeCount(done);
-    registers.pushState();
-    pushRip(current);
-    code.putfield(Names.STATE, "rip", Names.J);
-    registers.putGeneral(CpuState.BLOCK_RIP, ripBase);
-  }
-
-  /** Ends the block with an instruction that is done through its step, and leaves. */
-  void leaveThrough(int index, int length) {
-    registers.storeAll(registers.changed());
-    prepareStep();
-    code.aload(0).aload(cpu).loadConstant(index).loadConstant(length);
-    code.invokevirtual(Names.CODE, "last", Names.type(Names.V, Names.CPU, Names.I, Names.I));
-    code.loadConstant(CompiledCode.CONTINUE).ireturn();
   }
 
   /**
@@ -293,10 +389,8 @@ final class Frame {
   void checkPage(int page, int pageDelta, long physical, int delta) {
     Label known = code.newLabel();
     code.iload(checkedPages).loadConstant(1 << page).iand().ifne(known);
-    code.aload(cpu);
-    pushRip(pageDelta);
-    code.loadConstant(physical);
-    code.invokevirtual(Names.CPU, "fetchesFrom", Names.type(Names.Z, Names.J, Names.J));
+    code.aload(cpu).loadConstant(pageDelta).loadConstant(physical);
+    code.invokevirtual(Names.CPU, "fetchesFrom", Names.type(Names.Z, Names.I, Names.J));
     code.ifeq(exitTo(delta, 0, CompiledCode.CONTINUE));
     code.iload(checkedPages).loadConstant(1 << page).ior().istore(checkedPages);
     code.labelBinding(known);
@@ -316,8 +410,9 @@ final class Frame {
 
   // ---- addresses
 
+  /** Pushes the linear address of a place. */
   void pushRip(int delta) {
-    code.lload(ripBase);
+    code.aload(cpu).getfield(Names.CPU, "codePage", Names.J);
     if (delta != 0) {
       code.loadConstant((long) delta).ladd();
     }
@@ -350,7 +445,7 @@ final class Frame {
     long displacement = instruction.displacement();
     boolean pushed = false;
     if (instruction.ripRelative()) {
-      code.lload(ripBase);
+      code.aload(cpu).getfield(Names.CPU, "codePage", Names.J);
       displacement += current + instruction.length();
       pushed = true;
     } else if (instruction.base() < 16) {

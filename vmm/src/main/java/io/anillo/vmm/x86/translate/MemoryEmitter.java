@@ -44,7 +44,7 @@ final class MemoryEmitter {
     this.frame = frame;
     this.code = frame.code;
     this.machine = machine;
-    base = code.allocateLocal(TypeKind.LONG);
+    base = code.allocateLocal(TypeKind.INT);
     linear = code.allocateLocal(TypeKind.LONG);
     entry = code.allocateLocal(TypeKind.LONG);
     offset = code.allocateLocal(TypeKind.LONG);
@@ -53,8 +53,8 @@ final class MemoryEmitter {
   /** The TLB may be another: at the entry, and behind an instruction that was a step. */
   void reload() {
     code.aload(frame.cpu).invokevirtual(Names.CPU, "tlbBase", Names.type(Names.I));
-    code.iconst_3().ishl().i2l();
-    code.loadConstant((long) Unsafe.ARRAY_LONG_BASE_OFFSET).ladd().lstore(base);
+    code.iconst_3().ishl();
+    code.loadConstant((int) Unsafe.ARRAY_LONG_BASE_OFFSET).iadd().istore(base);
   }
 
   /** Takes a linear address, alone on the stack, and leaves its offset in a local, or exits. */
@@ -96,9 +96,10 @@ final class MemoryEmitter {
    * array whatever the address.
    */
   private void find() {
-    code.bipush(TlbArray.SHIFT - BYTES_SHIFT).lushr();
-    code.loadConstant((long) TlbArray.ENTRY_MASK << BYTES_SHIFT).land().lload(base).ladd();
-    code.lstore(entry);
+    // In ints, which the fast compiler has constants for in its instructions.
+    code.l2i().bipush(TlbArray.SHIFT - BYTES_SHIFT).iushr();
+    code.loadConstant(TlbArray.ENTRY_MASK << BYTES_SHIFT).iand().iload(base).iadd();
+    code.i2l().lstore(entry);
   }
 
   /** Leaves the offset if the entry is that of the whole access, else goes elsewhere. */

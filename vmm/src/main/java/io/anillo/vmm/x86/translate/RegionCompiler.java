@@ -24,9 +24,11 @@ final class RegionCompiler {
   private final Region region;
   private final RegionMachine machine;
   private final PageGuess guess;
+  private final RegionBuilder.Shape shape;
   private final CompiledCode.Fallbacks fallbacks = new CompiledCode.Fallbacks();
 
-  RegionCompiler(Region region, RegionMachine machine, PageGuess guess) {
+  RegionCompiler(Region region, RegionMachine machine, PageGuess guess, RegionBuilder.Shape shape) {
+    this.shape = shape;
     this.region = region;
     this.machine = machine;
     this.guess = guess;
@@ -59,7 +61,7 @@ final class RegionCompiler {
                       .invokespecial(Names.CODE, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void)
                       .return_());
           builder.withMethodBody(
-              "run", Names.type(Names.I, Names.CPU), ClassFile.ACC_PUBLIC, this::writeRun);
+              "run", Names.type(Names.I, Names.CPU, Names.I), ClassFile.ACC_PUBLIC, this::writeRun);
         });
   }
 
@@ -108,7 +110,9 @@ final class RegionCompiler {
     }
     RegisterFlow.plan(region);
     Frame frame = new Frame(code, fallbacks, RegionUse.of(region), machine, guess);
-    writeWarmUp(frame);
+    if (HotSpotCompilers.ofThisMachine().isEmpty()) {
+      writeWarmUp(frame);
+    }
     frame.enter(region.entry.start);
     arrive(frame, region.entry);
     for (RegionBlock block : region.blocks) {
@@ -184,7 +188,13 @@ final class RegionCompiler {
         code.iinc(frame.budget, -count);
         Activation called =
             new Activation(block.activation, next, target, block.activation.depth() + 1);
-        edge(frame, block, called, target);
+        if (region.at(called, target) == null
+            && (shape == RegionBuilder.Shape.PLAIN || region.at(block.activation, next) != null)) {
+          frame.call(target, next);
+          edge(frame, block, block.activation, next);
+        } else {
+          edge(frame, block, called, target);
+        }
       }
       case CALL_INDIRECT -> {
         IntegerEmitter.fetch(frame, instruction, instruction.operand(0), 2);
@@ -192,6 +202,13 @@ final class RegionCompiler {
         pushReturn(frame, next);
         code.iinc(frame.budget, -count);
         Activation here = block.activation;
+        if (block.targets.isEmpty()
+            && (shape == RegionBuilder.Shape.PLAIN || region.at(here, next) != null)) {
+          frame.noteTarget(frame.longs[2]);
+          frame.callIndirect(frame.longs[2], next);
+          edge(frame, block, here, next);
+          return;
+        }
         leaveIndirectly(frame, block, led -> new Activation(here, next, led, here.depth() + 1));
       }
       case JMP_INDIRECT -> {
@@ -272,7 +289,7 @@ final class RegionCompiler {
       Frame frame, RegionBlock from, @Nullable Activation activation, int target) {
     RegionBlock to = region.at(activation, target);
     if (to == null) {
-      frame.code.goto_(frame.exitTo(target, 0, CompiledCode.CONTINUE));
+      frame.code.goto_(frame.linkTo(target));
       return;
     }
     RegionPage page = region.pageOf(target);

@@ -37,8 +37,9 @@ final class RegisterFlow {
     while (again) {
       again = false;
       for (RegionBlock block : region.blocks) {
-        long out = block.changedBefore | changes[block.index];
-        for (RegionBlock next : new Successors(region, block).all()) {
+        Successors successors = new Successors(region, block);
+        long out = successors.callsOut() ? 0 : block.changedBefore | changes[block.index];
+        for (RegionBlock next : successors.all()) {
           if ((out & ~next.changedBefore) != 0) {
             next.changedBefore |= out;
             again = true;
@@ -56,8 +57,12 @@ final class RegisterFlow {
     while (again) {
       again = false;
       for (RegionBlock block : region.blocks) {
-        long out = block.loadedBefore | needed[block.index] | changes[block.index];
-        for (RegionBlock next : new Successors(region, block).all()) {
+        Successors successors = new Successors(region, block);
+        long out =
+            successors.callsOut()
+                ? 0
+                : block.loadedBefore | needed[block.index] | changes[block.index];
+        for (RegionBlock next : successors.all()) {
           long both = next.loadedBefore & out;
           if (both != next.loadedBefore) {
             next.loadedBefore = both;

@@ -18,10 +18,9 @@ final class RegisterLocals {
   private final CodeBuilder code;
   private final int cpu;
 
-  /** The processor's state, and its arrays of registers. */
-  private final int state;
-
+  /** The processor's arrays of registers. */
   private final int generalArray;
+
   private final int xmmArray;
 
   // Locals are taken when they are first used: HotSpot's compilers carry all of a method's along.
@@ -36,7 +35,6 @@ final class RegisterLocals {
     this.code = code;
     this.cpu = cpu;
     this.flags = flags;
-    state = code.allocateLocal(TypeKind.REFERENCE);
     generalArray = code.allocateLocal(TypeKind.REFERENCE);
     xmmArray = code.allocateLocal(TypeKind.REFERENCE);
     Arrays.fill(general, NONE);
@@ -53,7 +51,6 @@ final class RegisterLocals {
 
   /** At the entry: finds the state; nothing is loaded yet. */
   void enter(boolean anyXmm) {
-    code.aload(cpu).getfield(Names.CPU, "state", Names.STATE).astore(state);
     // Asked for their length, they are known not to be null, which accesses behind rely on.
     code.aload(cpu).getfield(Names.CPU, "general", Names.LONG_ARRAY);
     code.dup().arraylength().pop().astore(generalArray);
@@ -67,7 +64,7 @@ final class RegisterLocals {
   }
 
   void pushState() {
-    code.aload(state);
+    code.aload(cpu).getfield(Names.CPU, "state", Names.STATE);
   }
 
   long loaded() {

@@ -81,7 +81,7 @@ sealed interface WarmUp {
     private void call(int times) {
       int sum = 0;
       for (int i = 0; i < times; i++) {
-        sum += code.run(null);
+        sum += code.run(null, 0);
       }
       if (sum != 0) {
         throw new IllegalStateException("a region ran without a processor");
