@@ -129,7 +129,7 @@ public abstract class CompiledCode {
     if (!cpu.undisturbed()) {
       return CONTINUE;
     }
-    if (next == null || !cpu.fetches(next)) {
+    if (next == null || !cpu.fetches(next, entryPage)) {
       cpu.leaving = this;
       return FIRST_LINK + number;
     }
@@ -187,7 +187,7 @@ public abstract class CompiledCode {
     if (depth <= 0 || !cpu.undisturbed()) {
       return false;
     }
-    if (next == null || !cpu.fetches(next)) {
+    if (next == null || !cpu.fetches(next, entryPage)) {
       cpu.leaving = this;
       return false;
     }

@@ -447,7 +447,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     CompiledCode from = leaving;
     if (from != null) {
       codeCache.link(from, number, to);
-      if (!fetches(to)) {
+      if (!fetchesFrom(state.rip & -4096L, to.entryPage())) {
         nextBlock(key);
       }
       leaving = null;
@@ -509,9 +509,14 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     return attention == 0 && state.instructions <= compiledLimit;
   }
 
-  /** Whether the page at {@code CpuState.rip} is the one that code was made of, as far as known. */
-  public boolean fetches(CompiledCode code) {
-    return fetchesFrom(state.rip & -4096L, code.entryPage());
+  /**
+   * Whether the page at {@code CpuState.rip} is the one that code was made of, as far as known.
+   *
+   * @param here guest-physical address of the page that {@link #codePage} is
+   */
+  boolean fetches(CompiledCode code, long here) {
+    long page = state.rip & -4096L;
+    return page == codePage && code.entryPage() == here || fetchesFrom(page, code.entryPage());
   }
 
   private void runBlock(Block block) {

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntPredicate;
 
 /**
  * The generated method of one region while it is written: its JVM locals, and the ways out of it.
@@ -58,6 +59,7 @@ final class Frame {
   private final RegionMachine machine;
   private final RegionUse use;
   private final PageGuess guess;
+  private final IntPredicate linkable;
   final RegisterLocals registers;
 
   /** Whether SSE arithmetic is Java's: rounding to nearest, inexact results already noted. */
@@ -111,7 +113,9 @@ final class Frame {
       CompiledCode.Fallbacks fallbacks,
       RegionUse use,
       RegionMachine machine,
-      PageGuess guess) {
+      PageGuess guess,
+      IntPredicate linkable) {
+    this.linkable = linkable;
     this.guess = guess;
     this.code = code;
     this.fallbacks = fallbacks;
@@ -290,6 +294,9 @@ final class Frame {
 
   private int linkNumber(int delta) {
     Integer number = links.get(delta);
+    if (number == null && !linkable.test(delta)) {
+      return -1;
+    }
     if (number == null) {
       number = links.size();
       if (number == CompiledCode.LINKS) {

@@ -43,7 +43,7 @@ final class RegionBuilder {
   private static final int RECURSION = 3;
 
   /** Code that ran less often than the entry by more than this factor stays out. */
-  private static final long RELATIVE_HEAT = 8;
+  static final long RELATIVE_HEAT = 8;
 
   /** Pages further away are not looked at, so that deltas stay small. */
   private static final int REACH = 1 << 28;

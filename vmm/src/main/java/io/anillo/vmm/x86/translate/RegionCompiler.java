@@ -2,6 +2,7 @@ package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.Instruction;
+import io.anillo.vmm.x86.interpret.CodeHints;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import java.lang.classfile.Attributes;
 import java.lang.classfile.ClassFile;
@@ -25,9 +26,16 @@ final class RegionCompiler {
   private final RegionMachine machine;
   private final PageGuess guess;
   private final RegionBuilder.Shape shape;
+  private final CodeHints hints;
   private final CompiledCode.Fallbacks fallbacks = new CompiledCode.Fallbacks();
 
-  RegionCompiler(Region region, RegionMachine machine, PageGuess guess, RegionBuilder.Shape shape) {
+  RegionCompiler(
+      Region region,
+      RegionMachine machine,
+      PageGuess guess,
+      RegionBuilder.Shape shape,
+      CodeHints hints) {
+    this.hints = hints;
     this.shape = shape;
     this.region = region;
     this.machine = machine;
@@ -109,7 +117,7 @@ final class RegionCompiler {
       }
     }
     RegisterFlow.plan(region);
-    Frame frame = new Frame(code, fallbacks, RegionUse.of(region), machine, guess);
+    Frame frame = new Frame(code, fallbacks, RegionUse.of(region), machine, guess, this::isWarm);
     if (HotSpotCompilers.ofThisMachine().isEmpty()) {
       writeWarmUp(frame);
     }
@@ -119,6 +127,14 @@ final class RegionCompiler {
       writeBlock(frame, block);
     }
     frame.leave();
+  }
+
+  /** Whether the code at a place ran about as often as the entry: then it is worth a link. */
+  private boolean isWarm(int delta) {
+    long page = hints.physicalPage((hints.linear() & -4096L) + (delta & -4096));
+    return page >= 0
+        && hints.heat(page | delta & 4095) * RegionBuilder.RELATIVE_HEAT
+            >= hints.heat(hints.physical());
   }
 
   /**

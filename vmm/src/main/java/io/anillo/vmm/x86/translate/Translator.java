@@ -397,7 +397,7 @@ public final class Translator implements HotCode, AutoCloseable {
       if (!region.isCurrent(memory)) {
         return null;
       }
-      RegionCompiler compiler = new RegionCompiler(region, machine, guess, shape);
+      RegionCompiler compiler = new RegionCompiler(region, machine, guess, shape, request.hints());
       byte[] bytes = compiler.compile();
       if (bytes.length > longest && RegionCompiler.methodBytes(bytes) > longest) {
         continue;
