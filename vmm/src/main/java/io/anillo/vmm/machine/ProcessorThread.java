@@ -31,6 +31,7 @@ final class ProcessorThread implements Runnable {
   public void run() {
     activity.enter(Place.MONITOR);
     try {
+      wakeUp();
       while (!machine.ending()) {
         executor.runPending();
         if (executor.requestPending()) {
@@ -60,6 +61,17 @@ final class ProcessorThread implements Runnable {
     } catch (Throwable cause) {
       // The thread's last act: whoever waits in Machine.run is told, and throws.
       machine.failed(cause);
+    }
+  }
+
+  /**
+   * A processor that was saved while it waited is marked as one that does not run, which may not
+   * stay so: others would leave it notes to drop translations that it does not read.
+   */
+  private void wakeUp() {
+    ParavirtualProcessor paravirtual = cpu.paravirtual();
+    if (paravirtual != null && paravirtual.goesOn()) {
+      cpu.flushTranslations();
     }
   }
 
@@ -103,9 +115,7 @@ final class ProcessorThread implements Runnable {
     try {
       await();
     } finally {
-      if (paravirtual.goesOn()) {
-        cpu.flushTranslations();
-      }
+      wakeUp();
     }
   }
 

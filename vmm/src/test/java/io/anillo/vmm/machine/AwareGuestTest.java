@@ -122,4 +122,17 @@ class AwareGuestTest {
     }
     assertThat(console.size()).isZero();
   }
+
+  /** Others leave a processor that does not run notes, which it has to read when it does. */
+  @Test
+  void aProcessorThatWasSavedAsleepIsAwakeWhenItRuns() throws Exception {
+    long record = 0x80_0000;
+    try (Machine machine = Machine.create(FreestandingGuest.config("rewrite"))) {
+      machine.processors().getFirst().state().paravirtual.stealTime = record | 1;
+      machine.memory().putByte(record + 16, (byte) 3);
+      assertThat(machine.run()).isEqualTo(new MachineExit.DebugExit(0x21));
+      assertThat(machine.exits().get(ExitReason.HALT)).as("it never slept").isZero();
+      assertThat(machine.memory().getByte(record + 16)).isZero();
+    }
+  }
 }
