@@ -118,6 +118,11 @@ final class GuestConsole implements CharBackend {
     }
   }
 
+  /** Whether the machine has started, so that there is a line to type at. */
+  synchronized boolean started() {
+    return guest != null;
+  }
+
   /** Waits for the shell, and makes its lines so wide that the echo of a command stays whole. */
   void expectShell() throws InterruptedException {
     expectPrompt();

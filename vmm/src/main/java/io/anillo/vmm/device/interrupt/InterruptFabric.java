@@ -87,6 +87,10 @@ public final class InterruptFabric implements MessageInterrupts {
    * known where others carry local APICs.
    */
   boolean requested(int destination, boolean logical, int vector) {
+    if (carrier != null) {
+      // What the board's own hold is from when the machine was last saved or restored.
+      return false;
+    }
     for (int i = 0; i < processors.size(); i++) {
       LocalApic candidate = processors.get(i);
       if (candidate.matches(destination, logical) && candidate.requested(vector)) {

@@ -391,4 +391,23 @@ class LocalApicTest {
       assertThat(given(page, ID)).isEqualTo(2 << 24);
     }
   }
+
+  @Test
+  void whatWasHandedOverIsNotTakenForWaiting() {
+    InterruptFabric fabric = (InterruptFabric) machine.board.messageInterrupts();
+    sendFrom(0, 1, 0x4051);
+    assertThat(fabric.requested(1, false, 0x51)).isTrue();
+    fabric.setCarrier(
+        new LocalApicCarrier() {
+          @Override
+          public void send(int destination, boolean logical, int mode, int vector, boolean level) {}
+
+          @Override
+          public void settle() {}
+
+          @Override
+          public void redirectionChanged(long[] entries) {}
+        });
+    assertThat(fabric.requested(1, false, 0x51)).isFalse();
+  }
 }
