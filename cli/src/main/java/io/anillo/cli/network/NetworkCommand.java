@@ -34,7 +34,9 @@ import picocli.CommandLine.Spec;
       NetworkCommand.Delete.class,
       CaptureCommand.class,
       NetworkCommand.Trace.class,
-      NetworkCommand.Show.class
+      NetworkCommand.Show.class,
+      SwitchCommand.class,
+      ControllerCommand.class
     })
 public final class NetworkCommand implements Runnable {
   @Spec private @Nullable CommandSpec spec;

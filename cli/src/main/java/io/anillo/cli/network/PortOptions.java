@@ -11,7 +11,7 @@ final class PortOptions {
       names = "--policy",
       split = ",",
       paramLabel = "POLICY",
-      description = "What it may receive and send; without any, everything.")
+      description = "What it may receive and send; without any, or with none, everything.")
   private List<String> policies = List.of();
 
   @Option(

@@ -7,7 +7,6 @@ import io.anillo.network.tenant.Ipv4;
 import io.anillo.network.tenant.Ipv6;
 import java.io.File;
 import java.io.IOException;
-import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,7 +26,7 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true)
 final class ServeCommand extends ServiceCommand {
   private static final int VXLAN_PORT = 4789;
-  private static final int OPENFLOW_PORT = 6653;
+  private static final int OPENFLOW_PORT = SocketAddresses.OPENFLOW_PORT;
   private static final int FAILOVER_PORT = 6654;
   private static final int START_SECONDS = 30;
 
@@ -87,10 +86,6 @@ final class ServeCommand extends ServiceCommand {
     @Nullable String standby;
 
     ServiceConfig config(Path folder) throws IOException {
-      List<InetSocketAddress> others = new ArrayList<>();
-      for (String controller : controllers) {
-        others.add(address(controller, OPENFLOW_PORT));
-      }
       return new ServiceConfig(
           folder,
           uplink,
@@ -98,7 +93,7 @@ final class ServeCommand extends ServiceCommand {
           Optional.ofNullable(nextHop6).map(Ipv6::parse),
           optional(tunnel, VXLAN_PORT),
           optional(listen, OPENFLOW_PORT),
-          others,
+          SocketAddresses.readAll(controllers, OPENFLOW_PORT),
           optional(watched, FAILOVER_PORT),
           optional(standby, FAILOVER_PORT));
     }
@@ -124,19 +119,9 @@ final class ServeCommand extends ServiceCommand {
 
     private static Optional<InetSocketAddress> optional(@Nullable String text, int port)
         throws IOException {
-      return text == null ? Optional.empty() : Optional.of(address(text, port));
+      return text == null ? Optional.empty() : Optional.of(SocketAddresses.read(text, port));
     }
 
-    private static InetSocketAddress address(String text, int port) throws IOException {
-      String[] parts = text.split(":", 2);
-      if (parts.length == 2 && !parts[1].matches("[0-9]{1,5}")) {
-        throw new IllegalArgumentException("\"" + text + "\" is not an address and a port");
-      }
-      int address = Ipv4.parseAddress(parts[0]);
-      byte[] bytes = java.nio.ByteBuffer.allocate(4).putInt(address).array();
-      return new InetSocketAddress(
-          InetAddress.getByAddress(bytes), parts.length == 2 ? Integer.parseInt(parts[1]) : port);
-    }
   }
 
   @Mixin Options options = new Options();

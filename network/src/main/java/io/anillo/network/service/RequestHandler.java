@@ -71,7 +71,17 @@ final class RequestHandler {
           reply(true, "the network service ends");
           service.close();
         }
-        default -> reply(true, change(request));
+        default -> {
+          String done;
+          try {
+            done = change(request);
+          } catch (IOException e) {
+            // The host refuses; the channel to whoever asked is well.
+            reply(false, String.valueOf(e.getMessage()));
+            return false;
+          }
+          reply(true, done);
+        }
       }
     } catch (JacksonException e) {
       reply(false, "the request cannot be read");
@@ -97,6 +107,13 @@ final class RequestHandler {
         .toList();
   }
 
+  /** The policies that a request names; {@code none} is a word for no policy. */
+  private List<String> groups(Request request) {
+    return request.find("groups").orElse("none").equals("none")
+        ? List.of()
+        : names(request, "groups");
+  }
+
   private String change(Request request) throws IOException {
     return switch (request.operation()) {
       case "create" -> create(request);
@@ -108,7 +125,7 @@ final class RequestHandler {
           LogicalPort old = model.port(port);
           return model.changePort(
               port,
-              request.find("groups").isPresent() ? names(request, "groups") : old.groups(),
+              request.find("groups").isPresent() ? groups(request) : old.groups(),
               request.find("rate").map(RequestHandler::kilobits).orElse(old.kilobits()));
         });
         yield "port " + Names.shown(port) + " has changed";
@@ -194,7 +211,7 @@ final class RequestHandler {
                 name,
                 request.find("ethernet").map(RequestHandler::ethernet).orElse(0L),
                 request.find("address").map(Ipv4::parseAddress).orElse(0),
-                names(request, "groups"),
+                groups(request),
                 request.find("rate").map(RequestHandler::kilobits).orElse(0L)));
     return changed.port(name);
   }
@@ -310,6 +327,9 @@ final class RequestHandler {
 
   private String policy(Request request) throws IOException {
     String name = name(request.need("name"));
+    if (request.need("name").equals("none")) {
+      throw new IllegalArgumentException("none is no name for a policy: it stands for no policy");
+    }
     List<SecurityGroup.Rule> rules = new ArrayList<>();
     List<String> words = new ArrayList<>();
     for (String word : request.words()) {
@@ -417,6 +437,14 @@ final class RequestHandler {
     return "balancer " + Names.shown(name) + " has " + backends.size() + " backends";
   }
 
+  private static CaptureFile open(Path file, Predicate<SwitchPort> test) {
+    try {
+      return new CaptureFile(file, test, 65_535);
+    } catch (IOException e) {
+      throw new IllegalArgumentException("cannot write to " + file + ": " + e.getMessage(), e);
+    }
+  }
+
   /** Captures until the command goes away. */
   private void capture(Request request) throws IOException {
     NetworkModel model = service.networks().model();
@@ -426,7 +454,8 @@ final class RequestHandler {
           service.hostSwitch().port(word).isPresent() ? word : model.port(name(word)).realName());
     }
     Predicate<SwitchPort> test = port -> wanted.isEmpty() || wanted.contains(port.name());
-    try (CaptureFile capture = new CaptureFile(Path.of(request.need("file")), test, 65_535)) {
+    Path file = Path.of(request.need("file"));
+    try (CaptureFile capture = open(file, test)) {
       service.hostSwitch().addTap(capture);
       try {
         reply(true, "capturing");

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 
 /**
  * Everything that tenants have asked for. Immutable; checked as a whole when it is made, so that
@@ -96,7 +97,7 @@ public record NetworkModel(
                 + Names.shown(owner.name()));
       }
       for (String group : port.groups()) {
-        sameTenant(port.name(), exists(groups, group, "group").name());
+        sameTenant(port.name(), exists(groups, group, "policy").name());
       }
     }
   }
@@ -196,6 +197,31 @@ public record NetworkModel(
     }
   }
 
+  private void refuseWhileUsed(String kind, String name, Predicate<LogicalPort> use) {
+    refuseWhile(kind, name, "port", ports, use);
+  }
+
+  /** Refuses to delete a thing while others need it, and names these. */
+  private static <T> void refuseWhile(
+      String kind, String name, String userKind, Map<String, T> users, Predicate<T> use) {
+    List<String> using =
+        users.entrySet().stream()
+            .filter(entry -> use.test(entry.getValue()))
+            .map(entry -> Names.shown(entry.getKey()))
+            .toList();
+    if (!using.isEmpty()) {
+      throw new IllegalArgumentException(
+          kind
+              + " "
+              + Names.shown(name)
+              + " is needed by "
+              + userKind
+              + " "
+              + String.join(", ", using)
+              + "; delete or change that first");
+    }
+  }
+
   private static <T> Map<String, T> with(Map<String, T> things, String name, T added) {
     Map<String, T> changed = new TreeMap<>(things);
     changed.put(name, added);
@@ -241,6 +267,10 @@ public record NetworkModel(
   }
 
   public NetworkModel deleteSwitch(String name) {
+    refuseWhileUsed("switch", name, port -> port.logicalSwitch().equals(name));
+    refuseWhile("switch", name, "router", routers, router -> router.switches().contains(name));
+    refuseWhile(
+        "switch", name, "balancer", balancers, balancer -> balancer.logicalSwitch().equals(name));
     return new NetworkModel(
         lastNumber, without(switches, name, "switch"), ports, routers, groups, balancers, mirrors);
   }
@@ -297,6 +327,20 @@ public record NetworkModel(
   }
 
   public NetworkModel detach(String name) {
+    refuseWhile(
+        "port", name, "router", routers, router -> router.floating().containsValue(name));
+    refuseWhile(
+        "port",
+        name,
+        "balancer",
+        balancers,
+        balancer -> balancer.backends().stream().anyMatch(b -> b.name().equals(name)));
+    refuseWhile(
+        "port",
+        name,
+        "mirror",
+        mirrors,
+        mirror -> mirror.source().equals(name) || mirror.target().equals(name));
     return new NetworkModel(
         lastNumber, switches, without(ports, name, "port"), routers, groups, balancers, mirrors);
   }
@@ -334,8 +378,9 @@ public record NetworkModel(
   }
 
   public NetworkModel deleteGroup(String name) {
+    refuseWhileUsed("policy", name, port -> port.groups().contains(name));
     return new NetworkModel(
-        lastNumber, switches, ports, routers, without(groups, name, "group"), balancers, mirrors);
+        lastNumber, switches, ports, routers, without(groups, name, "policy"), balancers, mirrors);
   }
 
   /** Makes a balancer or changes one. */

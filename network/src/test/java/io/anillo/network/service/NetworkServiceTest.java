@@ -251,6 +251,22 @@ class NetworkServiceTest {
         .hasMessage("create needs a value for subnet");
     assertThatThrownBy(() -> ask("attach", Map.of("switch", "lan", "name", "a")))
         .hasMessage("there is no switch lan");
+    ask("create", Map.of("name", "hall", "subnet", "10.8.0.0/24"));
+    ask("policy", Map.of("name", "quiet"));
+    ask("attach", Map.of("switch", "hall", "name", "b", "groups", "quiet"));
+    assertThatThrownBy(
+            () -> ask("attach", Map.of("switch", "hall", "name", "c", "backend", "packet=gone")))
+        .hasMessageContaining("gone");
+    assertThatThrownBy(() -> ask("capture", Map.of("file", "/none/such"), "b"))
+        .hasMessageStartingWith("cannot write to /none/such");
+    assertThatThrownBy(() -> ask("delete", Map.of("kind", "switch", "name", "hall")))
+        .hasMessage("switch hall is needed by port b; delete or change that first");
+    assertThatThrownBy(() -> ask("delete", Map.of("kind", "policy", "name", "quiet")))
+        .hasMessageContaining("is needed by port b");
+    ask("port", Map.of("name", "b", "groups", "none"));
+    ask("delete", Map.of("kind", "policy", "name", "quiet"));
+    ask("delete", Map.of("kind", "port", "name", "b"));
+    ask("delete", Map.of("kind", "switch", "name", "hall"));
     assertThatThrownBy(() -> NetworkService.start(ServiceConfig.alone(folder)))
         .hasMessageContaining("runs in " + folder + " already");
     assertThatThrownBy(() -> ServiceClient.ask(folder.resolve("none"), Request.of("show")))

@@ -1,0 +1,3 @@
+/** Tests of the network commands. */
+@org.jspecify.annotations.NullMarked
+package io.anillo.cli.network;
