@@ -10,7 +10,9 @@ import java.util.List;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/** {@code anillo network controller}: a controller of any OpenFlow 1.3 switches, without tenants. */
+/**
+ * {@code anillo network controller}: a controller of any OpenFlow 1.3 switches, without tenants.
+ */
 @Command(
     name = "controller",
     description = {
@@ -23,7 +25,8 @@ final class ControllerCommand extends StandingCommand {
       names = "--listen",
       defaultValue = "127.0.0.1",
       paramLabel = "A.B.C.D[:PORT]",
-      description = "Where switches call (${DEFAULT-VALUE}, port " + SocketAddresses.OPENFLOW_PORT + ").")
+      description =
+          "Where switches call (${DEFAULT-VALUE}, port " + SocketAddresses.OPENFLOW_PORT + ").")
   String listen = "127.0.0.1";
 
   @Option(

@@ -29,6 +29,7 @@ final class ServeCommand extends ServiceCommand {
   private static final int OPENFLOW_PORT = SocketAddresses.OPENFLOW_PORT;
   private static final int FAILOVER_PORT = 6654;
   private static final int START_SECONDS = 30;
+  private static final Path SET_SESSION = Path.of("/usr/bin/setsid");
 
   /** How the service is to be run. */
   static final class Options {
@@ -121,7 +122,6 @@ final class ServeCommand extends ServiceCommand {
         throws IOException {
       return text == null ? Optional.empty() : Optional.of(SocketAddresses.read(text, port));
     }
-
   }
 
   @Mixin Options options = new Options();
@@ -155,6 +155,10 @@ final class ServeCommand extends ServiceCommand {
       String top = System.getenv("ANILLO_TOP");
       if (top == null) {
         throw new IOException("'start' needs the launcher ./anillo; 'serve' does without");
+      }
+      if (Files.isExecutable(SET_SESSION)) {
+        // What ends the terminal or the script that started it does not end the service.
+        command.add(SET_SESSION.toString());
       }
       command.add(Path.of(top, "anillo").toString());
       command.addAll(List.of("network", "serve", "--service", folder().toString()));

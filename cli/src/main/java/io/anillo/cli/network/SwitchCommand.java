@@ -92,7 +92,8 @@ final class SwitchCommand extends StandingCommand {
           FlowModification.add(
               0, 0, Match.ANY, Instructions.apply(new Action.Output(Ports.NORMAL))));
     }
-    StringBuilder said = new StringBuilder("switch " + id + " has " + owner.ports().size() + " ports");
+    StringBuilder said =
+        new StringBuilder("switch " + id + " has " + owner.ports().size() + " ports");
     if (listen != null) {
       InetSocketAddress address = SocketAddresses.read(listen, LISTENING_PORT);
       int at = agent.listen(address, serverSockets());

@@ -106,14 +106,35 @@ class StandingCommandTest {
   void overTlsOnlyWhoHasACertificateIsHeard() throws Exception {
     String key = folder.resolve("server-key.pem").toString();
     String certificate = folder.resolve("server-cert.pem").toString();
-    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-        "-nodes", "-days", "2", "-subj", "/CN=switch", "-keyout", key, "-out", certificate);
+    run(
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=switch",
+        "-keyout",
+        key,
+        "-out",
+        certificate);
     Files.copy(Path.of(certificate), folder.resolve("ca-cert.pem"));
     String where = listening("switch", "--tls", folder.toString(), "--listen", "127.0.0.1:0");
     assertThat(where).startsWith("ssl:");
     String[] secure = {
-      "ovs-ofctl", "-O", "OpenFlow13", "--private-key=" + key, "--certificate=" + certificate,
-      "--ca-cert=" + certificate, "show", where
+      "ovs-ofctl",
+      "-O",
+      "OpenFlow13",
+      "--private-key=" + key,
+      "--certificate=" + certificate,
+      "--ca-cert=" + certificate,
+      "show",
+      where
     };
     assertThat(run(secure)).contains("dpid:0000000000000001");
     assertThat(run("ovs-ofctl", "-O", "OpenFlow13", "show", where.replace("ssl:", "tcp:")))

@@ -327,8 +327,7 @@ public record NetworkModel(
   }
 
   public NetworkModel detach(String name) {
-    refuseWhile(
-        "port", name, "router", routers, router -> router.floating().containsValue(name));
+    refuseWhile("port", name, "router", routers, router -> router.floating().containsValue(name));
     refuseWhile(
         "port",
         name,
