@@ -417,6 +417,7 @@ class TenantNetworksTest {
     assertThatThrownBy(() -> rule("in tcp:80-")).hasMessageContaining("is no rule");
     assertThatThrownBy(() -> Ipv4.parse("10.1.0.5/24")).hasMessageContaining("10.1.0.0/24");
     NetworkModel used = attach(model, "lan", "a");
-    assertThatThrownBy(() -> used.deleteSwitch("default/lan")).hasMessage("there is no switch lan");
+    assertThatThrownBy(() -> used.deleteSwitch("default/lan"))
+        .hasMessage("switch lan is needed by port a; delete or change that first");
   }
 }
