@@ -31,8 +31,8 @@ class VxlanAndCaptureTest {
   @Test
   void carriesTheNetworkIdentifierToTheOtherSwitch() throws Exception {
     InetAddress loopback = InetAddress.getLoopbackAddress();
-    InetSocketAddress leftAddress = new InetSocketAddress(loopback, 47_890);
-    InetSocketAddress rightAddress = new InetSocketAddress(loopback, 47_891);
+    InetSocketAddress leftAddress = new InetSocketAddress(loopback, 27_890);
+    InetSocketAddress rightAddress = new InetSocketAddress(loopback, 27_891);
     try (VirtualSwitch left = new VirtualSwitch("left", 1, Clock.system());
         VirtualSwitch right = new VirtualSwitch("right", 2, Clock.system())) {
       RecordingWire guest = new RecordingWire();

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Services of several hosts, joined by VXLAN and OpenFlow over the loopback. */
 class SeveralHostsTest {
-  private static final int TUNNEL = 47_650;
+  private static final int TUNNEL = 27_650;
 
   private @TempDir Path folder;
   private final List<NetworkService> services = new ArrayList<>();
@@ -75,8 +75,8 @@ class SeveralHostsTest {
                 0,
                 Optional.empty(),
                 Optional.of(address(host, TUNNEL)),
-                Optional.of(address(host, 47_651)),
-                List.of(address(3 - host, 47_651)),
+                Optional.of(address(host, 27_651)),
+                List.of(address(3 - host, 27_651)),
                 master ? beats : Optional.empty(),
                 master ? Optional.empty() : beats));
     services.add(started);
@@ -85,10 +85,10 @@ class SeveralHostsTest {
 
   @Test
   void aStandbyKnowsTheNetworksAndDecidesWhenItsMasterIsGone() throws Exception {
-    NetworkService first = pair(1, true, address(1, 47_652));
-    NetworkService second = pair(2, false, address(1, 47_652));
+    NetworkService first = pair(1, true, address(1, 27_652));
+    NetworkService second = pair(2, false, address(1, 27_652));
     NetworkService third =
-        start(3, Optional.empty(), List.of(address(1, 47_651), address(2, 47_651)));
+        start(3, Optional.empty(), List.of(address(1, 27_651), address(2, 27_651)));
     ask(1, "create", Map.of("name", "lan", "subnet", "10.7.0.0/24"));
     ask(1, "attach", Map.of("switch", "lan", "name", "a"));
     ask(1, "attach", Map.of("switch", "lan", "name", "b"));
@@ -114,7 +114,7 @@ class SeveralHostsTest {
 
     // As a master of its own kind, started anew, it goes on with the switches that stayed.
     second.close();
-    NetworkService again = pair(2, true, address(2, 47_652));
+    NetworkService again = pair(2, true, address(2, 27_652));
     ask(2, "attach", Map.of("switch", "lan", "name", "d"));
     plug(third, again, "d");
     plug(again, again, "a");
@@ -124,7 +124,7 @@ class SeveralHostsTest {
 
   @Test
   void aTraceGoesOnAtTheOtherHost() throws Exception {
-    InetSocketAddress controller = address(1, 47_651);
+    InetSocketAddress controller = address(1, 27_651);
     NetworkService first = start(1, Optional.of(controller), List.of());
     NetworkService second = start(2, Optional.empty(), List.of(controller));
     ask(1, "create", Map.of("name", "lan", "subnet", "10.7.0.0/24"));

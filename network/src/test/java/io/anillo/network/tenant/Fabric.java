@@ -17,7 +17,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /** Two of our switches joined by VXLAN over the loopback, under one controller. */
 final class Fabric implements AutoCloseable {
-  private static final AtomicInteger UDP_PORTS = new AtomicInteger(47_900);
+  private static final AtomicInteger UDP_PORTS = new AtomicInteger(27_900);
 
   private final int udpPort = UDP_PORTS.incrementAndGet();
 

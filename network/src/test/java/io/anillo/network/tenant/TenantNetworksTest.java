@@ -378,8 +378,8 @@ class TenantNetworksTest {
     fabric.networks.apply(model);
     try (TenantNetworks others = new TenantNetworks(Outside.NONE);
         Controller standby = new Controller(List.of(others));
-        Failover master = Failover.master(fabric.controller, Fabric.loopback(47_820));
-        Failover waiting = Failover.standby(standby, Fabric.loopback(47_820), 600)) {
+        Failover master = Failover.master(fabric.controller, Fabric.loopback(27_820));
+        Failover waiting = Failover.standby(standby, Fabric.loopback(27_820), 600)) {
       others.apply(model);
       int port = standby.listen(Fabric.loopback(0));
       fabric.agents.forEach(agent -> agent.connect(Fabric.loopback(port)));
