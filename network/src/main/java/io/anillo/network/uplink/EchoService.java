@@ -4,7 +4,9 @@ import io.anillo.network.packet.Bytes;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.Optional;
-import java.util.concurrent.Semaphore;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -14,17 +16,33 @@ import java.util.function.Function;
  * may not.
  */
 final class EchoService {
-  private static final int MAXIMUM_PENDING = 64;
+  /** Addresses that are tried at a time, and requests that wait for their turn. */
+  private static final int TRIES = 16, WAITING = 48;
+
   private static final int PATIENCE_MILLIS = 4000;
+
+  /**
+   * Threads of the system: the JDK's way of trying an address blocks inside a native method, and a
+   * virtual thread would keep one of the few carriers from everybody else meanwhile.
+   */
+  private final ThreadPoolExecutor triers =
+      new ThreadPoolExecutor(
+          TRIES,
+          TRIES,
+          5,
+          TimeUnit.SECONDS,
+          new LinkedBlockingQueue<>(WAITING),
+          Thread.ofPlatform().daemon().name("echo").factory(),
+          new ThreadPoolExecutor.DiscardPolicy());
 
   private final GuestLink link;
   private final Function<Endpoint, Optional<Endpoint>> hostAddress;
   private final Consumer<Runnable> loop;
-  private final Semaphore pending = new Semaphore(MAXIMUM_PENDING);
 
   /** Creates the service; {@code loop} runs tasks on the uplink's thread. */
   EchoService(
       GuestLink link, Function<Endpoint, Optional<Endpoint>> hostAddress, Consumer<Runnable> loop) {
+    triers.allowCoreThreadTimeOut(true);
     this.link = link;
     this.hostAddress = hostAddress;
     this.loop = loop;
@@ -37,25 +55,22 @@ final class EchoService {
       reply(message, guest, target);
       return;
     }
-    Optional<Endpoint> host = hostAddress.apply(target);
-    if (host.isEmpty() || !pending.tryAcquire()) {
-      return;
+    // What is too much is lost, as pings may be.
+    hostAddress
+        .apply(target)
+        .ifPresent(host -> triers.execute(() -> forward(message, guest, target, host)));
+  }
+
+  private void forward(byte[] message, Endpoint guest, Endpoint target, Endpoint host) {
+    boolean reached;
+    try {
+      reached = host.toAddress().isReachable(PATIENCE_MILLIS);
+    } catch (IOException e) {
+      reached = false;
     }
-    Thread.ofVirtual()
-        .name("echo")
-        .start(() -> {
-          boolean reached;
-          try {
-            reached = host.get().toAddress().isReachable(PATIENCE_MILLIS);
-          } catch (IOException e) {
-            reached = false;
-          } finally {
-            pending.release();
-          }
-          if (reached) {
-            loop.accept(() -> reply(message, guest, target));
-          }
-        });
+    if (reached) {
+      loop.accept(() -> reply(message, guest, target));
+    }
   }
 
   private void reply(byte[] message, Endpoint guest, Endpoint target) {
