@@ -47,7 +47,7 @@ final class NatRate {
   record Rate(String name, double megabits) {}
 
   private static final int DOWNLOADS = 4;
-  private static final String TAP = "anbtap";
+  private static final String TAP = "anb" + ProcessHandle.current().pid();
   private static final int BOOT_SECONDS = 180;
 
   private NatRate() {}
