@@ -2,7 +2,6 @@ package io.anillo.vmm.kvm;
 
 import io.anillo.vmm.cpu.CpuModel;
 import io.anillo.vmm.cpu.ExitCounters;
-import io.anillo.vmm.cpu.LocalInterrupts;
 import io.anillo.vmm.host.HostSystem;
 import io.anillo.vmm.x86.interpret.SmallMachine;
 import java.lang.foreign.Arena;
@@ -27,55 +26,21 @@ final class InterruptMessageCost {
   private InterruptMessageCost() {}
 
   /** A local APIC that is switched on. */
-  static final class SwitchedOn implements LocalInterrupts {
-    @Override
-    public boolean pending() {
-      return false;
-    }
-
-    @Override
-    public int acknowledge() {
-      return -1;
-    }
-
-    @Override
-    public int taskPriorityClass() {
-      return 0;
-    }
-
-    @Override
-    public void setTaskPriorityClass(int priorityClass) {}
-
-    @Override
-    public long readMsr(int index) {
-      return 0xFEE0_0900L;
-    }
-
-    @Override
-    public void writeMsr(int index, long value) {}
-
-    @Override
-    public long heldDeadlineTsc() {
-      return 0;
-    }
-
+  static final class SwitchedOn extends KvmProbe.NoInterrupts {
     @Override
     public Besides putRegisters(MemorySegment page) {
-      page.fill((byte) 0);
+      Besides besides = super.putRegisters(page);
       page.set(ValueLayout.JAVA_INT, 0x30, 0x50014);
       page.set(ValueLayout.JAVA_INT, 0xE0, -1);
       page.set(ValueLayout.JAVA_INT, 0xF0, 0x1FF);
       for (int entry = 0x320; entry <= 0x370; entry += 0x10) {
         page.set(ValueLayout.JAVA_INT, entry, 0x10000);
       }
-      return new Besides(0, 0, -1);
+      return besides;
     }
 
     @Override
     public void takeRegisters(MemorySegment page, Besides besides) {}
-
-    @Override
-    public void initReset() {}
   }
 
   /** Both ways to one processor. */

@@ -14,9 +14,7 @@
         .code32
 _start: jmp begin
         multiboot
-gdt:    .quad 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF, 0x00AF9B000000FFFF
-gdtr:   .word 31
-        .long gdt
+        descriptors
 idtr:   .word 0xFFF
         .quad 0x3000
 begin:  cli

@@ -10,9 +10,7 @@
         .code32
 _start: jmp begin
         multiboot
-gdt:    .quad 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF, 0x00AF9B000000FFFF
-gdtr:   .word 31
-        .long gdt
+        descriptors
 begin:  cli
         mov $TABLES, %edi
         xor %eax, %eax

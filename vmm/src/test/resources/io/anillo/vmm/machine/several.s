@@ -12,9 +12,7 @@
 _start: jmp begin
         multiboot
         .balign 8
-gdt:    .quad 0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF, 0x00AF9B000000FFFF
-gdtr:   .word 31
-        .long gdt
+        descriptors
 idtr:   .word 0xFFF
         .quad IDT
 begin:  cli

@@ -292,19 +292,12 @@ final class Frame {
     forgetAll();
   }
 
+  /** The number of the link to a place; -1 where there is to be none, or there are too many. */
   private int linkNumber(int delta) {
-    Integer number = links.get(delta);
-    if (number == null && !linkable.test(delta)) {
-      return -1;
+    if (!links.containsKey(delta) && links.size() < CompiledCode.LINKS && linkable.test(delta)) {
+      links.put(delta, links.size());
     }
-    if (number == null) {
-      number = links.size();
-      if (number == CompiledCode.LINKS) {
-        return -1;
-      }
-      links.put(delta, number);
-    }
-    return number;
+    return links.getOrDefault(delta, -1);
   }
 
   /** A label that leads out to a place, all instructions of the block being off the budget. */

@@ -13,8 +13,8 @@ import jdk.internal.misc.Unsafe;
 
 /**
  * Accesses to guest memory: the lookup of the TLB inline; what is not in it leaves the region, and
- * the interpreter does the access and fills the TLB. So there are no calls in a region that come
- * back, which would make HotSpot keep everything in memory around them.
+ * the interpreter does the access and fills the TLB. So no access is a call, around which HotSpot
+ * would keep everything in memory.
  *
  * <p>With several processors, guest loads are followed by an acquire fence and guest stores
  * preceded by a release fence: together x86's order of everything but a store and a later load of

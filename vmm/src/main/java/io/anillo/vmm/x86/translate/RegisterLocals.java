@@ -150,11 +150,6 @@ final class RegisterLocals {
     return Unsafe.ARRAY_LONG_BASE_OFFSET + (long) index * Unsafe.ARRAY_LONG_INDEX_SCALE;
   }
 
-  /** Stores a long local at an index of the general registers that has no local. */
-  void putGeneral(int index, int local) {
-    popElement(generalArray, index, local);
-  }
-
   // ---- use
 
   /** The local of a general register, to be read. */
