@@ -1,12 +1,7 @@
 package io.anillo.network.agent;
 
-import io.anillo.network.dataplane.FlowModification;
 import io.anillo.network.dataplane.VirtualSwitch;
-import io.anillo.network.flow.Action;
 import io.anillo.network.flow.FlowError;
-import io.anillo.network.flow.Instructions;
-import io.anillo.network.flow.Match;
-import io.anillo.network.flow.Ports;
 import io.anillo.network.openflow.OpenFlowConnection;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -28,9 +23,6 @@ public final class OpenFlowAgent implements AutoCloseable {
     SECURE,
     STANDALONE
   }
-
-  /** Marks the flow of standalone mode. */
-  private static final long STANDALONE_COOKIE = 0x616e696c6c6f5341L;
 
   private static final System.Logger LOG = System.getLogger(OpenFlowAgent.class.getName());
   private static final long FIRST_PAUSE_MILLIS = 200;
@@ -145,36 +137,9 @@ public final class OpenFlowAgent implements AutoCloseable {
 
   /** Turns the learning switch of standalone mode on or off. */
   private synchronized void switchAlone(boolean alone) {
-    if (failMode != FailMode.STANDALONE || standalone == alone) {
-      return;
-    }
-    standalone = alone;
-    FlowModification flow =
-        FlowModification.add(0, 0, Match.ANY, Instructions.apply(new Action.Output(Ports.NORMAL)))
-            .withCookie(STANDALONE_COOKIE);
-    try {
-      if (alone) {
-        if (owner.inspect(() -> owner.table(0).find(Match.ANY, 0)) == null) {
-          owner.modify(flow);
-        }
-      } else {
-        owner.modify(
-            new FlowModification(
-                FlowModification.Command.DELETE_STRICT,
-                0,
-                Match.ANY,
-                0,
-                STANDALONE_COOKIE,
-                -1L,
-                0,
-                0,
-                Ports.ANY,
-                Ports.ANY_GROUP,
-                0,
-                Instructions.DROP));
-      }
-    } catch (FlowError e) {
-      LOG.log(System.Logger.Level.WARNING, owner.name() + ": standalone mode: " + e.getMessage());
+    if (failMode == FailMode.STANDALONE && standalone != alone) {
+      standalone = alone;
+      owner.ignoreFlows(alone);
     }
   }
 

@@ -68,6 +68,11 @@ final class PathBuilder {
     examined[FlowKey.CT_ZONE] |= 0xffffffffL;
     examined[FlowKey.DESTINATION] |= 0xffffL;
     List<Operation> steps = new ArrayList<>();
+    if (pipeline.flowsIgnored()) {
+      narrator.say(depth, () -> "no controller: every flow is ignored");
+      translate(List.of(new Action.Output(Ports.NORMAL)), steps);
+      return finish(steps);
+    }
     ResumePoint resume = pipeline.resumePoint(start.recirculation());
     actionSet.write(resume.actionSet());
     visit(resume.table(), steps);
@@ -146,6 +151,8 @@ final class PathBuilder {
       if (meter != null) {
         narrator.say(depth + 1, () -> "meter " + meter.id());
         steps.add(new Operation.Measure(meter));
+        // Whether a packet is remarked is known only once it passes: what follows looks again.
+        opaque |= meter.remarks();
       }
     }
     translate(instructions.apply(), steps);

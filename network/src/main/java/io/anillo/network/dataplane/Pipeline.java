@@ -30,6 +30,7 @@ final class Pipeline {
   private final Map<Integer, Operation.Output> outputs = new HashMap<>();
   private final Map<List<Integer>, FlowTable[]> visits = new HashMap<>();
   private long generation;
+  private boolean flowsIgnored;
 
   Pipeline() {
     for (int i = 0; i < TABLES; i++) {
@@ -54,6 +55,15 @@ final class Pipeline {
     if (forgetResumePoints()) {
       generation++;
     }
+  }
+
+  boolean flowsIgnored() {
+    return flowsIgnored;
+  }
+
+  void ignoreFlows(boolean ignored) {
+    flowsIgnored = ignored;
+    changed();
   }
 
   private boolean forgetResumePoints() {

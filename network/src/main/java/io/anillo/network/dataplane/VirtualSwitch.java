@@ -323,51 +323,44 @@ public final class VirtualSwitch implements AutoCloseable {
   }
 
   public void addGroup(int id, Group.Type type, List<Group.Bucket> buckets) throws FlowError {
-    lock.lock();
-    try {
-      cache.settle();
-      program.putGroup(id, type, buckets, false, clock.monotonicNanos());
-    } finally {
-      lock.unlock();
-    }
+    change(() -> program.putGroup(id, type, buckets, false, clock.monotonicNanos()));
   }
 
   public void modifyGroup(int id, Group.Type type, List<Group.Bucket> buckets) throws FlowError {
-    lock.lock();
-    try {
-      cache.settle();
-      program.putGroup(id, type, buckets, true, clock.monotonicNanos());
-    } finally {
-      lock.unlock();
-    }
+    change(() -> program.putGroup(id, type, buckets, true, clock.monotonicNanos()));
   }
 
   public void deleteGroup(int id) {
-    lock.lock();
-    try {
-      cache.settle();
-      program.deleteGroup(id);
-    } finally {
-      lock.unlock();
-    }
+    change(() -> program.deleteGroup(id));
   }
 
   public void putMeter(int id, int flags, List<Meter.Band> bands, boolean present)
       throws FlowError {
-    lock.lock();
-    try {
-      cache.settle();
-      program.putMeter(new Meter(id, flags, bands, clock.monotonicNanos()), present);
-    } finally {
-      lock.unlock();
-    }
+    change(() -> program.putMeter(new Meter(id, flags, bands, clock.monotonicNanos()), present));
   }
 
   public void deleteMeter(int id) {
+    change(() -> program.deleteMeter(id));
+  }
+
+  /**
+   * Whether packets pass the tables, or are all forwarded as a learning switch does while the flows
+   * stay (fail standalone mode, OpenFlow 1.3.5 §6.3.2).
+   */
+  public void ignoreFlows(boolean ignored) {
+    change(() -> pipeline.ignoreFlows(ignored));
+  }
+
+  /** A change other than of flows. */
+  private interface Change<E extends Exception> {
+    void make() throws E;
+  }
+
+  private <E extends Exception> void change(Change<E> change) throws E {
     lock.lock();
     try {
       cache.settle();
-      program.deleteMeter(id);
+      change.make();
     } finally {
       lock.unlock();
     }

@@ -94,6 +94,11 @@ public final class Meter {
     return precedence;
   }
 
+  /** Whether packets may leave with another drop precedence than they came with. */
+  public boolean remarks() {
+    return bands.stream().anyMatch(band -> !band.drop());
+  }
+
   public int id() {
     return id;
   }

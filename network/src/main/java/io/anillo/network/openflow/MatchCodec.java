@@ -8,6 +8,7 @@ import io.anillo.network.packet.MatchField;
 public final class MatchCodec {
   private static final int BAD_TYPE = 0;
   private static final int BAD_LENGTH = 1;
+  private static final int BAD_WILDCARDS = 5;
   private static final int BAD_FIELD = 6;
   private static final int BAD_VALUE = 7;
   private static final int BAD_MASK = 8;
@@ -72,7 +73,7 @@ public final class MatchCodec {
       throw bad(BAD_VALUE, field.label() + " has no value 0x" + Long.toHexString(low));
     }
     if (masked && ((low & ~maskLow) != 0 || (high & ~maskHigh) != 0)) {
-      throw bad(8, field.label() + " has bits outside its mask");
+      throw bad(BAD_WILDCARDS, field.label() + " has bits outside its mask");
     }
     if (builder.has(field)) {
       throw bad(DUPLICATE_FIELD, field.label() + " twice");

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.anillo.network.Peers;
 import io.anillo.network.RecordingWire;
+import io.anillo.network.dataplane.TracedPath;
 import io.anillo.network.dataplane.VirtualSwitch;
 import io.anillo.vmm.port.Clock;
+import io.anillo.vmm.port.NetworkFrame;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -13,8 +15,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
@@ -25,6 +29,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Channels as Open vSwitch's programs open them: TLS both ways, and versions we do not speak. */
 class OpenFlowChannelTest {
+  private static final byte[] FRAME =
+      HexFormat.of().parseHex("02000000000202000000000188b5" + "00".repeat(46));
   private static final char[] PASSWORD = "secret".toCharArray();
 
   private @TempDir Path folder;
@@ -158,6 +164,61 @@ class OpenFlowChannelTest {
       controller.destroy();
       controller.waitFor(5, TimeUnit.SECONDS);
     }
+  }
+
+  @Test
+  void aStandaloneSwitchLearnsWhileItsControllerIsGone() throws Exception {
+    RecordingWire second = new RecordingWire();
+    subject.addPort("p2", second);
+    int port;
+    try (java.net.ServerSocket probe = new java.net.ServerSocket(0)) {
+      port = probe.getLocalPort();
+    }
+    try (OpenFlowAgent calling = new OpenFlowAgent(subject, OpenFlowAgent.FailMode.STANDALONE)) {
+      Process controller = controller(port);
+      calling.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+      try {
+        await(() -> subject.inspect(() -> subject.table(0).size()) > 0);
+        assertThat(steps()).doesNotContain("every flow is ignored");
+      } finally {
+        controller.destroy();
+        controller.waitFor(5, TimeUnit.SECONDS);
+      }
+      await(() -> steps().contains("every flow is ignored"));
+      // What sent all packets to the controller is there still, and decides nothing.
+      assertThat(subject.inspect(() -> subject.table(0).size())).isPositive();
+      second.take();
+      subject.receive(subject.port(1).orElseThrow(), NetworkFrame.of(FRAME));
+      assertThat(second.take()).containsExactly(HexFormat.of().formatHex(FRAME));
+      controller = controller(port);
+      try {
+        await(() -> !steps().contains("every flow is ignored"));
+      } finally {
+        controller.destroy();
+        controller.waitFor(5, TimeUnit.SECONDS);
+      }
+    }
+  }
+
+  private Process controller(int port) throws Exception {
+    ProcessBuilder builder =
+        new ProcessBuilder("ovs-testcontroller", "-O", "OpenFlow13", "ptcp:" + port + ":127.0.0.1")
+            .redirectErrorStream(true)
+            .redirectOutput(folder.resolve("log").toFile());
+    builder.environment().put("OVS_RUNDIR", folder.toString());
+    return builder.start();
+  }
+
+  /** What a trace says about a frame that comes in at the first port. */
+  private String steps() {
+    return String.join("\n", subject.trace(new TracedPath.Entry(1, FRAME)).steps());
+  }
+
+  private static void await(BooleanSupplier condition) throws InterruptedException {
+    for (int i = 0; i < 1200 && !condition.getAsBoolean(); i++) {
+      Thread.sleep(50);
+    }
+    assertThat(condition.getAsBoolean()).isTrue();
   }
 
   @Test

@@ -142,6 +142,7 @@ final class Cases {
     action("output IN_PORT", "in_port=1", "IN_PORT", TCP4);
     action("output ALL", "in_port=1", "ALL", TCP4, ARP1);
     action("output FLOOD", "in_port=1", "FLOOD", TCP4);
+    action("output NORMAL", "in_port=1", "NORMAL", TCP4, ARP1);
     action("output to the port it came from", "in_port=1", "output:1,output:2", TCP4);
     action("drop", "in_port=1", "drop", TCP4);
     action("push_vlan", "in_port=1", "push_vlan:0x8100,output:2", TCP4, ARP1);
@@ -220,6 +221,25 @@ final class Cases {
     }
     action(
         "set_field, masked", "ip", "set_field:10.7.0.0/255.255.0.0->nw_dst,output:2", TCP4, UDP4);
+    String[][] inside = {
+      {"metadata", "0x1234"}, {"tunnel_id", "0x77"}, {"reg5", "9"},
+    };
+    for (String[] field : inside) {
+      String name = field[0].replace("tunnel_id", "tun_id");
+      cases.add(
+          new Case(
+              "action set_field " + field[0] + ", matched in the next table",
+              List.of(
+                  "add-flow table=0,ip,actions=set_field:"
+                      + field[1]
+                      + "->"
+                      + name
+                      + ",goto_table:1",
+                  "add-flow table=0,priority=1,actions=goto_table:1",
+                  "add-flow table=1,priority=2," + name + "=" + field[1] + ",actions=output:2",
+                  "add-flow table=1,priority=1,actions=output:3"),
+              ALL_FRAMES));
+    }
     action(
         "reg_load and move",
         "in_port=1",
@@ -318,6 +338,24 @@ final class Cases {
             List.of(TCP4)));
     cases.add(
         new Case(
+            "group fast failover, a watched group",
+            List.of(
+                "add-group group_id=2,type=ff,bucket=watch_port:9,output:3",
+                "add-group group_id=3,type=ff,bucket=watch_port:2,output:2",
+                "add-group"
+                    + " group_id=1,type=ff,bucket=watch_group:2,group:2,bucket=watch_group:3,group:3",
+                "add-flow in_port=1,actions=group:1"),
+            List.of(TCP4)));
+    cases.add(
+        new Case(
+            "group select, a bucket of weight 0",
+            List.of(
+                "add-group"
+                    + " group_id=1,type=select,bucket=weight:0,output:3,bucket=weight:5,output:2",
+                "add-flow in_port=1,actions=group:1"),
+            ALL_FRAMES));
+    cases.add(
+        new Case(
             "group select, one bucket",
             List.of(
                 "add-group group_id=1,type=select,bucket=weight:3,output:2",
@@ -338,6 +376,15 @@ final class Cases {
                 "add-meter meter=1,pktps,burst,bands=type=drop,rate=1,burst_size=2",
                 "add-flow in_port=1,actions=meter:1,output:2"),
             List.of(TCP4, TCP4, TCP4, TCP4, TCP4)));
+    // One frame is 872 of the 1,000 bits that may come at once; another takes 0.7 s to save up.
+    String padded = TCP4 + "00".repeat(30);
+    cases.add(
+        new Case(
+            "meter, drop, kilobits",
+            List.of(
+                "add-meter meter=1,kbps,burst,bands=type=drop,rate=1,burst_size=1",
+                "add-flow in_port=1,actions=meter:1,output:2"),
+            List.of(padded, padded, padded)));
   }
 
   private void tracking() {

@@ -68,8 +68,16 @@ final class Frames {
   }
 
   static byte[] udp(boolean ipv6) {
+    return udp(ipv6, 1000);
+  }
+
+  static byte[] udp(int source) {
+    return udp(false, source);
+  }
+
+  private static byte[] udp(boolean ipv6, int source) {
     ByteBuffer datagram = ByteBuffer.allocate(8 + PAYLOAD.length);
-    datagram.putShort((short) 1000).putShort((short) 53).putShort((short) (8 + PAYLOAD.length));
+    datagram.putShort((short) source).putShort((short) 53).putShort((short) (8 + PAYLOAD.length));
     datagram.putShort((short) 0).put(PAYLOAD);
     byte[] bytes = datagram.array();
     long sum = pseudo(ipv6, 17, bytes.length);
@@ -119,5 +127,38 @@ final class Frames {
       stack.append(String.format("%08x", entry));
     }
     return frame.substring(0, 24) + "8847" + stack + frame.substring(28);
+  }
+
+  /** The frame behind an 802.1ah service tag, whose addresses are those of the frame. */
+  static String backbone(int service, int priority, String frame) {
+    return frame.substring(0, 24)
+        + "88e7"
+        + String.format("%08x", priority << 29 | service)
+        + frame;
+  }
+
+  /**
+   * TCP behind IPv6 extension headers (their numbers) of eight bytes each; nothing follows number
+   * 59.
+   */
+  static String extended(int... headers) {
+    StringBuilder chain = new StringBuilder();
+    for (int i = 0; i < headers.length && headers[i] != 59; i++) {
+      int next = i + 1 < headers.length ? headers[i + 1] : 6;
+      // A first fragment of several; the others hold zeros: padding, or nothing to route.
+      chain.append(
+          String.format("%02x00%s", next, headers[i] == 44 ? "000100000007" : "000000000000"));
+    }
+    byte[] extensions = HexFormat.of().parseHex(chain);
+    byte[] segment = headers[headers.length - 1] == 59 ? new byte[0] : tcp(true, 0x02);
+    byte[] body = new byte[extensions.length + segment.length];
+    System.arraycopy(extensions, 0, body, 0, extensions.length);
+    System.arraycopy(segment, 0, body, extensions.length, segment.length);
+    return ipv6(headers[0], 0, 0, body);
+  }
+
+  /** An IPv6 frame with another hop limit. */
+  static String withHopLimit(String frame, int limit) {
+    return frame.substring(0, 42) + String.format("%02x", limit) + frame.substring(44);
   }
 }
