@@ -228,8 +228,9 @@ public final class NetworkService implements AutoCloseable {
   }
 
   /** Where to ask what this host does not decide. */
-  InetSocketAddress decider() {
-    return config.standby().orElseGet(() -> config.controllers().getFirst());
+  String decider() {
+    InetSocketAddress address = config.standby().orElseGet(() -> config.controllers().getFirst());
+    return address.getHostString() + ":" + address.getPort();
   }
 
   boolean runs() {
