@@ -355,7 +355,7 @@ public final class DiskCommand extends StorageCommand.Family {
     @Parameters(index = "1", paramLabel = "SIZE", converter = SizeConverter.class)
     @Nullable Long bytes;
 
-    @Option(names = "--format", paramLabel = "FORMAT")
+    @Option(names = "--format", paramLabel = "FORMAT", description = "Of the image, if not plain.")
     @Nullable String format;
 
     @Option(names = "--shrink", description = "Needed to cut something off.")

@@ -41,7 +41,10 @@ final class ReplicationCommands {
     @Option(names = "--file", paramLabel = "FILE", description = "Default: the standard output.")
     @Nullable Path file;
 
-    @Option(names = "--passphrase-file", paramLabel = "FILE")
+    @Option(
+        names = "--passphrase-file",
+        paramLabel = "FILE",
+        description = "Of an encrypted volume.")
     @Nullable Path passphraseFile;
 
     @Override

@@ -71,6 +71,9 @@ final class ServeCommand extends StorageCommand {
 
   @Override
   int run() throws IOException {
+    if (port < 0 || port > 65535) {
+      throw new IOException("--port takes 0 to 65535, not " + port);
+    }
     NbdExports exports = new NbdExports();
     List<AutoCloseable> open = new ArrayList<>();
     try {

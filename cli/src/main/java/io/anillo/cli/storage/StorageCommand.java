@@ -9,6 +9,7 @@ import io.anillo.storage.pool.PoolStatus;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
@@ -111,7 +112,12 @@ abstract class StorageCommand implements Callable<Integer> {
     if (file == null) {
       return Optional.empty();
     }
-    String text = Files.readString(file, StandardCharsets.UTF_8).strip();
+    String text;
+    try {
+      text = Files.readString(file, StandardCharsets.UTF_8).strip();
+    } catch (CharacterCodingException binary) {
+      throw new IOException(file + " holds no passphrase: it is not text in UTF-8", binary);
+    }
     if (text.isEmpty()) {
       throw new IOException(file + " holds no passphrase");
     }

@@ -120,7 +120,10 @@ public final class VolumeCommand extends StorageCommand.Family {
     @Option(names = "--shrink", description = "Needed to cut something off.")
     boolean shrink;
 
-    @Option(names = "--passphrase-file", paramLabel = "FILE")
+    @Option(
+        names = "--passphrase-file",
+        paramLabel = "FILE",
+        description = "Of an encrypted volume.")
     @Nullable Path passphraseFile;
 
     @Override
@@ -296,7 +299,10 @@ public final class VolumeCommand extends StorageCommand.Family {
     @Parameters(index = "1", paramLabel = "VOLUME")
     @Nullable String volume;
 
-    @Option(names = "--passphrase-file", paramLabel = "FILE")
+    @Option(
+        names = "--passphrase-file",
+        paramLabel = "FILE",
+        description = "Of an encrypted volume.")
     @Nullable Path passphraseFile;
 
     @Override

@@ -24,7 +24,7 @@ class StorageMistakesTest {
   }
 
   /** Runs a command that is to fail, and returns what it said. */
-  private static String mistake(Object family, String... words) {
+  static String mistake(Object family, String... words) {
     PrintStream errors = System.err;
     ByteArrayOutputStream said = new ByteArrayOutputStream();
     System.setErr(new PrintStream(said, true, StandardCharsets.UTF_8));
@@ -111,5 +111,56 @@ class StorageMistakesTest {
     try (Stream<Path> files = Files.list(folder)) {
       assertThat(files).containsExactly(folder.resolve("disk.raw"));
     }
+  }
+
+  @Test
+  void aPassphraseThatDoesNotFit() throws IOException {
+    String right = Files.writeString(folder.resolve("right"), "open sesame\n").toString();
+    String wrong = Files.writeString(folder.resolve("wrong"), "open barley\n").toString();
+    String binary = Files.write(folder.resolve("binary"), new byte[] {(byte) 0xff}).toString();
+    String[] create = {"create", "p", path("disk"), "--make-files", "32M"};
+    assertThat(new CommandLine(new PoolCommand()).execute(create)).isZero();
+    String disk = path("disk");
+    assertThat(
+            new CommandLine(new VolumeCommand())
+                .execute("create", "-d", disk, "--passphrase-file", right, "secret", "8M"))
+        .isZero();
+    String image = Files.write(folder.resolve("image"), new byte[1 << 20]).toString();
+    String[] imported = {"import", "-d", disk, image, "secret", "--passphrase-file"};
+    assertThat(mistake(new VolumeCommand(), with(imported, wrong)))
+        .isEqualTo("anillo: volume secret: the passphrase does not fit");
+    assertThat(mistake(new VolumeCommand(), with(imported, binary)))
+        .isEqualTo("anillo: " + binary + " holds no passphrase: it is not text in UTF-8");
+    assertThat(mistake(new VolumeCommand(), "import", "-d", disk, image, "secret"))
+        .isEqualTo("anillo: volume secret is encrypted: give its passphrase");
+    assertThat(
+            mistake(
+                new DiskCommand(),
+                "serve",
+                "--pool",
+                disk,
+                "--socket",
+                path("s"),
+                "--passphrase-file",
+                wrong))
+        .isEqualTo("anillo: volume secret: the passphrase does not fit");
+    assertThat(new CommandLine(new VolumeCommand()).execute(with(imported, right))).isZero();
+  }
+
+  private static String[] with(String[] words, String last) {
+    return Stream.concat(Stream.of(words), Stream.of(last)).toArray(String[]::new);
+  }
+
+  @Test
+  void limitsThatCannotBe() {
+    String disk = path("disk");
+    String[] create = {"create", "p", disk, "--make-files", "32M"};
+    assertThat(new CommandLine(new PoolCommand()).execute(create)).isZero();
+    assertThat(new CommandLine(new VolumeCommand()).execute("create", "-d", disk, "v", "8M"))
+        .isZero();
+    assertThat(mistake(new VolumeCommand(), "limit", "-d", disk, "v", "--iops", "-5"))
+        .isEqualTo("anillo: a limit is 0 (none) or more, not -5");
+    assertThat(mistake(new DiskCommand(), "serve", disk, "--port", "99999"))
+        .isEqualTo("anillo: --port takes 0 to 65535, not 99999");
   }
 }

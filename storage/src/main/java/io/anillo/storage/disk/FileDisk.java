@@ -96,7 +96,7 @@ public final class FileDisk implements Disk {
     if (descriptor != null && !descriptor.lock(!mode.readsOnly())) {
       descriptor.close();
       channel.close();
-      throw new IOException(path + " is in use by another process; stop that one first");
+      throw new IOException(path + " is in use already; stop what uses it first");
     }
     return new FileDisk(path, channel, descriptor, mode.readsOnly(), mode.bypassesCache());
   }

@@ -30,6 +30,7 @@ public final class NbdServer implements AutoCloseable {
   private static final System.Logger LOG = System.getLogger(NbdServer.class.getName());
   private static final int MAX_CONNECTIONS = 1024;
   private static final int HANDSHAKE_SECONDS = 30;
+  private static final int CLOSE_SECONDS = 10;
 
   private final ServerSocketChannel listener;
   private final NbdExports exports;
@@ -112,6 +113,7 @@ public final class NbdServer implements AutoCloseable {
         connections.add(channel);
         Thread.ofPlatform().daemon().name("nbd-connection").start(() -> serve(channel));
       } catch (ClosedChannelException closed) {
+        places.release();
         return;
       } catch (IOException failure) {
         places.release();
@@ -164,7 +166,10 @@ public final class NbdServer implements AutoCloseable {
     }
   }
 
-  /** Ends all connections; the devices stay open. */
+  /**
+   * Ends all connections; the devices stay open. Waits up to ten seconds for requests under way:
+   * those of a volume that waits for space would take longer.
+   */
   @Override
   public void close() throws IOException {
     SocketAddress address = listener.getLocalAddress();
@@ -174,10 +179,14 @@ public final class NbdServer implements AutoCloseable {
     }
     connections.forEach(NbdServer::closeQuietly);
     watch.shutdownNow();
-    workers.shutdown();
     try {
       acceptor.join();
-      workers.awaitTermination(10, TimeUnit.SECONDS);
+      // one may have come in meanwhile
+      connections.forEach(NbdServer::closeQuietly);
+      workers.shutdown();
+      if (!places.tryAcquire(MAX_CONNECTIONS, CLOSE_SECONDS, TimeUnit.SECONDS)) {
+        LOG.log(System.Logger.Level.WARNING, "{0} connections do not end", connections.size());
+      }
     } catch (InterruptedException interrupted) {
       Thread.currentThread().interrupt();
     }

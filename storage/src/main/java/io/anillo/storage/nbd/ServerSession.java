@@ -12,6 +12,7 @@ import java.util.Locale;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -181,7 +182,12 @@ final class ServerSession {
     waiting.add(work);
     if (working.get() < (pace.slow() ? MAX_IN_FLIGHT : MODERATE_WORKERS)) {
       working.incrementAndGet();
-      workers.execute(this::work);
+      try {
+        workers.execute(this::work);
+      } catch (RejectedExecutionException closing) {
+        // the server takes no more work; what was read before that is done here
+        work();
+      }
     }
   }
 

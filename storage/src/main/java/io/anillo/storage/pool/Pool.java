@@ -437,6 +437,10 @@ public final class Pool implements AutoCloseable {
 
   /** Changes what a volume may use; requests that wait feel it at once. */
   public void setLimits(String volumeName, VolumeLimits limits) throws IOException {
+    long least = Math.min(limits.operationsPerSecond(), limits.bytesPerSecond());
+    if (least < 0) {
+      throw new IOException("a limit is 0 (none) or more, not " + least);
+    }
     structure.lock();
     try {
       VolumeRecord volume = state.volume(volumeName).withLimits(limits);

@@ -24,6 +24,7 @@ class PoolRandomOperationsTest {
   private static final PoolOptions OPTIONS =
       PoolOptions.DEFAULT.withSlabBytes(256 << 10).withoutThreads();
 
+  private static final int SEQUENCES = Integer.getInteger("anillo.sequences", 1);
   private static final int ROUNDS = Integer.getInteger("anillo.operations", 300) / 25;
 
   private final Map<String, byte[]> volumes = new HashMap<>();
@@ -45,8 +46,15 @@ class PoolRandomOperationsTest {
       })
   void everyByteIsWhatWasLastWritten(String kind) throws IOException {
     long seed = Long.getLong("anillo.seed", System.nanoTime());
-    System.out.println("seed " + seed);
-    Random random = new Random(seed);
+    for (int i = 0; i < SEQUENCES; i++) {
+      System.out.println("seed " + (seed + i) + " for " + kind);
+      runSequence(kind, new Random(seed + i));
+    }
+  }
+
+  private void runSequence(String kind, Random random) throws IOException {
+    volumes.clear();
+    snapshots.clear();
     List<PowerCutDisk> disks = new ArrayList<>();
     for (int i = 0; i < 5; i++) {
       disks.add(new PowerCutDisk("disk" + i, (24 << 20) + i * 700_000, new Power(Long.MAX_VALUE)));

@@ -25,6 +25,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Random operations on images of all layouts, against an array in memory and QEMU's tools. */
 class Qcow2RandomOperationsTest {
   private static final int OPERATIONS = Integer.getInteger("anillo.operations", 250);
+  private static final int SEQUENCES = Integer.getInteger("anillo.sequences", 1);
 
   @TempDir Path folder;
 
@@ -51,8 +52,13 @@ class Qcow2RandomOperationsTest {
   @MethodSource("layouts")
   void everyByteIsWhatWasLastWritten(Qcow2Options options) throws IOException {
     long seed = Long.getLong("anillo.seed", System.nanoTime());
-    System.out.println("seed " + seed + " for " + options);
-    Random random = new Random(seed);
+    for (int i = 0; i < SEQUENCES; i++) {
+      System.out.println("seed " + (seed + i) + " for " + options);
+      runSequence(options, new Random(seed + i));
+    }
+  }
+
+  private void runSequence(Qcow2Options options, Random random) throws IOException {
     int size = 3 << 20;
     byte[] model = new byte[size];
     if (options.backingFile() != null) {
@@ -63,6 +69,7 @@ class Qcow2RandomOperationsTest {
       System.arraycopy(base, 0, model, 0, base.length);
     }
     Path path = folder.resolve("image.qcow2");
+    Files.deleteIfExists(path);
     try (FileDisk disk = FileDisk.create(path, 0)) {
       Qcow2Creator.create(disk, size, options);
     }
