@@ -103,7 +103,12 @@ final class ReplicationCommands {
       Optional<char[]> secret = passphrase(resolved(layout.passphraseFile));
       // the size is the stream's
       VolumeSpecification specification = layout.specification(given(volume), 512, secret);
-      try (InputStream stream = file == null ? input() : Files.newInputStream(resolve(file))) {
+      if (file == null) {
+        // not closed: it may be a connection that is to carry the answer back
+        pool.receive(input(), specification, rollBack);
+        return 0;
+      }
+      try (InputStream stream = Files.newInputStream(resolve(file))) {
         pool.receive(stream, specification, rollBack);
       }
       return 0;
