@@ -75,7 +75,12 @@ final class MetadataInput {
 
   /** How many entries follow, each of so many bytes at least. */
   int readCount(int bytesEach) throws IOException {
-    return readInt("a count of", 0, bytes.remaining() / bytesEach);
+    // what remains behind the count, which is therefore read first
+    int count = readInt();
+    if (count < 0 || count > bytes.remaining() / bytesEach) {
+      throw damaged("a count of " + count);
+    }
+    return count;
   }
 
   /** Bytes behind their length in 4 bytes. */
