@@ -104,10 +104,18 @@ final class Committer {
   private void appendRecord(ByteBuffer payload) throws IOException {
     List<PoolDisk> targets = Journal.disksFor(state.disks());
     ByteBuffer record = journal.record(payload);
+    writeDurably(state, targets, journal.offset(), record, "journal records");
+    journal.advance(record);
+  }
+
+  /** Writes the same to several disks, and flushes them; one that takes it is enough. */
+  private static void writeDurably(
+      PoolState state, List<PoolDisk> disks, long offset, ByteBuffer bytes, String what)
+      throws IOException {
     int written = 0;
-    for (PoolDisk disk : targets) {
+    for (PoolDisk disk : disks) {
       try {
-        disk.writeAt(journal.offset(), record.duplicate());
+        disk.writeAt(offset, bytes.duplicate());
         disk.flush();
         written++;
       } catch (IOException failure) {
@@ -115,9 +123,8 @@ final class Committer {
       }
     }
     if (written == 0) {
-      throw new IOException("no disk of pool " + state.name + " takes journal records");
+      throw new IOException("no disk of pool " + state.name + " takes " + what);
     }
-    journal.advance(record);
   }
 
   /** Commits if that is still wanted once nobody else does. */
@@ -294,23 +301,13 @@ final class Committer {
   private void writeSuperblock(Superblock superblock, List<PoolDisk> disks) throws IOException {
     ByteBuffer bytes = superblock.serialize();
     long offset = DiskLabel.superblockOffset((int) (superblock.generation() & 1));
-    int written = 0;
+    List<PoolDisk> takingPart = new ArrayList<>();
     for (PoolDisk disk : disks) {
-      boolean takesPart =
-          disk.state() == PoolDisk.State.ONLINE || disk.state() == PoolDisk.State.SPARE;
-      if (!takesPart || !disk.present()) {
-        continue;
-      }
-      try {
-        disk.writeAt(offset, bytes.duplicate());
-        disk.flush();
-        written++;
-      } catch (IOException failure) {
-        state.diskFailed(disk, failure);
+      boolean works = disk.state() == PoolDisk.State.ONLINE || disk.state() == PoolDisk.State.SPARE;
+      if (works && disk.present()) {
+        takingPart.add(disk);
       }
     }
-    if (written == 0) {
-      throw new IOException("no disk of pool " + state.name + " takes its superblock");
-    }
+    writeDurably(state, takingPart, offset, bytes, "its superblock");
   }
 }

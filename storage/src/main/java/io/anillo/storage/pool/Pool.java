@@ -241,11 +241,7 @@ public final class Pool implements AutoCloseable {
             });
         Version head =
             Snapshots.freeze(state, family, volume, snapshotName, newHead, createdMillis);
-        for (ThinVolume handle : handles(volume)) {
-          if (!handle.readOnly()) {
-            handle.moveTo(head);
-          }
-        }
+        moveWriters(volume, head);
       } finally {
         family.lock.writeLock().unlock();
         state.quiesce.readLock().unlock();
@@ -314,11 +310,7 @@ public final class Pool implements AutoCloseable {
         }
         logVersion(family, head);
         state.pending.add(PendingLog.VOLUME, changed::write);
-        for (ThinVolume handle : handles(volume)) {
-          if (!handle.readOnly()) {
-            handle.moveTo(head);
-          }
-        }
+        moveWriters(volume, head);
       } finally {
         family.lock.writeLock().unlock();
         state.quiesce.readLock().unlock();
@@ -327,6 +319,15 @@ public final class Pool implements AutoCloseable {
       structure.unlock();
     }
     commit();
+  }
+
+  /** Lets whoever has the volume open for writing go on in another version. */
+  private void moveWriters(VolumeRecord volume, Version head) {
+    for (ThinVolume handle : handles(volume)) {
+      if (!handle.readOnly()) {
+        handle.moveTo(head);
+      }
+    }
   }
 
   /** Takes a version out of its family and frees what only it had; in the log as well. */
