@@ -1,9 +1,9 @@
 package io.anillo.cli.network;
 
+import io.anillo.network.packet.Ipv4Address;
 import io.anillo.network.service.NetworkService;
 import io.anillo.network.service.Request;
 import io.anillo.network.service.ServiceConfig;
-import io.anillo.network.tenant.Ipv4;
 import io.anillo.network.tenant.Ipv6;
 import java.io.File;
 import java.io.IOException;
@@ -90,7 +90,7 @@ final class ServeCommand extends ServiceCommand {
       return new ServiceConfig(
           folder,
           uplink,
-          nextHop == null ? 0 : Ipv4.parseAddress(nextHop),
+          nextHop == null ? 0 : Ipv4Address.parse(nextHop),
           Optional.ofNullable(nextHop6).map(Ipv6::parse),
           optional(tunnel, VXLAN_PORT),
           optional(listen, OPENFLOW_PORT),

@@ -1,6 +1,6 @@
 package io.anillo.cli.network;
 
-import io.anillo.network.tenant.Ipv4;
+import io.anillo.network.packet.Ipv4Address;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -23,7 +23,7 @@ final class SocketAddresses {
         throw new IllegalArgumentException("\"" + text + "\" is not an address and a port");
       }
     }
-    byte[] bytes = ByteBuffer.allocate(4).putInt(Ipv4.parseAddress(parts[0])).array();
+    byte[] bytes = ByteBuffer.allocate(4).putInt(Ipv4Address.parse(parts[0])).array();
     return new InetSocketAddress(InetAddress.getByAddress(bytes), port);
   }
 

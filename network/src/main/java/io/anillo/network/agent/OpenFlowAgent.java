@@ -3,9 +3,9 @@ package io.anillo.network.agent;
 import io.anillo.network.dataplane.VirtualSwitch;
 import io.anillo.network.flow.FlowError;
 import io.anillo.network.openflow.OpenFlowConnection;
+import io.anillo.network.openflow.OpenFlowListener;
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -52,27 +52,9 @@ public final class OpenFlowAgent implements AutoCloseable {
   }
 
   public int listen(InetSocketAddress address, ServerSocketFactory factory) throws IOException {
-    ServerSocket server = factory.createServerSocket();
-    server.setReuseAddress(true);
-    server.bind(address);
-    resources.add(server);
-    Thread.ofVirtual().name("openflow listener of " + owner.name()).start(() -> accept(server));
-    return server.getLocalPort();
-  }
-
-  private void accept(ServerSocket server) {
-    while (!closed) {
-      try {
-        Socket socket = server.accept();
-        Thread.ofVirtual().name("openflow session of " + owner.name()).start(() -> serve(socket));
-      } catch (IOException e) {
-        if (!closed) {
-          LOG.log(
-              System.Logger.Level.WARNING, owner.name() + " no longer listens for controllers", e);
-        }
-        return;
-      }
-    }
+    OpenFlowListener listener = new OpenFlowListener(owner.name(), address, factory, this::serve);
+    resources.add(listener);
+    return listener.port();
   }
 
   /** Calls a controller, and again whenever the channel ends. */

@@ -6,13 +6,13 @@ import io.anillo.network.openflow.Handshake;
 import io.anillo.network.openflow.Message;
 import io.anillo.network.openflow.Multipart;
 import io.anillo.network.openflow.OpenFlowConnection;
+import io.anillo.network.openflow.OpenFlowListener;
 import io.anillo.network.openflow.PortDescription;
 import io.anillo.network.openflow.TraceMessage;
 import io.anillo.network.openflow.WireReader;
 import io.anillo.network.openflow.WireWriter;
 import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.util.Collection;
@@ -65,26 +65,10 @@ public final class Controller implements AutoCloseable {
   }
 
   public int listen(InetSocketAddress address, ServerSocketFactory factory) throws IOException {
-    ServerSocket server = factory.createServerSocket();
-    server.setReuseAddress(true);
-    server.bind(address);
-    resources.add(server);
-    Thread.ofVirtual().name("controller").start(() -> accept(server));
-    return server.getLocalPort();
-  }
-
-  private void accept(ServerSocket server) {
-    while (!closed) {
-      try {
-        Socket socket = server.accept();
-        Thread.ofVirtual().name("controller session").start(() -> serve(socket));
-      } catch (IOException e) {
-        if (!closed) {
-          LOG.log(System.Logger.Level.WARNING, "the controller no longer listens", e);
-        }
-        return;
-      }
-    }
+    OpenFlowListener listener =
+        new OpenFlowListener("the controller", address, factory, this::serve);
+    resources.add(listener);
+    return listener.port();
   }
 
   /** Calls a switch that listens. */

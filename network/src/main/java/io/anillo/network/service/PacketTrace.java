@@ -3,7 +3,7 @@ package io.anillo.network.service;
 import io.anillo.network.controller.ConnectedSwitch;
 import io.anillo.network.dataplane.SwitchPort;
 import io.anillo.network.dataplane.TracedPath;
-import io.anillo.network.tenant.Ipv4;
+import io.anillo.network.packet.Ipv4Address;
 import io.anillo.network.tenant.LogicalPort;
 import io.anillo.network.tenant.Names;
 import io.anillo.network.tenant.NetworkModel;
@@ -105,7 +105,7 @@ final class PacketTrace {
   private byte[] frame(NetworkModel model, List<String> words) {
     LogicalPort from = model.port(Names.qualify(words.getFirst(), tenant));
     String[] target = words.get(2).split(":", 2);
-    int address = Ipv4.parseAddress(target[0]);
+    int address = Ipv4Address.parse(target[0]);
     int number =
         target.length == 2 && target[1].matches("[0-9]{1,5}") ? Integer.parseInt(target[1]) : 0;
     return SampleFrame.of(model, from, words.get(1), address, number);

@@ -2,6 +2,7 @@ package io.anillo.network.service;
 
 import io.anillo.network.dataplane.SwitchPort;
 import io.anillo.network.flow.FieldText;
+import io.anillo.network.packet.Ipv4Address;
 import io.anillo.network.port.CaptureFile;
 import io.anillo.network.port.FrameStream;
 import io.anillo.network.port.StreamWire;
@@ -210,7 +211,7 @@ final class RequestHandler {
                 name(request.need("switch")),
                 name,
                 request.find("ethernet").map(RequestHandler::ethernet).orElse(0L),
-                request.find("address").map(Ipv4::parseAddress).orElse(0),
+                request.find("address").map(Ipv4Address::parse).orElse(0),
                 groups(request),
                 request.find("rate").map(RequestHandler::kilobits).orElse(0L)));
     return changed.port(name);
@@ -359,7 +360,7 @@ final class RequestHandler {
           int external = old == null ? 0 : old.external();
           if (request.find("external").isPresent()) {
             String text = request.need("external");
-            external = text.equals("auto") ? freeExternal(model) : Ipv4.parseAddress(text);
+            external = text.equals("auto") ? freeExternal(model) : Ipv4Address.parse(text);
           }
           Map<Integer, String> floating = new HashMap<>(old == null ? Map.of() : old.floating());
           for (String pair :
@@ -368,7 +369,7 @@ final class RequestHandler {
             if (sides.length != 2) {
               throw new IllegalArgumentException("\"" + pair + "\" is not ADDRESS=PORT");
             }
-            floating.put(Ipv4.parseAddress(sides[0]), name(sides[1]));
+            floating.put(Ipv4Address.parse(sides[0]), name(sides[1]));
           }
           return model.putRouter(name, joined, external, floating);
         });
@@ -430,7 +431,7 @@ final class RequestHandler {
             name,
             name(request.need("switch")),
             tcp,
-            Ipv4.parseAddress(place[0]),
+            Ipv4Address.parse(place[0]),
             port,
             backends,
             checked));

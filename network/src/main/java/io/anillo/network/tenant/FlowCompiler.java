@@ -268,6 +268,18 @@ final class FlowCompiler {
     return then(Stage.DELIVER, set(MatchField.REG2, port.number()));
   }
 
+  /** What the gateway's router does with a packet for a port. */
+  static Instructions routed(LogicalSwitch owner, LogicalPort port) {
+    return then(
+        Stage.FORWARD,
+        new Action.DecrementNetworkTtl(),
+        set(MatchField.ETH_SRC, owner.gatewayEthernet()),
+        set(MatchField.ETH_DST, port.ethernet()),
+        set(MatchField.REG0, owner.number()),
+        set(MatchField.REG3, 0),
+        set(MatchField.REG5, 1));
+  }
+
   private void route(LogicalSwitch owner, int domain, LogicalPort port) {
     add(
         Stage.ROUTE,
@@ -277,14 +289,7 @@ final class FlowCompiler {
             .set(MatchField.REG4, domain)
             .set(MatchField.ETH_TYPE, IPV4)
             .set(MatchField.IPV4_DST, port.address() & 0xffffffffL),
-        then(
-            Stage.FORWARD,
-            new Action.DecrementNetworkTtl(),
-            set(MatchField.ETH_SRC, owner.gatewayEthernet()),
-            set(MatchField.ETH_DST, port.ethernet()),
-            set(MatchField.REG0, owner.number()),
-            set(MatchField.REG3, 0),
-            set(MatchField.REG5, 1)));
+        routed(owner, port));
   }
 
   /** Frames to several: one copy for each port here and, unless they came from there, each host. */

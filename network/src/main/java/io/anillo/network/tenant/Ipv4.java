@@ -1,6 +1,7 @@
 package io.anillo.network.tenant;
 
 import io.anillo.network.flow.FieldText;
+import io.anillo.network.packet.Ipv4Address;
 
 /** An IPv4 address or network as people write it: {@code 10.1.0.0/24}. Host bits are zero. */
 public record Ipv4(int address, int prefixLength) {
@@ -34,26 +35,13 @@ public record Ipv4(int address, int prefixLength) {
   public static Ipv4 parse(String text) {
     int slash = text.indexOf('/');
     if (slash < 0) {
-      return new Ipv4(parseAddress(text), 32);
+      return new Ipv4(Ipv4Address.parse(text), 32);
     }
     String length = text.substring(slash + 1);
     if (!length.matches("[0-9]{1,2}")) {
       throw new IllegalArgumentException("\"" + text + "\" is not a network such as 10.1.0.0/24");
     }
-    return new Ipv4(parseAddress(text.substring(0, slash)), Integer.parseInt(length));
-  }
-
-  public static int parseAddress(String text) {
-    String[] parts = text.split("\\.", -1);
-    int value = 0;
-    for (String part : parts) {
-      int octet = part.matches("[0-9]{1,3}") ? Integer.parseInt(part) : 256;
-      if (parts.length != 4 || octet > 255) {
-        throw new IllegalArgumentException("\"" + text + "\" is not an IPv4 address");
-      }
-      value = value << 8 | octet;
-    }
-    return value;
+    return new Ipv4(Ipv4Address.parse(text.substring(0, slash)), Integer.parseInt(length));
   }
 
   public int mask() {

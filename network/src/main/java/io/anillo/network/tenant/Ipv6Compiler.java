@@ -123,14 +123,7 @@ final class Ipv6Compiler {
         200,
         port.number(),
         with(there, MatchField.IPV6_DST, network.of(port.ethernet())),
-        then(
-            Stage.FORWARD,
-            new Action.DecrementNetworkTtl(),
-            set(MatchField.ETH_SRC, owner.gatewayEthernet()),
-            set(MatchField.ETH_DST, port.ethernet()),
-            set(MatchField.REG0, owner.number()),
-            set(MatchField.REG3, 0),
-            set(MatchField.REG5, 1)));
+        FlowCompiler.routed(owner, port));
   }
 
   /** What is from or for a link stays there (RFC 4291 §2.5.6), and groups are not routed. */

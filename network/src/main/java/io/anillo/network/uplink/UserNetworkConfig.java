@@ -1,5 +1,6 @@
 package io.anillo.network.uplink;
 
+import io.anillo.network.packet.Ipv4Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
@@ -115,7 +116,7 @@ public record UserNetworkConfig(
 
   private static int parseNetwork(String value) {
     String address = value.endsWith("/24") ? value.substring(0, value.length() - 3) : value;
-    int network = ipv4(address);
+    int network = Ipv4Address.parse(address);
     if ((network & 0xff) != 0) {
       throw new IllegalArgumentException(
           "user network: net must be a /24 such as 10.0.2.0/24, not \"" + value + "\"");
@@ -138,7 +139,7 @@ public record UserNetworkConfig(
     int hostPort = port(parts[next++], value);
     int guest = 0;
     if (parts.length - next == 2) {
-      guest = ipv4(parts[next++]);
+      guest = Ipv4Address.parse(parts[next++]);
     }
     if (parts.length - next != 1) {
       throw badForward(value);
@@ -169,18 +170,5 @@ public record UserNetworkConfig(
       throw badForward(whole);
     }
     throw badForward(whole);
-  }
-
-  private static int ipv4(String text) {
-    String[] parts = text.split("\\.", -1);
-    int value = 0;
-    for (String part : parts) {
-      int octet = part.matches("[0-9]{1,3}") ? Integer.parseInt(part) : 256;
-      if (parts.length != 4 || octet > 255) {
-        throw new IllegalArgumentException("\"" + text + "\" is not an IPv4 address");
-      }
-      value = value << 8 | octet;
-    }
-    return value;
   }
 }

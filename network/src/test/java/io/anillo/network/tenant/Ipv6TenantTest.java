@@ -7,6 +7,7 @@ import io.anillo.network.Peers;
 import io.anillo.network.conformance.OvsPeer;
 import io.anillo.network.controller.Controller;
 import io.anillo.network.host.HostInterface;
+import io.anillo.network.packet.Ipv4Address;
 import io.anillo.network.uplink.UserNetwork;
 import io.anillo.network.uplink.UserNetworkConfig;
 import java.net.InetAddress;
@@ -26,8 +27,8 @@ class Ipv6TenantTest {
   private static final Ipv6 ONE = Ipv6.parse("fd00:1::/64");
   private static final Ipv6 TWO = Ipv6.parse("fd00:2::/64");
   private static final Ipv6 OUTSIDE = Ipv6.parse("fd00:9::1");
-  private static final int OUTSIDE4 = Ipv4.parseAddress("10.89.0.1");
-  private static final int SHARED = Ipv4.parseAddress("10.89.0.100");
+  private static final int OUTSIDE4 = Ipv4Address.parse("10.89.0.1");
+  private static final int SHARED = Ipv4Address.parse("10.89.0.100");
 
   private @TempDir Path folder;
   private final List<AutoCloseable> resources = new ArrayList<>();

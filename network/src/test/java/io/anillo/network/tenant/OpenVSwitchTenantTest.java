@@ -6,6 +6,7 @@ import io.anillo.network.Peers;
 import io.anillo.network.conformance.OvsPeer;
 import io.anillo.network.controller.Controller;
 import io.anillo.network.flow.FieldText;
+import io.anillo.network.packet.Ipv4Address;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -57,7 +58,7 @@ class OpenVSwitchTenantTest {
             .attach("default/one", "default/b", 0, 0, List.of("default/web"), 0)
             .attach("default/two", "default/c", 0, 0, List.of("default/web"), 50_000)
             .putRouter("default/r", List.of("default/one", "default/two"), 0, java.util.Map.of());
-    int shared = Ipv4.parseAddress("10.81.0.100");
+    int shared = Ipv4Address.parse("10.81.0.100");
     model =
         model.putBalancer(
             "default/v",
@@ -88,7 +89,7 @@ class OpenVSwitchTenantTest {
     guests.get(2).serve(8080);
     Peers.await("a ping", () -> a.ping(b));
     assertThat(a.ping(c.address())).as("routed").isTrue();
-    assertThat(a.ping(Ipv4.parseAddress("10.81.0.1"))).as("gateway").isTrue();
+    assertThat(a.ping(Ipv4Address.parse("10.81.0.1"))).as("gateway").isTrue();
     assertThat(a.connects(b, 8080)).as("allowed").isTrue();
     assertThat(a.connects(b, 8081)).as("not allowed").isFalse();
     for (int i = 0; i < 10; i++) {

@@ -7,6 +7,7 @@ import io.anillo.network.Peers;
 import io.anillo.network.controller.Controller;
 import io.anillo.network.controller.Failover;
 import io.anillo.network.packet.Bytes;
+import io.anillo.network.packet.Ipv4Address;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -201,7 +202,7 @@ class TenantNetworksTest {
   void aBalancerSpreadsConnectionsAndLosesADeadBackend() throws Exception {
     NetworkModel model = NetworkModel.EMPTY.createSwitch("default/lan", NET, false);
     model = attach(attach(attach(model, "lan", "w1"), "lan", "w2"), "lan", "client");
-    int address = Ipv4.parseAddress("10.1.0.100");
+    int address = Ipv4Address.parse("10.1.0.100");
     model =
         model.putBalancer(
             "default/web",

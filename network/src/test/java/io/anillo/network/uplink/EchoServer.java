@@ -14,7 +14,7 @@ final class EchoServer implements AutoCloseable {
   private final DatagramSocket datagrams;
 
   EchoServer() throws IOException {
-    server = new ServerSocket(0, 1024, InetAddress.getLoopbackAddress());
+    server = new ServerSocket(0, 4096, InetAddress.getLoopbackAddress());
     datagrams = new DatagramSocket(server.getLocalPort(), InetAddress.getLoopbackAddress());
     Thread.ofVirtual().start(this::accept);
     Thread.ofPlatform().daemon().start(this::datagrams);

@@ -167,14 +167,16 @@ class UserNetworkTest {
     AtomicInteger openings = new AtomicInteger();
     AtomicInteger most = new AtomicInteger();
     AtomicLong mostBytes = new AtomicLong();
-    // Somebody else at the same gateway opens connections that are never finished.
+    // Somebody else at the same gateway opens connections that are never finished, to a server of
+    // their own: one whose queue the flood fills would refuse the others, and rightly.
+    EchoServer flooded = new EchoServer();
     Thread flood =
         Thread.ofPlatform()
             .start(() -> {
               while (flooding.get()) {
                 for (int i = 0; i < 20; i++) {
                   int from = 1024 + openings.getAndIncrement() % 60_000;
-                  byte[] opening = HalfOpenFloodTest.opening(FLOODER, from, echo.port());
+                  byte[] opening = HalfOpenFloodTest.opening(FLOODER, from, flooded.port());
                   network.send(NetworkFrame.of(opening));
                 }
                 most.accumulateAndGet(network.connections(), Math::max);
@@ -188,6 +190,7 @@ class UserNetworkTest {
     } finally {
       flooding.set(false);
       flood.join();
+      flooded.close();
     }
     System.out.printf(
         "%,d connections in %d s through 2%% loss, 2%% repetition, 3%% delay; %,d never finished"
@@ -204,7 +207,7 @@ class UserNetworkTest {
       // They would be forgotten within a minute.
       for (int i = Math.max(0, openings.get() - 4096); i < openings.get(); i++) {
         int from = 1024 + i % 60_000;
-        network.send(NetworkFrame.of(HalfOpenFloodTest.reset(FLOODER, from, echo.port())));
+        network.send(NetworkFrame.of(HalfOpenFloodTest.reset(FLOODER, from, flooded.port())));
       }
     }
     for (int i = 0; i < 1200 && network.connections() > 0; i++) {
