@@ -141,7 +141,10 @@ public final class ParavirtualProcessor {
     board.memory().announceWrite(address, 12);
   }
 
-  /** The processor's time stamp counter was written: the clock page says so. */
+  /**
+   * The processor's time stamp counter was written, or the machine goes on where it has another
+   * frequency: the clock page says so.
+   */
   public void timeStampChanged() {
     if ((registers.systemTime & ENABLED) != 0) {
       SharedClock.write(

@@ -13,6 +13,7 @@ import io.anillo.vmm.device.MachineRequest;
 import io.anillo.vmm.device.firmware.PhysicalMemoryMap;
 import io.anillo.vmm.hypercall.CableSplitter;
 import io.anillo.vmm.hypercall.KvmInterface;
+import io.anillo.vmm.hypercall.ParavirtualProcessor;
 import io.anillo.vmm.kvm.KvmException;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.port.CharBackend;
@@ -246,7 +247,14 @@ public final class Machine implements AutoCloseable {
       CpuStateRecord.restore(cpu.state(), in);
     }
     board.restore(in);
-    processors.forEach(VirtualCpu::stateReplaced);
+    for (VirtualCpu cpu : processors) {
+      ParavirtualProcessor paravirtual = cpu.paravirtual();
+      if (paravirtual != null) {
+        // The page in the saved memory speaks of the counter of the engine that the guest left.
+        paravirtual.timeStampChanged();
+      }
+      cpu.stateReplaced();
+    }
   }
 
   /** A guest goes on to use what it found. Calls between processors need several of them. */

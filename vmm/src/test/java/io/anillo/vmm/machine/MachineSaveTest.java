@@ -3,6 +3,8 @@ package io.anillo.vmm.machine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.anillo.vmm.hypercall.KvmInterface;
+import io.anillo.vmm.hypercall.ParavirtualProcessor;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.state.StateException;
 import java.io.IOException;
@@ -102,6 +104,26 @@ class MachineSaveTest {
     assertThat(again).hasSameBinaryContentAs(file);
     try (var files = Files.list(directory)) {
       assertThat(files).as("nothing is left beside them").containsExactlyInAnyOrder(file, again);
+    }
+  }
+
+  /** Engines differ in the frequency of the counter that the page is about. */
+  @Test
+  void theSharedClockSpeaksOfTheCounterOfTheEngineThatGoesOn() throws Exception {
+    Path file = directory.resolve("machine");
+    long page = 0x3000;
+    int multiplier;
+    try (Machine machine = Machine.create(config())) {
+      ParavirtualProcessor aware = machine.processors().getFirst().paravirtual();
+      assertThat(aware).isNotNull();
+      aware.write(KvmInterface.MSR_SYSTEM_TIME, page | 1);
+      multiplier = machine.memory().getInt(page + 24);
+      machine.memory().putInt(page + 24, multiplier / 2);
+      machine.save(file);
+    }
+    try (Machine restored = Machine.restore(config(), file)) {
+      assertThat(restored.memory().getInt(page + 24)).isEqualTo(multiplier);
+      assertThat(restored.memory().getInt(page) & 1).as("version").isZero();
     }
   }
 
