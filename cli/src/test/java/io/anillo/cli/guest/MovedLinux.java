@@ -25,6 +25,7 @@ import java.util.Set;
 final class MovedLinux {
   private static final int LINKS = 400;
   private static final Duration PATIENCE = Duration.ofMinutes(40);
+  private static final Duration CLOCK_WATCHED = Duration.ofSeconds(15);
 
   /** What QEMU's translator has not: such a guest may go there. */
   private static final Set<CpuFeature> WITHHELD =
@@ -76,6 +77,7 @@ final class MovedLinux {
           Integer.parseInt(console.run("sleep 1; cat /tmp/link")) > before || last,
           "the chain goes on");
       require(console.run("[ $(date +%s) -ge $(cat /tmp/time) ]; echo $?").equals("0"), "time");
+      requireSteadyClock(console);
       if (last) {
         String end = console.run("while [ ! -s /tmp/end ]; do sleep 1; done; cat /tmp/end");
         require(end.equals(expected()), "the chain's end: " + end);
@@ -98,6 +100,19 @@ final class MovedLinux {
     }
     console.send("\n");
     console.expectPrompt();
+  }
+
+  /** The guest's clock goes as ours does, also where its counter has another frequency now. */
+  private static void requireSteadyClock(GuestConsole console) throws InterruptedException {
+    long began = System.nanoTime();
+    long guestBegan = Long.parseLong(console.run("date +%s"));
+    Thread.sleep(CLOCK_WATCHED);
+    long guestSeconds = Long.parseLong(console.run("date +%s")) - guestBegan;
+    long seconds = Duration.ofNanos(System.nanoTime() - began).toSeconds();
+    // Each command takes its time, between our looking at the clock and the guest's doing so.
+    require(
+        guestSeconds >= CLOCK_WATCHED.toSeconds() - 2 && guestSeconds <= seconds + 2,
+        "the guest's clock went " + guestSeconds + " s in " + seconds + " s");
   }
 
   private void save(LinuxGuest guest, Engine engine) throws Exception {

@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
-import org.junit.jupiter.api.Disabled;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
@@ -47,7 +46,6 @@ class NestedMoveTest {
   }
 
   /** Calls between processors need local APICs in the kernel. */
-  @Disabled("open: the guest stands still some time after it came to local APICs in the kernel")
   @Test
   void localApicsInTheKernel() throws Exception {
     move(1, Engine.INTERPRET, Engine.KVM, Engine.KVM_LOCAL_APICS, Engine.TRANSLATE);
