@@ -4,20 +4,16 @@ import io.anillo.vmm.host.HostSystem;
 import io.anillo.vmm.kvm.KvmProbe;
 import io.anillo.vmm.machine.MachineConfig;
 import java.io.PrintStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Optional;
 import java.util.function.Supplier;
 
 /** From the engine that was asked for to the one that this host can carry out at speed. */
 final class EngineChoice {
-  private static final Path DEVICE = Path.of("/dev/kvm");
-
   private final PrintStream notes;
   private final Supplier<HostSystem> host;
 
   /**
-   * Chooses, and says in one line when the choice is not the obvious one.
+   * Chooses, and says in one line where it is not the hardware though that was wanted or allowed.
    *
    * @param notes where the line goes
    */
@@ -40,7 +36,7 @@ final class EngineChoice {
       case INTERPRET -> MachineConfig.Engine.INTERPRET;
       case TRANSLATE -> MachineConfig.Engine.TRANSLATE;
       case TRANSLATE_EVERYTHING -> MachineConfig.Engine.TRANSLATE_EVERYTHING;
-      case AUTO -> Files.exists(DEVICE) ? probed() : MachineConfig.Engine.TRANSLATE;
+      case AUTO -> probed();
       case KVM -> demanded();
       case KVM_LOCAL_APICS -> withLocalApics(demanded());
     };

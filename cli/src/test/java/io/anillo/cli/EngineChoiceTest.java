@@ -41,6 +41,19 @@ class EngineChoiceTest {
     }
   }
 
+  /** A host without the device. */
+  private static final class NoDevice extends HostSystem {
+    @Override
+    public int open(String path) {
+      return -1;
+    }
+
+    @Override
+    public int errno() {
+      return ENOENT;
+    }
+  }
+
   /** A host whose kernel lacks one capability. */
   private static final class Older extends HostSystem {
     private final long lacking;
@@ -80,6 +93,15 @@ class EngineChoiceTest {
     assertThat(choose(MachinePlan.Engine.KVM_LOCAL_APICS, NotOurs::new))
         .isEqualTo(Engine.TRANSLATE);
     assertThat(said()).hasLineCount(1);
+  }
+
+  @Test
+  void withoutTheDeviceTheTranslatorRunsAndOneLineSaysSo() {
+    assertThat(choose(MachinePlan.Engine.AUTO, NoDevice::new)).isEqualTo(Engine.TRANSLATE);
+    assertThat(said()).isEqualTo("anillo: engine translate: this host has no /dev/kvm.\n");
+    assertThat(choose(MachinePlan.Engine.KVM, NoDevice::new)).isEqualTo(Engine.TRANSLATE);
+    assertThat(said())
+        .isEqualTo("anillo: engine translate instead of kvm: this host has no /dev/kvm.\n");
   }
 
   @Test
