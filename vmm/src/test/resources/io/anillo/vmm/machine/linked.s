@@ -131,6 +131,54 @@ round:  mov $6, %ebx
         mov $7, %ebx
         cmp $100000 * 3, %r13
         jne fail
+
+        # 8: a jump through a register that changes every 1000 times, to the beginnings of two pages.
+        xor %r13d, %r13d
+        mov $200000, %ebp
+        lea three(%rip), %r14
+        lea four(%rip), %r15
+        mov $1000, %r12d
+13:     call stub
+        add %rax, %r13
+        dec %r12d
+        jnz 14f
+        mov $1000, %r12d
+        xchg %r14, %r15
+14:     dec %ebp
+        jnz 13b
+        mov $8, %ebx
+        cmp $100000 * 7, %r13
+        jne fail
+
+        # 9: as 1, but the function is called through a register.
+        xor %r12d, %r12d
+        xor %r13d, %r13d
+        mov $SEEN, %r14d
+15:     mov $3000, %ebp
+16:     xor %eax, %eax
+        call *%r14
+        add %rax, %r13
+        dec %ebp
+        jnz 16b
+        xorl $FIRST ^ SECOND, ENTRY
+        invlpg SEEN
+        inc %r12d
+        cmp $40, %r12d
+        jne 15b
+        mov $9, %ebx
+        cmp $3000 * 20 * 101, %r13
+        jne fail
+
+        # 10: what is called does what only the interpreter does, inside and at its end, and comes back all the same.
+        xor %r13d, %r13d
+        mov $200000, %ebp
+17:     call flags
+        add %rax, %r13
+        dec %ebp
+        jnz 17b
+        mov $10, %ebx
+        cmp $200000 * 5, %r13
+        jne fail
         mov $0x21, %ebx
 fail:   mov %ebx, %eax
         out %al, $0xF4
@@ -168,6 +216,27 @@ one:    mov $1, %eax
         ret
         .balign 64
 two:    mov $2, %eax
+        ret
+        .balign 64
+stub:   jmp *%r14
+        .balign 64
+flags:  call deeper
+        pushf
+        cli
+        inc %eax
+        popf
+        ret
+        .balign 64
+deeper: mov $3, %eax
+        cli
+        inc %eax
+        ret
+
+        .balign 4096
+three:  mov $3, %eax
+        ret
+        .balign 4096
+four:   mov $4, %eax
         ret
 
         .balign 4096

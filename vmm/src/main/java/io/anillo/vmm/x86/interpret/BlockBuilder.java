@@ -5,6 +5,7 @@ import io.anillo.vmm.x86.decode.DecodeException;
 import io.anillo.vmm.x86.decode.Decoder;
 import io.anillo.vmm.x86.decode.Instruction;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** Makes blocks from the bytes of a page. One for each processor. */
@@ -15,6 +16,7 @@ final class BlockBuilder {
 
   private final CodeBytes code;
   private final Decoder decoder = new Decoder();
+  private final StepPool known = new StepPool();
   private final byte[] buffer = new byte[MAXIMUM_INSTRUCTIONS * MAXIMUM_LENGTH];
   private final byte[] crossing = new byte[2 * MAXIMUM_LENGTH];
 
@@ -71,8 +73,8 @@ final class BlockBuilder {
             ? buildCrossing(physical, key, codeSize, stackBytes, nextPage)
             : failing(e, physical, key);
       }
-      Step step = StepCompiler.compile(new Operands(instruction, codeSize, offset, stackBytes));
-      Step fused = steps.isEmpty() ? null : steps.getLast().fuse(step);
+      Step step = known.step(buffer, new Operands(instruction, codeSize, offset, stackBytes));
+      Step fused = steps.isEmpty() ? null : known.fused(steps.getLast(), step);
       if (fused != null) {
         steps.set(steps.size() - 1, fused);
       } else {
@@ -92,8 +94,8 @@ final class BlockBuilder {
         key,
         steps.toArray(Step[]::new),
         instructions,
-        offsets,
-        counts,
+        Arrays.copyOf(offsets, steps.size()),
+        Arrays.copyOf(counts, steps.size()),
         offset,
         NO_BYTES,
         content.value());

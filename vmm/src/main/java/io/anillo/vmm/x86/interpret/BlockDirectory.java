@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * bench guest}.
  */
 final class BlockDirectory {
-  private static final int ENTRIES = 8192;
+  private static final int ENTRIES = 4096;
   private static final int EPOCHS = 1 << 12;
 
   /** A canonical linear address leaves the top 16 bits of its tag to the mode and the epoch. */
@@ -40,7 +40,7 @@ final class BlockDirectory {
   private boolean supervisorLocal;
 
   private static int slot(long linear) {
-    return (int) (linear ^ linear >>> 13) & ENTRIES - 1;
+    return (int) (linear ^ linear >>> 11 ^ linear >>> 17) & ENTRIES - 1;
   }
 
   @Nullable Block find(long linear) {

@@ -16,12 +16,12 @@ record BlockSite(CodeCache cache, Block block) implements HotCode.Site {
 
   @Override
   public int instructions() {
-    return block.instructions;
+    return block.instructions();
   }
 
   @Override
   public long expected() {
-    return block.expected;
+    return block.expected();
   }
 
   @Override

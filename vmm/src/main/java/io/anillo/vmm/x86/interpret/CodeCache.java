@@ -109,7 +109,7 @@ public final class CodeCache implements CodeTracker {
       block.learned(known);
     }
     page.insert(block);
-    instructions += block.instructions;
+    instructions += block.instructions();
     if (instructions > INSTRUCTION_LIMIT) {
       clear();
     }
@@ -168,11 +168,12 @@ public final class CodeCache implements CodeTracker {
     from.linkTo(number, to);
   }
 
-  /** Whether the block at a guest-physical address, if there is one, runs as compiled code. */
-  boolean compiled(long physical, int key) {
+  /** How many instructions the compiled code that runs at a guest-physical address has, or 0. */
+  int compiled(long physical, int key) {
     CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];
     Block block = page == null ? null : page.find((int) physical & 4095, key);
-    return block != null && block.compiled != null;
+    CompiledCode code = block == null ? null : block.compiled;
+    return code == null ? 0 : code.instructions();
   }
 
   /** Gives up compiled code; a processor inside it leaves at its next look for interrupts. */
@@ -194,7 +195,7 @@ public final class CodeCache implements CodeTracker {
   long contentKey(long physical, int key) {
     CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];
     Block block = page == null ? null : page.find((int) physical & 4095, key);
-    return block == null ? 0 : block.contentKey;
+    return block == null ? 0 : block.contentKey();
   }
 
   @Override

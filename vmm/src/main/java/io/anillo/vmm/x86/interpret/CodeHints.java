@@ -27,8 +27,11 @@ public interface CodeHints {
    */
   long key(long physical);
 
-  /** Whether compiled code can be entered at a guest-physical address. */
-  boolean compiled(long physical);
+  /**
+   * How many instructions the compiled code has that is entered at a guest-physical address; 0 if
+   * none.
+   */
+  int compiled(long physical);
 
   /** A sample of the processor's general registers, at about this moment. */
   long[] registers();

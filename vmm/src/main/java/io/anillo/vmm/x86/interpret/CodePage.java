@@ -41,33 +41,35 @@ final class CodePage {
     writes++;
   }
 
-  private static int hash(int pageOffset, int key) {
-    return pageOffset * 0x9E37 + key * 0x85EB >>> 4;
-  }
-
   /**
-   * Blocks open-addressed by {@link #hash}, with what names them beside them, so that looking for
-   * one touches no other.
+   * Blocks in the order of their places, or nearly: code that runs one after the other is looked up
+   * in the same lines of the processor's cache. What names a block stands beside it, so that
+   * looking for one touches no other.
    */
   private static final class Slots {
-    final int[] names;
+    final char[] names;
     final @Nullable Block[] blocks;
 
     Slots(int count) {
-      names = new int[count];
+      names = new char[count];
       blocks = new @Nullable Block[count];
     }
 
-    /** Never 0, which stands for none. */
-    static int name(int pageOffset, int key) {
-      return (key << 12 | pageOffset) + 1;
+    /** Never 0, which stands for none: no key is 15. */
+    static char name(int pageOffset, int key) {
+      return (char) ((key << 12 | pageOffset) + 1);
+    }
+
+    /** Where to begin to look. */
+    private static int first(int pageOffset, int slots) {
+      return pageOffset * slots >>> 12;
     }
 
     @Nullable Block find(int pageOffset, int key) {
-      int wanted = name(pageOffset, key);
+      char wanted = name(pageOffset, key);
       int mask = names.length - 1;
-      for (int at = hash(pageOffset, key) & mask; ; at = at + 1 & mask) {
-        int name = names[at];
+      for (int at = first(pageOffset, names.length); ; at = at + 1 & mask) {
+        char name = names[at];
         if (name == wanted) {
           return blocks[at];
         }
@@ -79,9 +81,9 @@ final class CodePage {
 
     /** Returns false when it took the place of a block for the same address. */
     boolean place(Block block) {
-      int wanted = name(block.pageOffset, block.key);
+      char wanted = name(block.pageOffset, block.key());
       int mask = names.length - 1;
-      int at = hash(block.pageOffset, block.key) & mask;
+      int at = first(block.pageOffset, names.length);
       while (names[at] != 0 && names[at] != wanted) {
         at = at + 1 & mask;
       }
@@ -114,7 +116,7 @@ final class CodePage {
       count++;
     }
     int first = block.pageOffset >>> 6;
-    int last = Math.min(block.pageOffset + Math.max(block.length, 1) - 1, 4095) >>> 6;
+    int last = Math.min(block.pageOffset + Math.max(block.length(), 1) - 1, 4095) >>> 6;
     chunks |= (-1L >>> 63 - (last - first)) << first;
   }
 
@@ -137,7 +139,7 @@ final class CodePage {
     count = 0;
     for (Block each : old.blocks) {
       if (each != null) {
-        dropped += each.instructions;
+        dropped += each.instructions();
         each.invalidate();
       }
     }

@@ -19,8 +19,11 @@ public abstract class CompiledCode {
   /** {@link #run} left before an instruction that is to be interpreted. */
   public static final int INTERPRET = 1;
 
-  /** As {@link #CONTINUE}, perhaps in another mode: nobody who called this goes on. */
+  /** As {@link #CONTINUE}, in another mode: nobody who called this goes on. */
   public static final int TRANSFERRED = -1;
+
+  /** As {@link #CONTINUE}, and what it called has not come back. */
+  public static final int LEFT = -2;
 
   /**
    * {@link #run} left by a link that leads nowhere, or not safely: the number of the link is the
@@ -35,7 +38,10 @@ public abstract class CompiledCode {
   public static final int LINKS = 8;
 
   /** How many linked codes may run inside each other. */
-  static final int LINK_DEPTH = 48;
+  static final int LINK_DEPTH = 64;
+
+  /** Indirect transfers that lead to ever other places are not worth a link. */
+  private static final int MOST_CHANGES = 200;
 
   /** The most instructions between two looks at the budget. */
   public static final int LONGEST_PATH = 2048;
@@ -48,12 +54,18 @@ public abstract class CompiledCode {
   public volatile boolean valid = true;
 
   private @Nullable Block entry;
+  private int size;
 
   /** Guest-physical address of the page that the entry is in. */
   private long entryPage;
 
+  private int entryOffset;
+
   /** Where it goes on without being asked; null where that is not known. */
   public @Nullable CompiledCode link0, link1, link2, link3, link4, link5, link6, link7;
+
+  /** How often a link of an indirect transfer led elsewhere. */
+  private int changes;
 
   /** The codes that have links to this one; under the lock of the {@link CodeCache}. */
   private final List<CompiledCode> linkedFrom = new ArrayList<>(0);
@@ -91,14 +103,16 @@ public abstract class CompiledCode {
    * change the mode.
    *
    * @param length of the instruction in bytes
+   * @return {@link #TRANSFERRED} or {@link #CONTINUE}
    * @see #fallback
    */
-  public final void last(InterpretedCpu cpu, int index, int delta, int budget, int length) {
+  public final int last(InterpretedCpu cpu, int index, int delta, int budget, int length) {
     cpu.at(delta, budget);
     CpuState state = cpu.state;
     long rip = state.rip;
     state.rip = rip + length;
     count(cpu);
+    int mode = cpu.mode();
     try {
       fallbacks[index].run(cpu);
     } catch (GuestFault fault) {
@@ -106,6 +120,7 @@ public abstract class CompiledCode {
       throw fault;
     }
     state.instructions++;
+    return cpu.mode() == mode ? CONTINUE : TRANSFERRED;
   }
 
   /**
@@ -137,6 +152,34 @@ public abstract class CompiledCode {
     return FOLLOW + number;
   }
 
+  /**
+   * Leaves to a linear address that is often the same.
+   *
+   * @param number of the link to what was there before
+   * @return {@link #FOLLOW} and the number if the link leads there, else the outcome
+   */
+  public final int goTo(InterpretedCpu cpu, long rip, int number, int budget) {
+    cpu.leaveTo(rip, budget);
+    count(cpu);
+    CompiledCode next = link(number);
+    cpu.leaving = null;
+    if (!cpu.undisturbed()) {
+      return CONTINUE;
+    }
+    if (next != null && next.entryOffset == (rip & 4095) && cpu.fetches(next, entryPage)) {
+      cpu.entering();
+      return FOLLOW + number;
+    }
+    if (next != null) {
+      changes++;
+    }
+    if (changes > MOST_CHANGES) {
+      return CONTINUE;
+    }
+    cpu.leaving = this;
+    return FIRST_LINK + number;
+  }
+
   /** Leaves to a linear address. */
   public final void leaveTo(InterpretedCpu cpu, long rip, int budget) {
     cpu.leaveTo(rip, budget);
@@ -154,6 +197,12 @@ public abstract class CompiledCode {
       throw new IllegalArgumentException(instructions + " instructions are too many");
     }
     fallbacks = steps.steps.toArray(Step[]::new);
+    size = instructions;
+  }
+
+  /** How many guest instructions it was made of. */
+  final int instructions() {
+    return size;
   }
 
   /** Guest instructions it ran so far. */
@@ -207,16 +256,24 @@ public abstract class CompiledCode {
   }
 
   /**
-   * Goes on behind a call, if the called code came back and nothing waits.
+   * Goes on behind a call, when the called code has come back. What that left to others is run
+   * until it does, or until something waits.
    *
    * @param rip linear address behind the call
    * @param delta the same as for {@link #fallback}
    * @param outcome of the called code
-   * @return the budget, negative where it did not come back
+   * @param depth as for {@link #run}
+   * @return the budget; {@link #TRANSFERRED} or {@link #LEFT} where it did not come back
    */
-  public final int cameBack(InterpretedCpu cpu, long rip, int delta, int outcome) {
-    if (outcome != CONTINUE || cpu.state.rip != rip || !valid || !cpu.undisturbed()) {
-      return -1;
+  public final int cameBack(InterpretedCpu cpu, long rip, int delta, int outcome, int depth) {
+    if (outcome != CONTINUE || cpu.state.rip != rip || !cpu.undisturbed()) {
+      int how = cpu.runUntil(rip, outcome, depth);
+      if (how != CONTINUE) {
+        return how;
+      }
+    }
+    if (!valid) {
+      return LEFT;
     }
     cpu.entering(rip - delta);
     return cpu.budget;
@@ -234,7 +291,8 @@ public abstract class CompiledCode {
   /** Becomes what runs instead of a block. Under the lock of the {@link CodeCache}. */
   final void enteredFrom(Block block) {
     entry = block;
-    entryPage = block.physical & -4096L;
+    entryPage = block.physical() & -4096L;
+    entryOffset = block.pageOffset;
   }
 
   final long entryPage() {

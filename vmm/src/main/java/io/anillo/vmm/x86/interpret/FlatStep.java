@@ -8,26 +8,34 @@ import io.anillo.vmm.x86.decode.Instruction;
  * dependent load and one virtual call less than through {@link Address}.
  */
 abstract class FlatStep extends Step {
-  private final int base;
-  private final int index;
-  private final int scaleShift;
-  private final int segment;
-  private final long displacement;
+  private final byte base;
+  private final byte index;
+  private final byte scaleShift;
+  private final byte segment;
+  private final int displacement;
 
   FlatStep(Operands operands) {
     Instruction instruction = operands.instruction();
     boolean relative = instruction.ripRelative();
-    this.base = relative ? CpuState.BLOCK_RIP : instruction.base();
-    this.index = instruction.index();
-    this.scaleShift = instruction.scaleShift();
-    this.displacement = instruction.displacement() + (relative ? operands.nextOffset() : 0);
-    this.segment =
-        instruction.segment() >= CpuState.FS ? instruction.segment() : CpuState.NO_SEGMENT;
+    this.base = (byte) (relative ? CpuState.BLOCK_RIP : instruction.base());
+    this.index = (byte) instruction.index();
+    this.scaleShift = (byte) instruction.scaleShift();
+    this.displacement = (int) displacement(operands);
+    int named = instruction.segment();
+    this.segment = (byte) (named >= CpuState.FS ? named : CpuState.NO_SEGMENT);
+  }
+
+  private static long displacement(Operands operands) {
+    Instruction instruction = operands.instruction();
+    return instruction.displacement() + (instruction.ripRelative() ? operands.nextOffset() : 0);
   }
 
   /** Whether an instruction's memory operand is of this simple kind. */
   static boolean fits(Operands operands) {
-    return operands.code64() && operands.instruction().addressMask() == -1L;
+    long displacement = displacement(operands);
+    return operands.code64()
+        && operands.instruction().addressMask() == -1L
+        && (int) displacement == displacement;
   }
 
   final long linear(InterpretedCpu cpu) {

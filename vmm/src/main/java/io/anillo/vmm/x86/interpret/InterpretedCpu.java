@@ -311,7 +311,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
           continue;
         }
       }
-      if (state.instructions + block.instructions > end) {
+      if (state.instructions + block.instructions() > end) {
         if (state.instructions >= end) {
           return new Exit.Deadline();
         }
@@ -334,8 +334,9 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   private void offer(Block block) {
     block.offerAt = Integer.MAX_VALUE;
     HotCode compiler = hotCode;
-    if (compiler != null && block.key == 2 && block.crossingBytes.length == 0) {
-      compiler.request(new BlockSite(codeCache, block), new FetchHints(state.rip, block.physical));
+    if (compiler != null && block.key() == 2 && !block.crossing) {
+      compiler.request(
+          new BlockSite(codeCache, block), new FetchHints(state.rip, block.physical()));
     }
   }
 
@@ -389,7 +390,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     }
 
     @Override
-    public boolean compiled(long place) {
+    public int compiled(long place) {
       return codeCache.compiled(place, 2);
     }
   }
@@ -400,37 +401,15 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
    * @param end not nearer than {@link CompiledCode#LONGEST_PATH} instructions
    */
   private void runCompiled(CompiledCode first, long end) {
-    CompiledCode code = first;
     CpuState s = state;
     compiledLimit = Math.min(end - CompiledCode.LONGEST_PATH, s.instructions + MOST_AT_A_TIME);
     long start = s.instructions;
-    long dispatches = 0;
     try {
-      while (true) {
-        dispatches++;
-        entering();
-        int outcome = code.run(this, CompiledCode.LINK_DEPTH);
-        if (attention != 0) {
-          break;
-        }
-        if (outcome == CompiledCode.INTERPRET) {
-          runBlock(nextBlock(key | SINGLE));
-          interpretedBetween++;
-          if (attention != 0 || (key & 3) != 2) {
-            break;
-          }
-        }
-        Block block = directory.find(s.rip);
-        if (block == null || s.instructions > compiledLimit) {
-          break;
-        }
-        code = block.compiled;
-        if (code == null) {
-          break;
-        }
-        if (outcome >= CompiledCode.FIRST_LINK) {
-          link(outcome - CompiledCode.FIRST_LINK, code);
-        }
+      entering();
+      compiledDispatches++;
+      int outcome = first.run(this, CompiledCode.LINK_DEPTH);
+      while (undisturbed() && (key & 3) == 2) {
+        outcome = goOn(outcome, CompiledCode.LINK_DEPTH);
       }
     } catch (GuestFault fault) {
       if (canonicalFault && fault.vector == GuestFault.GENERAL_PROTECTION) {
@@ -438,8 +417,76 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       }
       deliver(fault);
     }
-    compiledDispatches += dispatches;
     compiledInstructions += s.instructions - start;
+  }
+
+  /**
+   * Runs what code left to others, inside that which called it.
+   *
+   * @param back linear address at which the caller goes on
+   * @param outcome how the called code left
+   * @param depth how many codes may still run inside the caller
+   * @return {@link CompiledCode#CONTINUE} when it is there, {@link CompiledCode#TRANSFERRED} or
+   *     {@link CompiledCode#LEFT}
+   */
+  int runUntil(long back, int outcome, int depth) {
+    int how = outcome;
+    if (how == CompiledCode.TRANSFERRED) {
+      return how;
+    }
+    int mode = mode();
+    while (depth > 0 && undisturbed()) {
+      how = goOn(how, depth);
+      if (how == CompiledCode.TRANSFERRED || mode() != mode) {
+        return CompiledCode.TRANSFERRED;
+      }
+      if (state.rip == back && how != CompiledCode.INTERPRET) {
+        return undisturbed() ? CompiledCode.CONTINUE : CompiledCode.LEFT;
+      }
+    }
+    return CompiledCode.LEFT;
+  }
+
+  /**
+   * Runs what comes next: an instruction if that is how code left, else compiled code, or a block.
+   *
+   * @return how it left
+   */
+  private int goOn(int outcome, int depth) {
+    if (outcome == CompiledCode.INTERPRET) {
+      interpret(nextBlock(key | SINGLE));
+      return CompiledCode.CONTINUE;
+    }
+    Block block = directory.find(state.rip);
+    if (block == null) {
+      block = nextBlock(key);
+    }
+    CompiledCode code = block.compiled;
+    if (code == null && ++block.heat >= block.offerAt) {
+      offer(block);
+      code = block.compiled;
+    }
+    if (code == null) {
+      interpret(block);
+      return CompiledCode.CONTINUE;
+    }
+    if (outcome >= CompiledCode.FIRST_LINK) {
+      link(outcome - CompiledCode.FIRST_LINK, code);
+    }
+    entering();
+    compiledDispatches++;
+    return code.run(this, depth - 1);
+  }
+
+  /** Runs a block between compiled code. */
+  private void interpret(Block block) {
+    runBlock(block);
+    interpretedBetween += block.instructions();
+  }
+
+  /** Differs where the same addresses are other code. */
+  int mode() {
+    return fetchUser ? ~key : key;
   }
 
   /** Sees to it that compiled code that left by a link finds its way itself the next time. */
@@ -520,7 +567,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   }
 
   private void runBlock(Block block) {
-    runSteps(block, block.steps.length, block.length, block.instructions);
+    runSteps(block, block.stepCount, block.length(), block.instructions());
   }
 
   /**
@@ -555,11 +602,32 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     long rip = s.rip;
     general[CpuState.BLOCK_RIP] = rip;
     s.rip = rip + length;
-    Step[] steps = block.steps;
     int at = 0;
     try {
-      for (; at < count; at++) {
-        steps[at].run(this);
+      block.step0.run(this);
+      if (count > 1) {
+        at = 1;
+        block.step1.run(this);
+      }
+      if (count > 2) {
+        at = 2;
+        block.step2.run(this);
+      }
+      if (count > 3) {
+        at = 3;
+        block.step3.run(this);
+      }
+      if (count > 4) {
+        at = 4;
+        block.step4.run(this);
+      }
+      if (count > 5) {
+        at = 5;
+        block.step5.run(this);
+      }
+      Step[] further = block.further;
+      for (at = Block.NEAR; at < count; at++) {
+        further[at - Block.NEAR].run(this);
       }
       s.instructions += instructions;
     } catch (GuestFault fault) {
@@ -1066,13 +1134,13 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     if (block == null) {
       // Not for the directory yet: a write may have kept it from being remembered at all.
       block = decode(page, linear, wantedKey);
-    } else if (wantedKey == 2 && block.crossingBytes.length == 0) {
+    } else if (wantedKey == 2 && !block.crossing) {
       directory.insert(linear, block, fetchGlobal[slot]);
     }
-    if ((wantedKey & 3) != 2 && state.rip + block.length - 1 > state.segmentLimit[CS]) {
+    if ((wantedKey & 3) != 2 && state.rip + block.length() - 1 > state.segmentLimit[CS]) {
       return beyondLimit(block, wantedKey);
     }
-    if (block.crossingBytes.length != 0 && !crossingMatches(block, linear)) {
+    if (block.crossing && !crossingMatches(block, linear)) {
       return decode(page, linear, wantedKey);
     }
     return block;
@@ -1080,7 +1148,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   /** A block that reaches beyond the limit of CS: one instruction of it may lie inside. */
   private Block beyondLimit(Block block, int wantedKey) {
-    if ((wantedKey & SINGLE) != 0 || block.instructions == 1) {
+    if ((wantedKey & SINGLE) != 0 || block.instructions() == 1) {
       throw generalProtection(0);
     }
     return nextBlock(wantedKey | SINGLE);
@@ -1107,7 +1175,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
    */
   private Block outsideMemory(long physical, long linear, int wantedKey) {
     Block block = builder.build(physical, wantedKey, true, () -> nextPage(linear));
-    if ((wantedKey & 3) != 2 && state.rip + block.length - 1 > state.segmentLimit[CS]) {
+    if ((wantedKey & 3) != 2 && state.rip + block.length() - 1 > state.segmentLimit[CS]) {
       throw generalProtection(0);
     }
     return block;
@@ -1159,9 +1227,9 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   private boolean crossingMatches(Block block, long linear) {
     long next = nextPage(linear);
-    int length = block.crossingBytes.length;
+    int length = block.crossingBytes().length;
     readPhysical(next, crossingCheck, 0, length);
-    return Arrays.equals(crossingCheck, 0, length, block.crossingBytes, 0, length);
+    return Arrays.equals(crossingCheck, 0, length, block.crossingBytes(), 0, length);
   }
 
   @Override

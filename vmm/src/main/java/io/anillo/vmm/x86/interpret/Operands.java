@@ -7,11 +7,51 @@ import io.anillo.vmm.x86.decode.Operand;
 /**
  * One instruction on its way to becoming a step, with what its place in a block adds: the mode, and
  * where it stands.
- *
- * @param offset bytes from the start of the block to the instruction
- * @param stackBytes width of the stack pointer in this mode: 2, 4 or 8
  */
-record Operands(Instruction instruction, CodeSize codeSize, int offset, int stackBytes) {
+final class Operands {
+  private final Instruction instruction;
+  private final CodeSize codeSize;
+  private final int offset;
+  private final int stackBytes;
+  private boolean placeUsed;
+
+  /**
+   * @param offset bytes from the start of the block to the instruction
+   * @param stackBytes width of the stack pointer in this mode: 2, 4 or 8
+   */
+  Operands(Instruction instruction, CodeSize codeSize, int offset, int stackBytes) {
+    this.instruction = instruction;
+    this.codeSize = codeSize;
+    this.offset = offset;
+    this.stackBytes = stackBytes;
+  }
+
+  Instruction instruction() {
+    return instruction;
+  }
+
+  CodeSize codeSize() {
+    return codeSize;
+  }
+
+  int stackBytes() {
+    return stackBytes;
+  }
+
+  /** Bytes from the start of the block to the instruction. */
+  int offset() {
+    placeUsed = true;
+    return offset;
+  }
+
+  /** Whether the place in the block was asked for since {@link #forgetUse}. */
+  boolean placeUsed() {
+    return placeUsed;
+  }
+
+  void forgetUse() {
+    placeUsed = false;
+  }
 
   boolean code64() {
     return codeSize == CodeSize.CODE_64;
@@ -19,7 +59,7 @@ record Operands(Instruction instruction, CodeSize codeSize, int offset, int stac
 
   /** Bytes from the start of the block to the next instruction. */
   int nextOffset() {
-    return offset + instruction.length();
+    return offset() + instruction.length();
   }
 
   /** What RIP is cut to when this instruction transfers control within its segment. */

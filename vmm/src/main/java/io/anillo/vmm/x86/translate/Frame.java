@@ -67,6 +67,9 @@ final class Frame {
 
   private final Label tail;
 
+  /** Where the outcome may be a link to follow. */
+  private final Label following;
+
   /** Returns {@link #outcome}. */
   private final Label out;
 
@@ -136,6 +139,7 @@ final class Frame {
     registers = new RegisterLocals(code, cpu, flags);
     flags.whenWritten(registers::flagsWritten);
     tail = code.newLabel();
+    following = code.newLabel();
     out = code.newLabel();
     outcome = code.allocateLocal(TypeKind.INT);
     behindCall = code.allocateLocal(TypeKind.LONG);
@@ -211,6 +215,7 @@ final class Frame {
     code.aload(0).aload(cpu).lload(exitInfo).iload(budget);
     code.invokevirtual(Names.CODE, "leave", Names.type(Names.I, Names.CPU, Names.J, Names.I));
     code.istore(outcome);
+    code.labelBinding(following);
     links.values().forEach(this::followLink);
     code.labelBinding(out);
     code.iload(outcome).ireturn();
@@ -251,6 +256,7 @@ final class Frame {
       pushRip(target);
       code.lstore(longs[2]);
       runAt(longs[2]);
+      code.istore(outcome);
     } else {
       code.aload(0).getfield(Names.CODE, "link" + number, Names.CODE).astore(nextCode);
       code.aload(0).aload(cpu).aload(nextCode).loadConstant(target).iload(budget).iload(depth);
@@ -259,8 +265,11 @@ final class Frame {
           "mayRun",
           Names.type(Names.Z, Names.CPU, Names.CODE, Names.I, Names.I, Names.I));
       code.loadConstant(CompiledCode.FIRST_LINK + number).istore(outcome);
-      code.ifeq(out);
+      Label left = code.newLabel();
+      code.ifeq(left);
       runNext();
+      code.istore(outcome);
+      code.labelBinding(left);
     }
     comeBack(next);
   }
@@ -270,7 +279,22 @@ final class Frame {
     registers.store(RegisterMask.EVERYTHING);
     pushRip(next);
     code.lstore(behindCall);
-    runAt(target);
+    int number = indirectLink();
+    if (number < 0) {
+      runAt(target);
+      code.istore(outcome);
+    } else {
+      Label left = code.newLabel();
+      goTo(target, number);
+      code.iload(outcome).loadConstant(CompiledCode.FOLLOW + number).if_icmpne(left);
+      code.aload(0).getfield(Names.CODE, "link" + number, Names.CODE).astore(nextCode);
+      code.loadConstant(CompiledCode.CONTINUE).istore(outcome);
+      code.iload(depth).ifle(left);
+      code.aload(nextCode).ifnull(left);
+      runNext();
+      code.istore(outcome);
+      code.labelBinding(left);
+    }
     comeBack(next);
   }
 
@@ -283,12 +307,11 @@ final class Frame {
 
   /** Takes the outcome of called code, and leaves if it did not come back. */
   private void comeBack(int next) {
-    code.istore(outcome);
-    code.aload(0).aload(cpu).lload(behindCall).loadConstant(next).iload(outcome);
+    code.aload(0).aload(cpu).lload(behindCall).loadConstant(next).iload(outcome).iload(depth);
     code.invokevirtual(
-        Names.CODE, "cameBack", Names.type(Names.I, Names.CPU, Names.J, Names.I, Names.I));
-    code.istore(budget);
-    code.iload(budget).iflt(out);
+        Names.CODE, "cameBack", Names.type(Names.I, Names.CPU, Names.J, Names.I, Names.I, Names.I));
+    code.dup().istore(budget).istore(outcome);
+    code.iload(outcome).iflt(out);
     forgetAll();
   }
 
@@ -298,6 +321,36 @@ final class Frame {
       links.put(delta, links.size());
     }
     return links.getOrDefault(delta, -1);
+  }
+
+  /** The number of a link to wherever the current instruction led last; -1 for too many links. */
+  private int indirectLink() {
+    int number = links.size();
+    if (number == CompiledCode.LINKS) {
+      return -1;
+    }
+    links.put(Integer.MIN_VALUE + number, number);
+    return number;
+  }
+
+  /** Leaves to the address in a local, and finds out whether a link leads there. */
+  private void goTo(int target, int number) {
+    code.aload(0).aload(cpu).lload(target).loadConstant(number).iload(budget);
+    code.invokevirtual(
+        Names.CODE, "goTo", Names.type(Names.I, Names.CPU, Names.J, Names.I, Names.I));
+    code.istore(outcome);
+  }
+
+  /** As {@link #leaveTo}, where the address is often the same: by a link. */
+  void jumpTo(int local) {
+    int number = indirectLink();
+    if (number < 0) {
+      leaveTo(local);
+      return;
+    }
+    registers.storeAll(registers.changed());
+    goTo(local, number);
+    code.goto_(following);
   }
 
   /** A label that leads out to a place, all instructions of the block being off the budget. */
@@ -361,8 +414,8 @@ final class Frame {
     pushStep(index);
     code.loadConstant(length);
     code.invokevirtual(
-        Names.CODE, "last", Names.type(Names.V, Names.CPU, Names.I, Names.I, Names.I, Names.I));
-    code.loadConstant(CompiledCode.TRANSFERRED).istore(outcome).goto_(out);
+        Names.CODE, "last", Names.type(Names.I, Names.CPU, Names.I, Names.I, Names.I, Names.I));
+    code.istore(outcome).goto_(out);
   }
 
   /** Anything may be another now. */

@@ -17,7 +17,7 @@ final class Promotion {
   private static final long PROFILED_NANOS = 60_000_000;
 
   /** For so long at most, HotSpot's optimizing compiler is left to other methods. */
-  private static final long POLITE_NANOS = 300_000_000;
+  private static final long POLITE_NANOS = 10_000_000;
 
   /** How a promotion ended, if it has. */
   enum Progress {

@@ -25,8 +25,8 @@ final class RegionBuilder {
   /** How far a region reaches. */
   enum Shape {
     /**
-     * Without the code that is called, and up to where compiled code can be entered: hardly
-     * anything is compiled twice.
+     * Without the code that is called, and up to where compiled code can be entered, unless that is
+     * small: hardly anything is compiled twice.
      */
     PLAIN,
     /** With calls and their returns, whatever there is compiled already. */
@@ -35,6 +35,9 @@ final class RegionBuilder {
 
   /** {@link Frame#checkPage} has a bit for each page. */
   private static final int PAGES = 12;
+
+  /** Compiled code of at most so many instructions is rather compiled again than called. */
+  private static final int SMALL = 12;
 
   /** Calls of calls that are followed. */
   private static final int DEPTH = 6;
@@ -149,7 +152,7 @@ final class RegionBuilder {
       return false;
     }
     RegionPage page = pages.get(delta & -4096);
-    return page != null && hints.compiled(page.physical() | delta & 4095);
+    return page != null && hints.compiled(page.physical() | delta & 4095) > SMALL;
   }
 
   /** Looks at where an instruction leads; returns whether the next one belongs to the block. */
@@ -196,12 +199,21 @@ final class RegionBuilder {
 
   /** Follows a call, and what comes when it returns. */
   private void call(Activation here, int target, int next) {
-    if (shape == Shape.WIDE && here.depth() < DEPTH && here.active(target) < RECURSION) {
+    if ((shape == Shape.WIDE || isSmall(here, target))
+        && here.depth() < DEPTH
+        && here.active(target) < RECURSION) {
       Activation called = new Activation(here, next, target, here.depth() + 1);
       if (lead(called, target)) {
         lead(here, next);
       }
     }
+  }
+
+  /** Whether a function that is called by the region's own code is compiled, and small. */
+  private boolean isSmall(Activation here, int target) {
+    RegionPage page = here.depth() == 0 ? page(target & -4096) : null;
+    int size = page == null ? 0 : hints.compiled(page.physical() | target & 4095);
+    return size > 0 && size <= SMALL;
   }
 
   /** Where an indirect jump or call led, remembered for when its block is made. */

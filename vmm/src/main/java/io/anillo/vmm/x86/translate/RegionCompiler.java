@@ -267,7 +267,7 @@ final class RegionCompiler {
     if (block.targets.isEmpty()) {
       frame.noteTarget(target);
     }
-    frame.leaveTo(target);
+    frame.jumpTo(target);
   }
 
   private boolean writeInstruction(Frame frame, Instruction instruction) {

@@ -88,8 +88,8 @@ class HottestFirstTest {
     }
 
     @Override
-    public boolean compiled(long physical) {
-      return false;
+    public int compiled(long physical) {
+      return 0;
     }
 
     @Override

@@ -68,7 +68,7 @@ class TranslationProfileTest {
     }
 
     @Override
-    public boolean compiled(long physical) {
+    public int compiled(long physical) {
       throw new UnsupportedOperationException();
     }
 
