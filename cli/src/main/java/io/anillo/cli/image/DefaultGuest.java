@@ -23,7 +23,7 @@ import java.util.stream.Stream;
 public record DefaultGuest(Path kernel, Path initialRamDisk) {
 
   /** Part of the cache's name: raised with every change to what is made of the packages. */
-  private static final String NAME = "default-4";
+  private static final String NAME = "default-5";
 
   private static final String KERNEL_PACKAGE = "linux-image-cloud-amd64";
   private static final String KERNEL_PREFIX = "linux-image-";

@@ -163,6 +163,12 @@ class LinuxGuestTest {
   void theNetworkAnswers() throws Exception {
     assertThat(run("ping -c 3 -W 20 10.0.2.2")).contains("3 packets received");
     assertThat(run("ip neigh")).contains("52:55:0a:00:02:02");
+    // Each processor sends by a queue of its own.
+    assertThat(run("ls /sys/class/net/eth0/queues | grep -c tx")).isEqualTo("" + CPUS);
+    for (int cpu = 0; cpu < CPUS; cpu++) {
+      assertThat(run("taskset %x ping -c 1 -W 20 10.0.2.2".formatted(1 << cpu)))
+          .contains("1 packets received");
+    }
   }
 
   @Test

@@ -120,6 +120,8 @@ class NetworkGuestTest {
     }
     assertThat(one.console.run("ip addr show eth0")).contains("10.5.0.3/24", "mtu 1450");
     assertThat(two.console.run("ip addr show eth0")).contains("10.5.0.2/24", "mtu 1450");
+    // What DHCP brings takes nothing from IPv6.
+    assertThat(one.console.run("cat /proc/net/if_inet6")).containsPattern("fe80.* eth0");
     assertThat(one.console.run("ping -c 3 10.5.0.2")).contains("3 packets received");
     assertThat(one.console.run("nslookup far")).contains("10.5.0.2");
 

@@ -35,7 +35,9 @@ final class DeviceSet {
       set.add(
           new VirtioNetworkDevice(
               VirtioNetworkConfig.of(
-                  "net" + i, config.networks().get(i).cardAddress().orElse(FIRST_MAC + i)),
+                  "net" + i,
+                  config.networks().get(i).cardAddress().orElse(FIRST_MAC + i),
+                  config.cpus()),
               config.networks().get(i),
               executor));
     }

@@ -11,6 +11,7 @@ package io.anillo.vmm.device.virtio.network;
  */
 public record VirtioNetworkConfig(
     String name, long mac, int mtuBytes, int queuePairs, int queueSize) {
+  private static final int MAXIMUM_PAIRS = 8;
 
   public VirtioNetworkConfig {
     if (mac <= 0 || mac >>> 48 != 0 || (mac >>> 40 & 1) != 0) {
@@ -20,7 +21,7 @@ public record VirtioNetworkConfig(
     if (mtuBytes < 1280 || mtuBytes > 65535) {
       throw new IllegalArgumentException("MTU " + mtuBytes + " is not within 1280 to 65535");
     }
-    if (queuePairs < 1 || queuePairs > 8) {
+    if (queuePairs < 1 || queuePairs > MAXIMUM_PAIRS) {
       throw new IllegalArgumentException(
           "a network card has 1 to 8 queue pairs, not " + queuePairs);
     }
@@ -30,8 +31,8 @@ public record VirtioNetworkConfig(
     }
   }
 
-  /** One queue pair of 256 entries and Ethernet's MTU. */
-  public static VirtioNetworkConfig of(String name, long mac) {
-    return new VirtioNetworkConfig(name, mac, 1500, 1, 256);
+  /** A queue pair of 256 entries for each processor, as far as there may be, and Ethernet's MTU. */
+  public static VirtioNetworkConfig of(String name, long mac, int processors) {
+    return new VirtioNetworkConfig(name, mac, 1500, Math.min(processors, MAXIMUM_PAIRS), 256);
   }
 }
