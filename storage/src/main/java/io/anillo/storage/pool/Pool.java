@@ -390,7 +390,10 @@ public final class Pool implements AutoCloseable {
     family.lock.writeLock().lock();
     try {
       for (Version version : versions) {
-        remove(family, version);
+        // a hidden one goes with the last but one of its children, which may have been before it
+        if (family.versions.get(version.id) == version) {
+          remove(family, version);
+        }
       }
       if (volumeName.isPresent()) {
         synchronized (state.volumes) {
