@@ -12,6 +12,7 @@ import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -149,7 +150,10 @@ class TenantNetworksTest {
     fabric.networks.apply(
         fabric.networks.model().putGroup("default/web", List.of(rule("in tcp:82"))));
     Peers.await("the new rule", () -> client.connect(address, 82, 2004));
-    assertThat(client.connect(address, 81, 2005)).isFalse();
+    // What the new rules do not say goes after they are there.
+    AtomicInteger from = new AtomicInteger(2005);
+    Peers.await(
+        "the end of the old rule", () -> !client.connect(address, 81, from.getAndIncrement()));
   }
 
   @Test
