@@ -37,7 +37,8 @@ final class AddressTranslation {
           nat.addressMaximum().length == 16 ? Bytes.getLong(nat.addressMaximum(), 8) : first;
       low = first + Math.floorMod((long) spread, Math.max(1, last - first + 1));
     }
-    int firstPort = nat.portMinimum();
+    // Ports of a range are not meant for identifiers of echoes (ovs-actions(7)).
+    int firstPort = tuple.isIcmp() ? 0 : nat.portMinimum();
     int lastPort = Math.max(firstPort, nat.portMaximum());
     if (firstPort > 0) {
       int range = lastPort - firstPort + 1;
@@ -54,7 +55,7 @@ final class AddressTranslation {
     if (!taken.test(unchanged)) {
       return unchanged;
     }
-    if (!source || tuple.protocol() == 1 || tuple.protocol() == 58) {
+    if (!source) {
       return null;
     }
     int range = 65536 - FIRST_FREE_PORT;
@@ -70,6 +71,7 @@ final class AddressTranslation {
   private static Tuple reply(Tuple tuple, boolean source, long high, long low, int port) {
     Tuple back = tuple.reversed();
     if (source) {
+      // An echo's identifier is one for both directions.
       return new Tuple(
           back.zone(),
           back.protocol(),
@@ -78,7 +80,7 @@ final class AddressTranslation {
           back.sourceLow(),
           high,
           low,
-          back.sourcePort(),
+          tuple.isIcmp() ? port : back.sourcePort(),
           port);
     }
     return new Tuple(

@@ -16,6 +16,10 @@ final class Connection {
       int sourcePort,
       int destinationPort) {
 
+    boolean isIcmp() {
+      return protocol == 1 || protocol == 58;
+    }
+
     Tuple reversed() {
       return new Tuple(
           zone,
@@ -77,7 +81,7 @@ final class Connection {
     this.destinationTranslated =
         reply.sourceLow() != plain.sourceLow()
             || reply.sourceHigh() != plain.sourceHigh()
-            || reply.sourcePort() != plain.sourcePort();
+            || !original.isIcmp() && reply.sourcePort() != plain.sourcePort();
   }
 
   boolean expired(long nowNanos) {

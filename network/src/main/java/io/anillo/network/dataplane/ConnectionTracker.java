@@ -287,6 +287,11 @@ final class ConnectionTracker {
         set(packet, MatchField.SCTP_SRC, 0, to.sourcePort());
         set(packet, MatchField.SCTP_DST, 0, to.destinationPort());
       }
+      case 1, 58 -> {
+        if (to.sourcePort() != from.sourcePort()) {
+          HeaderEditor.setEchoIdentifier(packet, to.sourcePort());
+        }
+      }
       default -> {}
     }
   }

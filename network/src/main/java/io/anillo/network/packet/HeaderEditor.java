@@ -274,6 +274,15 @@ public final class HeaderEditor {
     return true;
   }
 
+  /** Changes the identifier of an ICMP echo, request or reply (RFC 792, RFC 4443 §4.1). */
+  public static void setEchoIdentifier(Packet packet, int identifier) {
+    packet.makeWritable();
+    int at = packet.transport + 4;
+    int before = Bytes.getShort(packet.data, at);
+    Bytes.putShort(packet.data, at, identifier);
+    updateTransport(packet, packet.key.protocol(), before, identifier, false);
+  }
+
   private static boolean writeArp(Packet packet, MatchField field, long value) {
     if (packet.network < 0 || packet.key.etherType() != 0x0806) {
       return false;

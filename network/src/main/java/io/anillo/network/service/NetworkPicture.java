@@ -173,12 +173,13 @@ final class NetworkPicture {
   private void drawHosts() {
     int x = GAP;
     for (Map.Entry<Long, Map<String, Integer>> host : hosts.entrySet()) {
+      int count = host.getValue().size();
       box(x, HEIGHT - 60, 200, 36, "#f3f3f3");
       text(
           x + 100,
           HEIGHT - 38,
           "",
-          NetworkReport.host(host.getKey()) + ": " + host.getValue().size() + " ports");
+          NetworkReport.host(host.getKey()) + ": " + count + (count == 1 ? " port" : " ports"));
       x += 200 + GAP;
     }
   }

@@ -154,7 +154,8 @@ final class OutsideCompiler {
           Stage.OUTSIDE,
           100,
           router.number(),
-          of(router, type),
+          // What found no place among the translated ones stays inside.
+          of(router, type).masked(MatchField.CT_STATE, 0, INVALID),
           Instructions.apply(
               set(MatchField.ETH_SRC, router.externalEthernet()),
               set(MatchField.ETH_DST, nextHop),

@@ -39,6 +39,7 @@ class OutsideTest {
                 List.of(SecurityGroup.Rule.parse(List.of("in", "tcp:80"), "default")))
             .attach("default/lan", "default/a", 0, 0, List.of(), 0)
             .attach("default/lan", "default/b", 0, 0, List.of("default/web"), 0)
+            .attach("default/lan", "default/c", 0, 0, List.of(), 0)
             .putRouter("default/r", List.of("default/lan"), SHARED, Map.of(FLOATING, "default/b"));
     fabric.networks.apply(model);
   }
@@ -62,6 +63,17 @@ class OutsideTest {
     // At the switch with the way out addresses inside do not appear outside.
     byte[] answer = a.take().getLast();
     assertThat(Bytes.getInt(answer, 30)).isEqualTo(a.port.address());
+  }
+
+  @Test
+  void guestsThatShareAnAddressMayChooseTheSameEchoIdentifier() throws Exception {
+    TestGuest a = fabric.plug(0, "a");
+    TestGuest c = fabric.plug(1, "c");
+    Peers.await("the gateway", () -> a.ping(GATEWAY));
+    Peers.await("the way to it", () -> c.connect(GATEWAY, server.getLocalPort(), 2000));
+    // Each has its own identifier back, whatever was seen outside.
+    assertThat(c.ping(GATEWAY)).isTrue();
+    assertThat(a.ping(GATEWAY)).isTrue();
   }
 
   @Test

@@ -166,6 +166,7 @@ final class TestGuest implements PortWire {
         Bytes.getShort(f, 12) == FlowCompiler.IPV4
             && f[IP + 9] == 1
             && f[TRANSPORT] == 0
+            && Bytes.getInt(f, TRANSPORT + 4) == (0x77 << 16 | 1)
             && Bytes.getInt(f, IP + 12) == address
             && Bytes.getAddress(f, 0) == port.ethernet()
             && InternetChecksum.of(f, TRANSPORT, 28) == 0);
