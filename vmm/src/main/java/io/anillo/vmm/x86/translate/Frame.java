@@ -224,14 +224,20 @@ final class Frame {
   /** Goes on in another region, if that is the outcome. */
   private void followLink(int number) {
     Label other = code.newLabel();
+    runLinked(number, other, out);
+    code.goto_(out);
+    code.labelBinding(other);
+  }
+
+  /** Runs what a link leads to, if that is the outcome. */
+  private void runLinked(int number, Label other, Label left) {
     code.iload(outcome).loadConstant(CompiledCode.FOLLOW + number).if_icmpne(other);
     code.aload(0).getfield(Names.CODE, "link" + number, Names.CODE).astore(nextCode);
     code.loadConstant(CompiledCode.CONTINUE).istore(outcome);
-    code.iload(depth).ifle(out);
-    code.aload(nextCode).ifnull(out); // given up this moment
+    code.iload(depth).ifle(left);
+    code.aload(nextCode).ifnull(left); // given up this moment
     runNext();
-    code.istore(outcome).goto_(out);
-    code.labelBinding(other);
+    code.istore(outcome);
   }
 
   /** Runs the code in a local, inside this one, and pushes its outcome. */
@@ -286,13 +292,7 @@ final class Frame {
     } else {
       Label left = code.newLabel();
       goTo(target, number);
-      code.iload(outcome).loadConstant(CompiledCode.FOLLOW + number).if_icmpne(left);
-      code.aload(0).getfield(Names.CODE, "link" + number, Names.CODE).astore(nextCode);
-      code.loadConstant(CompiledCode.CONTINUE).istore(outcome);
-      code.iload(depth).ifle(left);
-      code.aload(nextCode).ifnull(left);
-      runNext();
-      code.istore(outcome);
+      runLinked(number, left, left);
       code.labelBinding(left);
     }
     comeBack(next);

@@ -211,8 +211,9 @@ final class RegionBuilder {
 
   /** Whether a function that is called by the region's own code is compiled, and small. */
   private boolean isSmall(Activation here, int target) {
-    RegionPage page = here.depth() == 0 ? page(target & -4096) : null;
-    int size = page == null ? 0 : hints.compiled(page.physical() | target & 4095);
+    // Not a page of the region for this: most of what is called stays out.
+    long page = here.depth() == 0 ? hints.physicalPage(entryPage + (target & -4096)) : -1;
+    int size = page < 0 ? 0 : hints.compiled(page | target & 4095);
     return size > 0 && size <= SMALL;
   }
 
