@@ -3,6 +3,7 @@ package io.anillo.storage.pool;
 import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.BitSet;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,14 +25,25 @@ final class Group {
 
   final int[] targetSlabs;
 
-  /** Units in use or waiting to be free. In granules. Guarded by the allocator. */
-  final BitSet used = new BitSet();
+  /** Units in use or waiting to be free. In granules. Guarded by the allocator, as what follows. */
+  final FreeMap space;
 
-  /** Of these, the ones given out since the last commit: nothing durable names them. */
+  /** Of those in use, the ones given out since the last commit: nothing durable names them. */
   final BitSet young = new BitSet();
 
-  int usedGranules;
+  /** Where the next run is looked for. */
   int cursor;
+
+  /** Where the next long run is looked for. */
+  int longCursor;
+
+  /** Adjacent granules, or more, that are known not to be free. */
+  int tooMany = Integer.MAX_VALUE;
+
+  /** The place in its list. */
+  int place;
+
+  private @Nullable GroupList list;
 
   Group(
       int id,
@@ -48,6 +60,7 @@ final class Group {
     this.slabs = slabs;
     this.targetDisks = new PoolDisk[disks.length];
     this.targetSlabs = new int[disks.length];
+    this.space = new FreeMap(granules());
   }
 
   int width() {
@@ -64,7 +77,21 @@ final class Group {
   }
 
   int freeGranules() {
-    return granules() - usedGranules;
+    return space.free();
+  }
+
+  int usedGranules() {
+    return space.size() - space.free();
+  }
+
+  /** The list of the allocator that it is in. */
+  GroupList list() {
+    return Objects.requireNonNull(list);
+  }
+
+  void enter(GroupList entered, int placeInIt) {
+    list = entered;
+    place = placeInIt;
   }
 
   /** Whether no column is missing, so that new blocks get all their redundancy. */

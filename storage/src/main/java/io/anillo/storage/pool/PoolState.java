@@ -361,7 +361,7 @@ final class PoolState implements SpaceAllocator.Listener {
     }
     if (lost) {
       for (Group group : allocator.groups()) {
-        if (group.usedGranules > 0 && !group.writable()) {
+        if (group.usedGranules() > 0 && !group.writable()) {
           throw new IOException(
               "a disk failed that "
                   + group.redundancy

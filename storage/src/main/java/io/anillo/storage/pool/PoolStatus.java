@@ -101,7 +101,7 @@ public record PoolStatus(
     }
     for (Group group : state.allocator.groups()) {
       long perColumn =
-          (long) group.usedGranules
+          (long) group.usedGranules()
               * group.redundancy.granule()
               / group.redundancy.data()
               * BlockPointer.UNIT_BYTES;

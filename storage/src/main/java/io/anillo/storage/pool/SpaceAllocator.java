@@ -20,10 +20,14 @@ import org.jspecify.annotations.Nullable;
  * when nothing in memory names them, {@link #release} when nothing durable does.
  */
 final class SpaceAllocator {
-  private static final int LARGEST_BATCH = 256;
-
   /** Units of the shortest run that is used again at once. */
   private static final int LEAST_RECYCLED = 16;
+
+  /**
+   * Share of the pool's slabs up to which a large write rather gets a new group than pieces; also
+   * limits what groups of one redundancy keep from others.
+   */
+  private static final double ROOMY = 0.5;
 
   /** Told of groups that the allocator makes, before they are used. */
   interface Listener {
@@ -39,8 +43,8 @@ final class SpaceAllocator {
   private final Map<Integer, PoolDisk> disks = new TreeMap<>();
   private final Map<Integer, Group> groups = new HashMap<>();
   private volatile @Nullable Group[] byId = new Group[64];
-  private final Map<Redundancy, List<Group>> dataGroups = new HashMap<>();
-  private final List<Group> metadataGroups = new ArrayList<>();
+  private final Map<Redundancy, GroupList> dataGroups = new HashMap<>();
+  private final GroupList metadataGroups = new GroupList();
   private int nextGroup = 1;
   private int metadataCopies = 1;
   private boolean holdReleases;
@@ -153,8 +157,12 @@ final class SpaceAllocator {
     if (group.metadata) {
       metadataGroups.add(group);
     } else {
-      dataGroups.computeIfAbsent(group.redundancy, absent -> new ArrayList<>()).add(group);
+      groupsOf(group.redundancy).add(group);
     }
+  }
+
+  private GroupList groupsOf(Redundancy redundancy) {
+    return dataGroups.computeIfAbsent(redundancy, absent -> new GroupList());
   }
 
   /** Marks units found in use when the pool is opened; false when someone has them already. */
@@ -171,11 +179,9 @@ final class SpaceAllocator {
           || first + count > group.granules()) {
         throw new IOException("the pool's metadata is damaged: " + BlockPointer.describe(location));
       }
-      int next = group.used.nextSetBit(first);
-      boolean free = next < 0 || next >= first + count;
+      boolean free = group.space.isFree(first, count);
       if (free) {
-        group.used.set(first, first + count);
-        group.usedGranules += count;
+        group.list().take(group, first, count);
       }
       return free;
     } finally {
@@ -211,20 +217,44 @@ final class SpaceAllocator {
     if (again != null) {
       return again;
     }
-    List<Group> list = dataGroups.computeIfAbsent(redundancy, absent -> new ArrayList<>());
-    Run run = allocateFrom(list, blockUnits, wanted, true);
-    if (run != null) {
-      return run;
+    GroupList list = groupsOf(redundancy);
+    Run run = null;
+    if (GroupList.large(redundancy, wanted)) {
+      run = list.takeLong(blockUnits, wanted, SpaceAllocator::takesWhole);
+      if (run == null && preferNewGroup(redundancy, list)) {
+        run = list.takeLong(blockUnits, wanted, SpaceAllocator::takesWhole);
+      }
     }
-    if (makeGroup(redundancy, false, false) != null) {
-      return allocateFrom(list, blockUnits, wanted, true);
+    if (run == null) {
+      run = list.take(blockUnits, wanted, SpaceAllocator::takesWhole);
     }
-    // rather less redundancy, to be put right later, than no write at all
-    run = allocateFrom(list, blockUnits, wanted, false);
+    if (run == null && makeGroup(redundancy, false, false) != null) {
+      run = list.take(blockUnits, wanted, SpaceAllocator::takesWhole);
+    }
+    if (run == null) {
+      // rather less redundancy, to be put right later, than no write at all
+      run = list.take(blockUnits, wanted, SpaceAllocator::takesSome);
+    }
     if (run == null && makeGroup(redundancy, false, true) != null) {
-      run = allocateFrom(list, blockUnits, wanted, false);
+      run = list.take(blockUnits, wanted, SpaceAllocator::takesSome);
     }
     return run;
+  }
+
+  private static boolean takesWhole(Group group) {
+    return group.whole() && !leaving(group);
+  }
+
+  private static boolean takesSome(Group group) {
+    return group.writable() && !leaving(group);
+  }
+
+  /** Makes a group rather than let a large write go to pieces, if there are slabs in plenty. */
+  private boolean preferNewGroup(Redundancy redundancy, GroupList list) {
+    return !list.mostlyFree()
+        && slabUnits * redundancy.data() / redundancy.granule() >= FreeMap.WORD
+        && usedFraction() < ROOMY
+        && makeGroup(redundancy, false, false) != null;
   }
 
   /** Takes what came back last, unless that would cut it into small pieces. */
@@ -237,17 +267,13 @@ final class SpaceAllocator {
     if ((recycledEnd - recycledStart) * granule < Math.max(wanted, LEAST_RECYCLED)) {
       return null;
     }
-    int taken = group.used.nextSetBit(recycledStart);
-    boolean free = taken < 0 || taken >= recycledEnd;
-    if (!free || !group.whole() || leaving(group)) {
+    boolean free = group.space.isFree(recycledStart, recycledEnd - recycledStart);
+    if (!free || !takesWhole(group)) {
       recycled = null;
       return null;
     }
-    group.cursor = recycledStart;
-    Run run = search(group, blockUnits, wanted);
-    if (run != null) {
-      recycledStart = group.cursor;
-    }
+    Run run = group.list().takeAt(group, recycledStart, blockUnits, wanted);
+    recycledStart += run.units / granule;
     return run;
   }
 
@@ -276,8 +302,7 @@ final class SpaceAllocator {
         recycledEnd = end;
       }
       group.young.clear(first, end);
-      group.used.clear(first, end);
-      group.usedGranules -= end - first;
+      group.list().giveBack(group, first, end - first);
       freed.signalAll();
       return true;
     } finally {
@@ -305,10 +330,8 @@ final class SpaceAllocator {
         slabs += disk.usable() ? disk.freeSlabs() : 0;
       }
       long units = (long) (slabs * slabUnits / costs);
-      for (List<Group> list : dataGroups.values()) {
-        for (Group group : list) {
-          units += (long) group.freeGranules() * group.redundancy.granule();
-        }
+      for (GroupList list : dataGroups.values()) {
+        units += list.freeUnits();
       }
       return units;
     } finally {
@@ -322,15 +345,16 @@ final class SpaceAllocator {
     try {
       Redundancy redundancy =
           metadataCopies == 1 ? Redundancy.NONE : Redundancy.mirror(metadataCopies);
-      Run run = allocateFrom(wideMetadataGroups(), 1, wanted, true);
+      // as many copies as the pool's disks allow, if there is room for them
+      Run run = metadataGroups.take(1, wanted, this::takesAllCopies);
       if (run == null && makeGroup(redundancy, true, false) != null) {
-        run = allocateFrom(metadataGroups, 1, wanted, true);
+        run = metadataGroups.take(1, wanted, SpaceAllocator::takesWhole);
       }
       if (run == null) {
-        run = allocateFrom(metadataGroups, 1, wanted, false);
+        run = metadataGroups.take(1, wanted, SpaceAllocator::takesSome);
       }
       if (run == null && makeGroup(redundancy, true, true) != null) {
-        run = allocateFrom(metadataGroups, 1, wanted, false);
+        run = metadataGroups.take(1, wanted, SpaceAllocator::takesSome);
       }
       return run;
     } finally {
@@ -338,27 +362,8 @@ final class SpaceAllocator {
     }
   }
 
-  /** The metadata groups with as many copies as the pool's disks allow. */
-  private List<Group> wideMetadataGroups() {
-    return metadataGroups.stream().filter(group -> group.width() >= metadataCopies).toList();
-  }
-
-  private @Nullable Run allocateFrom(
-      List<Group> list, int blockUnits, int wanted, boolean wholeOnly) {
-    // the newest group is the one being filled
-    for (int i = list.size() - 1; i >= 0; i--) {
-      Group group = list.get(i);
-      if (group.freeGranules() * group.redundancy.granule() < blockUnits
-          || (wholeOnly ? !group.whole() : !group.writable())
-          || leaving(group)) {
-        continue;
-      }
-      Run run = search(group, blockUnits, wanted);
-      if (run != null) {
-        return run;
-      }
-    }
-    return null;
+  private boolean takesAllCopies(Group group) {
+    return group.width() >= metadataCopies && takesWhole(group);
   }
 
   private static boolean leaving(Group group) {
@@ -368,40 +373,6 @@ final class SpaceAllocator {
       }
     }
     return false;
-  }
-
-  private static @Nullable Run search(Group group, int blockUnits, int wanted) {
-    int granule = group.redundancy.granule();
-    int needed = blockUnits / granule;
-    int most = Math.min(Math.max(blockUnits, wanted), LARGEST_BATCH * blockUnits) / granule;
-    most = Math.max(needed, Math.min(most, BlockPointer.MAX_UNITS / granule) / needed * needed);
-    int total = group.granules();
-    boolean wrapped = false;
-    int at = group.cursor;
-    while (true) {
-      int start = group.used.nextClearBit(at);
-      if (start + needed > total) {
-        if (wrapped) {
-          return null;
-        }
-        wrapped = true;
-        at = 0;
-        continue;
-      }
-      int end = group.used.nextSetBit(start);
-      int room = (end < 0 ? total : end) - start;
-      if (room >= needed) {
-        int count = Math.min(room / needed * needed, most);
-        group.used.set(start, start + count);
-        group.usedGranules += count;
-        group.cursor = start + count;
-        return new Run(group, start * granule, count * granule);
-      }
-      if (wrapped && start >= group.cursor) {
-        return null;
-      }
-      at = start + room;
-    }
   }
 
   /**
@@ -537,9 +508,8 @@ final class SpaceAllocator {
       int granule = group.redundancy.granule();
       int first = BlockPointer.unit(location) / granule;
       int units = BlockPointer.units(location) / granule;
-      group.used.clear(first, first + units);
       group.young.clear(first, first + units);
-      group.usedGranules -= units;
+      group.list().giveBack(group, first, units);
     }
   }
 
