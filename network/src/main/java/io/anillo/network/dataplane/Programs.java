@@ -10,7 +10,7 @@ import java.util.Map;
  */
 final class Programs {
   /** The number of operations that only their path knows, once all other numbers are taken. */
-  static final int UNSHARED = 0xffff;
+  static final int UNSHARED = 0x3fff;
 
   /** The first number: 0 means none. */
   private static final int FIRST = 1;

@@ -204,6 +204,72 @@ class FlowCacheTest {
     }
   }
 
+  @Test
+  void findsEachOfManyPathsWhileOthersComeAndGo() throws FlowError {
+    addPorts();
+    int flows = 3_000;
+    boolean[] present = new boolean[flows];
+    long[] sent = new long[flows];
+    for (int round = 0; round < 120_000; round++) {
+      int flow = random.nextInt(flows);
+      if (round % 4 == 0) {
+        FlowModification change = FlowModification.add(0, 10, to(flow), forward(1 + flow % 8));
+        cache.tick();
+        if (present[flow]) {
+          FlowEntry leaving = pipeline.table(0).find(to(flow), 10);
+          program.modify(change.withCommand(FlowModification.Command.DELETE_STRICT), now);
+          assertThat(leaving.packets()).isEqualTo(sent[flow]);
+        } else {
+          program.modify(change, now);
+        }
+        present[flow] = !present[flow];
+        sent[flow] = 0;
+      } else {
+        packet(1, 0, flow, 53);
+        CachedPath fresh = new PathBuilder(pipeline, null).build(packet.key);
+        Operation[] cached = cache.find(packet, pipeline.generation(), ++now);
+        if (cached == null) {
+          cache.learn(packet.key, fresh, pipeline);
+          fresh.credit(1, packet.length(), now);
+        } else {
+          assertThat(cached)
+              .as("round %d, seed %d", round, SEED)
+              .isEqualTo(fresh.operations());
+        }
+        sent[flow]++;
+      }
+    }
+    assertThat(cache.tableHits()).isGreaterThan(cache.misses());
+  }
+
+  @Test
+  void countsWhatIsMoreThanASlotHolds() throws FlowError {
+    addPorts();
+    program.modify(FlowModification.add(0, 10, to(7), forward(2)), now);
+    byte[] large = new byte[65_535];
+    packet(1, 0, 7, 53);
+    System.arraycopy(packet.toByteArray(), 0, large, 0, 64);
+    Bytes.putShort(large, 16, large.length - 14);
+    assertThat(cache.find(packet, pipeline.generation(), now) == null).isTrue();
+    cache.learn(packet.key, new PathBuilder(pipeline, null).build(packet.key), pipeline);
+    int small = 200_000;
+    for (int i = 0; i < small; i++) {
+      assertThat(cache.find(packet, pipeline.generation(), now) != null).isTrue();
+    }
+    packet.reset(large, 0, large.length);
+    packet.key.clear();
+    packet.key.setInPort(1);
+    packet.parse();
+    int jumbo = 5_000;
+    for (int i = 0; i < jumbo; i++) {
+      assertThat(cache.find(packet, pipeline.generation(), now) != null).isTrue();
+    }
+    cache.settle();
+    FlowEntry flow = pipeline.table(0).find(to(7), 10);
+    assertThat(flow.packets()).isEqualTo(small + jumbo);
+    assertThat(flow.bytes()).isEqualTo(small * 64L + jumbo * 65_535L);
+  }
+
   private static Match to(int destination) {
     return Match.builder()
         .set(MatchField.ETH_TYPE, 0x0800)
