@@ -116,7 +116,10 @@ final class PathTable {
       long third = counters(slot + 2 & last);
       long fourth = counters(slot + 3 & last);
       int candidates =
-          same(first, tag) | same(second, tag) << 1 | same(third, tag) << 2 | same(fourth, tag) << 3;
+          same(first, tag)
+              | same(second, tag) << 1
+              | same(third, tag) << 2
+              | same(fourth, tag) << 3;
       while (candidates != 0) {
         int candidate = slot + Integer.numberOfTrailingZeros(candidates) & last;
         if (holds(candidate, key)) {

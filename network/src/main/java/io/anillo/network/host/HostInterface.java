@@ -17,6 +17,10 @@ public final class HostInterface implements NetworkBackend {
   private static final int HEADER = 10;
   private static final int MAXIMUM = HEADER + 65_535 + 14 + 8;
   private static final int POLL_MILLIS = 250;
+
+  /** What may wait for a socket's reader: the kernel doubles it, which is some 900 full frames. */
+  private static final int RECEIVE_BYTES = 1 << 20;
+
   private static final int NON_BLOCKING = 0x800;
   private static final int CLOSE_ON_EXEC = 0x80000;
   private static final long SET_INTERFACE = 0x400454caL;
@@ -25,15 +29,17 @@ public final class HostInterface implements NetworkBackend {
 
   private final String name;
   private final int descriptor;
+  private final boolean isSocket;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment outgoing = arena.allocate(MAXIMUM);
   private final MemorySegment outgoingState = NativeCalls.newState(arena);
   private volatile boolean closed;
   private @Nullable Thread reader;
 
-  private HostInterface(String name, int descriptor) {
+  private HostInterface(String name, int descriptor, boolean isSocket) {
     this.name = name;
     this.descriptor = descriptor;
+    this.isSocket = isSocket;
   }
 
   /**
@@ -51,7 +57,7 @@ public final class HostInterface implements NetworkBackend {
       NativeCalls.ioctl(
           "cannot create TAP device " + name, descriptor, SET_INTERFACE, request.address());
       NativeCalls.ioctl("cannot set offloads of " + name, descriptor, SET_OFFLOAD, 1 | 2 | 4);
-      return new HostInterface(request.getString(0), descriptor);
+      return new HostInterface(request.getString(0), descriptor, false);
     } catch (IOException e) {
       NativeCalls.close(descriptor);
       throw e;
@@ -62,10 +68,12 @@ public final class HostInterface implements NetworkBackend {
   public static HostInterface packetSocket(String name) throws IOException {
     checkName(name);
     int index = NativeCalls.interfaceIndex(name);
-    int descriptor = NativeCalls.socket(17, 3 | NON_BLOCKING | CLOSE_ON_EXEC, 0);
+    int descriptor = NativeCalls.socket(17, 3 | CLOSE_ON_EXEC, 0);
     try (Arena local = Arena.ofConfined()) {
       NativeCalls.setOption(descriptor, 263, 15, 1); // PACKET_VNET_HDR
       NativeCalls.setOption(descriptor, 263, 23, 1); // PACKET_IGNORE_OUTGOING
+      NativeCalls.setReceiveTimeout(descriptor, POLL_MILLIS);
+      NativeCalls.tryOption(descriptor, 1, 33, RECEIVE_BYTES); // SO_RCVBUFFORCE
       MemorySegment address = local.allocate(20);
       address.set(ValueLayout.JAVA_SHORT, 0, (short) 17);
       address.set(ValueLayout.JAVA_SHORT, 2, Short.reverseBytes((short) 3));
@@ -75,7 +83,7 @@ public final class HostInterface implements NetworkBackend {
       membership.set(ValueLayout.JAVA_INT, 0, index);
       membership.set(ValueLayout.JAVA_SHORT, 4, (short) 1);
       NativeCalls.setMembership(descriptor, membership);
-      return new HostInterface(name, descriptor);
+      return new HostInterface(name, descriptor, true);
     } catch (IOException e) {
       NativeCalls.close(descriptor);
       throw e;
@@ -99,13 +107,14 @@ public final class HostInterface implements NetworkBackend {
 
   @Override
   public void start(Receiver receiver) {
-    Thread thread = new Thread(() -> read(receiver), "interface " + name);
+    Runnable reading = isSocket ? () -> readSocket(receiver) : () -> readDevice(receiver);
+    Thread thread = new Thread(reading, "interface " + name);
     thread.setDaemon(true);
     reader = thread;
     thread.start();
   }
 
-  private void read(Receiver receiver) {
+  private void readDevice(Receiver receiver) {
     try (Arena local = Arena.ofConfined()) {
       MemorySegment state = NativeCalls.newState(local);
       MemorySegment buffer = local.allocate(MAXIMUM);
@@ -123,6 +132,28 @@ public final class HostInterface implements NetworkBackend {
         } else if (count > HEADER + 14) {
           MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, HEADER, frame, 0, count - HEADER);
           receiver.receive(decode(buffer, frame, count - HEADER));
+        }
+      }
+    }
+  }
+
+  /** Takes frames from a socket, as many at a time as have come. */
+  private void readSocket(Receiver receiver) {
+    try (SocketBurst burst = new SocketBurst(descriptor, MAXIMUM)) {
+      byte[] frame = new byte[MAXIMUM];
+      while (!closed) {
+        int count = burst.receive();
+        if (count < 0 && count != NativeCalls.WOULD_BLOCK) {
+          // The interface is down for now.
+          pause();
+        }
+        for (int i = 0; i < count; i++) {
+          int length = burst.length(i) - HEADER;
+          if (length > 14) {
+            MemorySegment buffer = burst.frame(i);
+            MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, HEADER, frame, 0, length);
+            receiver.receive(decode(buffer, frame, length));
+          }
         }
       }
     }
@@ -191,7 +222,12 @@ public final class HostInterface implements NetworkBackend {
       }
       MemorySegment.copy(
           frame.data(), frame.offset(), outgoing, ValueLayout.JAVA_BYTE, HEADER, length);
-      NativeCalls.write(outgoingState, descriptor, outgoing, HEADER + length);
+      // What the kernel does not take at once is lost, as on any cable.
+      if (isSocket) {
+        NativeCalls.send(outgoingState, descriptor, outgoing, HEADER + length);
+      } else {
+        NativeCalls.write(outgoingState, descriptor, outgoing, HEADER + length);
+      }
     }
   }
 

@@ -21,6 +21,8 @@ import java.lang.invoke.VarHandle;
 final class NativeCalls {
   static final int WOULD_BLOCK = -11;
   private static final int INTERRUPTED = -4;
+  private static final int DO_NOT_WAIT = 0x40;
+  private static final int WAIT_FOR_ONE = 0x10000;
 
   private static final Linker LINKER = Linker.nativeLinker();
   private static final SymbolLookup LIBC = LINKER.defaultLookup();
@@ -59,6 +61,15 @@ final class NativeCalls {
       handle("read", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG), ERRNO);
   private static final MethodHandle WRITE =
       handle("write", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG), ERRNO);
+
+  private static final MethodHandle SEND =
+      handle(
+          "send", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT), ERRNO);
+  private static final MethodHandle RECEIVE_SEVERAL =
+      handle(
+          "recvmmsg",
+          FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS),
+          ERRNO);
 
   private NativeCalls() {}
 
@@ -154,6 +165,31 @@ final class NativeCalls {
     }
   }
 
+  /** Sets an option of a socket that not everybody may set; whether it is set now. */
+  static boolean tryOption(int descriptor, int level, int option, int value) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment holder = arena.allocateFrom(JAVA_INT, value);
+      return (int) SET_OPTION.invokeExact(newState(arena), descriptor, level, option, holder, 4)
+          == 0;
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  /** Has a socket wait no longer for a message than so many milliseconds (SO_RCVTIMEO). */
+  static void setReceiveTimeout(int descriptor, int millis) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = newState(arena);
+      MemorySegment time = arena.allocateFrom(JAVA_LONG, millis / 1000, millis % 1000 * 1000);
+      int result = (int) SET_OPTION.invokeExact(state, descriptor, 1, 20, time, 16);
+      check("cannot set a socket's patience", result, state);
+    } catch (IOException e) {
+      throw e;
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
   /** Joins a packet membership (a struct packet_mreq), here promiscuous mode. */
   static void setMembership(int descriptor, MemorySegment request) throws IOException {
     try (Arena arena = Arena.ofConfined()) {
@@ -224,6 +260,39 @@ final class NativeCalls {
     try {
       long count = (long) WRITE.invokeExact(state, descriptor, buffer, length);
       return (int) (count < 0 ? -(int) ERRNO_VALUE.get(state, 0L) : count);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  /**
+   * Sends a message if that needs no waiting; the number of bytes, or the negative error number.
+   */
+  static int send(MemorySegment state, int descriptor, MemorySegment buffer, long length) {
+    try {
+      long count = (long) SEND.invokeExact(state, descriptor, buffer, length, DO_NOT_WAIT);
+      return (int) (count < 0 ? -(int) ERRNO_VALUE.get(state, 0L) : count);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  /**
+   * Waits for a message and receives what else is there, at most {@code number} (an array of struct
+   * mmsghdr); how many, or the negative error number.
+   */
+  static int receiveSeveral(
+      MemorySegment state, int descriptor, MemorySegment messages, int number) {
+    try {
+      int count;
+      do {
+        count =
+            (int)
+                RECEIVE_SEVERAL.invokeExact(
+                    state, descriptor, messages, number, WAIT_FOR_ONE, MemorySegment.NULL);
+        count = count < 0 ? -(int) ERRNO_VALUE.get(state, 0L) : count;
+      } while (count == INTERRUPTED);
+      return count;
     } catch (Throwable e) {
       throw unexpected(e);
     }

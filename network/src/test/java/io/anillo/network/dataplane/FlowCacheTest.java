@@ -232,9 +232,7 @@ class FlowCacheTest {
           cache.learn(packet.key, fresh, pipeline);
           fresh.credit(1, packet.length(), now);
         } else {
-          assertThat(cached)
-              .as("round %d, seed %d", round, SEED)
-              .isEqualTo(fresh.operations());
+          assertThat(cached).as("round %d, seed %d", round, SEED).isEqualTo(fresh.operations());
         }
         sent[flow]++;
       }

@@ -1,0 +1,3 @@
+/** Tests of interfaces of this host. */
+@org.jspecify.annotations.NullMarked
+package io.anillo.network.host;
