@@ -109,10 +109,15 @@ final class FlowCompiler {
         .toList();
   }
 
-  /** Whether connections in a routing domain may be balanced, so that all must be tracked. */
-  boolean balanced(int domain) {
+  /**
+   * Whether connections in a routing domain may be for balanced or floating addresses, so that all
+   * must be tracked.
+   */
+  boolean translated(int domain) {
     return model.balancers().values().stream()
-        .anyMatch(b -> domain(model.logicalSwitch(b.logicalSwitch())) == domain);
+            .anyMatch(b -> domain(model.logicalSwitch(b.logicalSwitch())) == domain)
+        || model.routers().values().stream()
+            .anyMatch(router -> router.number() == domain && !router.floating().isEmpty());
   }
 
   /** The actions that carry a packet on a logical switch to another host. */

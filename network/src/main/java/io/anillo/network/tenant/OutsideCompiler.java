@@ -43,6 +43,7 @@ final class OutsideCompiler {
       if (router.external() == 0) {
         continue;
       }
+      reachFromInside(router);
       Optional<Ipv6> address6 = flows.placement.outside().address6(router);
       leadOut(router, IPV4);
       if (address6.isPresent()) {
@@ -70,6 +71,26 @@ final class OutsideCompiler {
                   neighbourMessage(Ipv6Compiler.ADVERTISEMENT, hop),
                   toController()));
     }
+  }
+
+  /**
+   * Ports of the same router reach a floating address without the way out: it becomes its port's in
+   * the sender's zone, as a balanced one does.
+   */
+  private void reachFromInside(LogicalRouter router) {
+    router
+        .floating()
+        .forEach((address, name) -> {
+          LogicalPort port = flows.model.port(name);
+          Action.Nat nat = translate(Action.Nat.DESTINATION, port.address(), 0);
+          flows.add(
+              Stage.BALANCE,
+              50,
+              port.number(),
+              of(router, IPV4).set(MatchField.IPV4_DST, address & 0xffffffffL),
+              Instructions.apply(
+                  FlowCompiler.track(MatchField.REG1, true, Stage.GATEWAY.table(), nat)));
+        });
   }
 
   private static Instructions toController() {

@@ -34,7 +34,7 @@ final class PortCompiler {
     List<Action> mirrors = mirrors(port);
     classify(port, owner, real, mirrors);
     admit(port, owner);
-    boolean tracked = !port.groups().isEmpty() || flows.balanced(flows.domain(owner));
+    boolean tracked = !port.groups().isEmpty() || flows.translated(flows.domain(owner));
     connections(port, tracked);
     rules(port);
     output(port, real, mirrors);

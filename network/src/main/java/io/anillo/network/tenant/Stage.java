@@ -22,7 +22,7 @@ enum Stage {
   /** Connection tracking of the sending port. */
   OUTGOING,
   OUTGOING_RULES,
-  /** Balanced addresses become one backend's. */
+  /** Balanced addresses become one backend's, and floating ones of the same router their port's. */
   BALANCE,
   /** Is it for the gateway? */
   GATEWAY,

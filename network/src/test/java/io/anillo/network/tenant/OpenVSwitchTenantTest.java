@@ -10,6 +10,7 @@ import io.anillo.network.packet.Ipv4Address;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -45,6 +46,7 @@ class OpenVSwitchTenantTest {
   void groupsRoutersAndBalancersWorkOnOpenVSwitch() throws Exception {
     Peers.require("ovs-vswitchd", "ovsdb-server", "ip", "ping", "iperf3", "ethtool", "bash");
     Peers.requireRoot();
+    int floating = Ipv4Address.parse("198.51.100.2");
     NetworkModel model =
         NetworkModel.EMPTY
             .createSwitch("default/one", Ipv4.parse("10.81.0.0/24"), false)
@@ -57,7 +59,11 @@ class OpenVSwitchTenantTest {
             .attach("default/one", "default/a", 0, 0, List.of(), 0)
             .attach("default/one", "default/b", 0, 0, List.of("default/web"), 0)
             .attach("default/two", "default/c", 0, 0, List.of("default/web"), 50_000)
-            .putRouter("default/r", List.of("default/one", "default/two"), 0, java.util.Map.of());
+            .putRouter(
+                "default/r",
+                List.of("default/one", "default/two"),
+                Ipv4Address.parse("198.51.100.1"),
+                Map.of(floating, "default/c"));
     int shared = Ipv4Address.parse("10.81.0.100");
     model =
         model.putBalancer(
@@ -92,6 +98,8 @@ class OpenVSwitchTenantTest {
     assertThat(a.ping(Ipv4Address.parse("10.81.0.1"))).as("gateway").isTrue();
     assertThat(a.connects(b, 8080)).as("allowed").isTrue();
     assertThat(a.connects(b, 8081)).as("not allowed").isFalse();
+    assertThat(a.ping(floating)).as("a floating address, from inside").isTrue();
+    assertThat(a.connects(floating, 8080)).as("and by TCP").isTrue();
     for (int i = 0; i < 10; i++) {
       assertThat(a.connects(shared, 80)).as("balanced, %d", i).isTrue();
     }

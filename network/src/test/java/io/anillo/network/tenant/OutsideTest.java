@@ -88,4 +88,19 @@ class OutsideTest {
       assertThat(socket.isConnected()).isTrue();
     }
   }
+
+  @Test
+  void aFloatingAddressIsReachedFromInsideAsWell() throws Exception {
+    TestGuest a = fabric.plug(0, "a");
+    TestGuest b = fabric.plug(1, "b");
+    TestGuest c = fabric.plug(1, "c");
+    b.open.addAll(List.of(80, 81));
+    Peers.await("the gateway", () -> b.ping(GATEWAY));
+    Peers.await("another host's port", () -> a.connect(FLOATING, 80, 3000));
+    Peers.await("a port beside it", () -> c.connect(FLOATING, 80, 3000));
+    assertThat(a.connect(FLOATING, 81, 3001)).as("what its policy does not let through").isFalse();
+    assertThat(a.ping(FLOATING)).as("nor an echo").isFalse();
+    // The address inside still answers as itself.
+    assertThat(a.connect(b.port.address(), 80, 3002)).isTrue();
+  }
 }
