@@ -1,5 +1,6 @@
 package io.anillo.vmm.x86.interpret;
 
+import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.Instruction;
 
 /**
@@ -19,7 +20,9 @@ final class CodeKey {
 
   void add(Instruction instruction) {
     mix(instruction.opcode() | instruction.modrm() << 8 | instruction.length() << 17);
-    mix(fixed(instruction.displacement()));
+    // What a processor has of its own is found from the code: the distance changes when that moves.
+    boolean own = instruction.ripRelative() && instruction.segment() == CpuState.GS;
+    mix(own ? 0 : fixed(instruction.displacement()));
     mix(fixed(instruction.immediate()));
   }
 
