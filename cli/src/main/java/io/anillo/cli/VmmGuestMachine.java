@@ -2,6 +2,8 @@ package io.anillo.cli;
 
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.cpu.VirtualCpu;
+import io.anillo.vmm.hypercall.Hypercall;
+import io.anillo.vmm.hypercall.ParavirtualProcessor;
 import io.anillo.vmm.machine.Machine;
 import io.anillo.vmm.machine.MachineConfig;
 import io.anillo.vmm.machine.MachineExit;
@@ -16,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.function.ToLongFunction;
 import java.util.stream.IntStream;
@@ -77,10 +80,29 @@ final class VmmGuestMachine implements GuestMachine {
         IntStream.range(0, machine.processors().size())
             .mapToLong(i -> machine.board().localApic(i).metrics().endsByMemory())
             .sum());
+    numbers.put("hypercalls", hypercalls());
+    numbers.put("tlbFlushesSaved", sumOfAware(ParavirtualProcessor::tlbFlushesSaved));
     machine
         .translator()
         .ifPresent(translator -> numbers.put("translation", translation(translator)));
     return numbers;
+  }
+
+  /** What an aware guest asked for, of all processors. */
+  private Map<String, Object> hypercalls() {
+    Map<String, Object> numbers = new LinkedHashMap<>();
+    for (Hypercall kind : Hypercall.values()) {
+      numbers.put(kind.key(), sumOfAware(processor -> processor.calls(kind)));
+    }
+    return numbers;
+  }
+
+  private long sumOfAware(ToLongFunction<ParavirtualProcessor> counter) {
+    return machine.processors().stream()
+        .map(VirtualCpu::paravirtual)
+        .filter(Objects::nonNull)
+        .mapToLong(counter)
+        .sum();
   }
 
   /** Why guest code was left, of all processors. */

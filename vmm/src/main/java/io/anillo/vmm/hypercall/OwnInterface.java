@@ -12,9 +12,6 @@ import io.anillo.vmm.port.CharBackend;
 import io.anillo.vmm.port.NetworkFrame;
 import io.anillo.vmm.state.StateReader;
 import io.anillo.vmm.state.StateWriter;
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
@@ -31,36 +28,20 @@ public final class OwnInterface implements Device, OwnCalls, PortDevice {
 
   static final int CONSOLE = 1, CLOCK = 2, WALL_CLOCK = 3, YIELD = 4, EXIT = 5;
   static final int BLOCK = 6, SEND = 7, RECEIVE = 8;
+  static final long NO_DEVICE = -19, BAD_ARGUMENT = -22;
 
   private static final int STATE_VERSION = 1;
   private static final int CALL_BLOCK_BYTES = 40;
-  private static final int MAXIMUM_TEXT = 1 << 16, MAXIMUM_TRANSFER = 1 << 20;
-  private static final int MAXIMUM_ENTRIES = 256, MAXIMUM_FRAME = 1514, RECEIVE_BYTES = 2048;
-  private static final int BLOCK_ENTRY = 32, RECEIVE_ENTRY = 16;
-
-  /** Operations of the block ring. */
-  private static final int READ = 0, WRITE = 1, FLUSH = 2;
-
-  /** States of an entry of a ring. */
-  private static final int SUBMITTED = 1, DONE = 2, FAILED = 3, TAKEN = 4;
-
+  private static final int MAXIMUM_TEXT = 1 << 16, MAXIMUM_STATUS = 127, ETHERNET_BYTES = 14;
   private static final long BAD_ADDRESS = KvmInterface.BAD_ADDRESS;
-  private static final long NO_DEVICE = -19, BAD_ARGUMENT = -22;
-
-  /** First byte of a payload: what came. */
-  private static final byte BLOCK_ENDED = 0, FRAME_CAME = 1;
 
   private final Board board;
   private final CharBackend console;
-  private final List<BlockBackend> disks;
   private final Optional<CableSplitter> cable;
   private final Runnable wake;
   private final BoardTimer timer;
-  private final EventChannel channel;
-  private long receiveRing;
-  private int receiveEntries;
-  private int nextReceive;
-  private long framesLost;
+  private final Optional<BlockRing> blockRing;
+  private final ReceiveRing receiveRing;
 
   /**
    * Makes the interface and maps its port.
@@ -76,17 +57,18 @@ public final class OwnInterface implements Device, OwnCalls, PortDevice {
       Runnable wake) {
     this.board = board;
     this.console = console;
-    this.disks = disks;
     this.cable = cable;
     this.wake = wake;
     this.timer = board.timer("hypercall-yield", wake);
-    this.channel = board.channel("hypercalls", this::apply);
+    EventChannel channel = board.channel("hypercalls", this::apply);
+    this.blockRing = disks.stream().findFirst().map(disk -> new BlockRing(board, disk, channel));
+    this.receiveRing = new ReceiveRing(board, cable, channel);
     board.bus().mapPorts(PORT, 4, this);
   }
 
   /** Frames that came while no entry of the receive ring was empty. */
   public long framesLost() {
-    return framesLost;
+    return receiveRing.lost();
   }
 
   // ---- calls
@@ -102,16 +84,10 @@ public final class OwnInterface implements Device, OwnCalls, PortDevice {
         timer.arm(Math.max(0, first));
         yield 0;
       }
-      case EXIT -> {
-        board.request(
-            first == 0
-                ? new MachineRequest.PowerOff()
-                : new MachineRequest.DebugExit((int) first & 0x7F));
-        yield 0;
-      }
-      case BLOCK -> submit(first, second);
+      case EXIT -> exit(first);
+      case BLOCK -> blockRing.map(ring -> ring.submit(first, second)).orElse(NO_DEVICE);
       case SEND -> send(first, second);
-      case RECEIVE -> receive(first, second);
+      case RECEIVE -> receiveRing.give(first, second);
       default -> KvmInterface.NO_SUCH_CALL;
     };
   }
@@ -153,93 +129,20 @@ public final class OwnInterface implements Device, OwnCalls, PortDevice {
     return length;
   }
 
-  // ---- the disk
-
-  /** Takes all entries that are submitted. */
-  private long submit(long ring, long entries) {
-    GuestMemory memory = board.memory();
-    if (disks.isEmpty()) {
-      return NO_DEVICE;
-    }
-    if (entries < 1 || entries > MAXIMUM_ENTRIES || (ring & 7) != 0) {
+  private long exit(long status) {
+    if (status < 0 || status > MAXIMUM_STATUS) {
       return BAD_ARGUMENT;
     }
-    if (!memory.isRam(ring, entries * BLOCK_ENTRY)) {
-      return BAD_ADDRESS;
-    }
-    long taken = 0;
-    for (int i = 0; i < entries; i++) {
-      long entry = ring + (long) i * BLOCK_ENTRY;
-      if (memory.getInt(entry + 4) == SUBMITTED) {
-        taken++;
-        start(disks.getFirst(), entry);
-      }
-    }
-    return taken;
+    board.request(
+        status == 0 ? new MachineRequest.PowerOff() : new MachineRequest.DebugExit((int) status));
+    return 0;
   }
-
-  private void start(BlockBackend disk, long entry) {
-    GuestMemory memory = board.memory();
-    int operation = memory.getInt(entry);
-    long offset = memory.getLong(entry + 8);
-    long buffer = memory.getLong(entry + 16);
-    int length = memory.getInt(entry + 24);
-    boolean transfers = operation == READ || operation == WRITE;
-    boolean valid =
-        operation == FLUSH
-            || transfers
-                && length > 0
-                && length <= MAXIMUM_TRANSFER
-                && offset >= 0
-                && memory.isRam(buffer, length);
-    if (!valid) {
-      setStatus(entry, FAILED);
-      return;
-    }
-    setStatus(entry, TAKEN);
-    byte[] data = new byte[transfers ? length : 0];
-    if (operation == WRITE) {
-      memory.dmaRead(buffer, data, 0, length);
-    }
-    channel.startExternal(
-        () -> channel.post(carryOut(disk, operation, offset, data, entry, buffer)));
-  }
-
-  /** Outside of the board: the disk may take its time. */
-  private static byte[] carryOut(
-      BlockBackend disk, int operation, long offset, byte[] data, long entry, long buffer) {
-    int status = DONE;
-    try {
-      switch (operation) {
-        case READ -> disk.read(offset, ByteBuffer.wrap(data));
-        case WRITE -> disk.write(offset, ByteBuffer.wrap(data));
-        default -> disk.flush();
-      }
-    } catch (IOException e) {
-      status = FAILED;
-    }
-    byte[] read = operation == READ && status == DONE ? data : new byte[0];
-    return ByteBuffer.allocate(1 + 8 + 4 + 8 + read.length)
-        .put(BLOCK_ENDED)
-        .putLong(entry)
-        .putInt(status)
-        .putLong(buffer)
-        .put(read)
-        .array();
-  }
-
-  private void setStatus(long entry, int status) {
-    board.memory().putInt(entry + 4, status);
-    board.memory().announceWrite(entry + 4, 4);
-  }
-
-  // ---- the network
 
   private long send(long address, long length) {
     if (cable.isEmpty()) {
       return NO_DEVICE;
     }
-    if (length < 14 || length > MAXIMUM_FRAME) {
+    if (length < ETHERNET_BYTES || length > ReceiveRing.MAXIMUM_FRAME) {
       return BAD_ARGUMENT;
     }
     byte[] frame = new byte[(int) length];
@@ -250,81 +153,12 @@ public final class OwnInterface implements Device, OwnCalls, PortDevice {
     return length;
   }
 
-  private long receive(long ring, long entries) {
-    if (cable.isEmpty()) {
-      return NO_DEVICE;
-    }
-    if (entries < 0 || entries > MAXIMUM_ENTRIES || (ring & 7) != 0) {
-      return BAD_ARGUMENT;
-    }
-    if (!board.memory().isRam(ring, Math.max(1, entries) * RECEIVE_ENTRY)) {
-      return BAD_ADDRESS;
-    }
-    receiveRing = ring;
-    receiveEntries = (int) entries;
-    nextReceive = 0;
-    divert();
-    return 0;
-  }
-
-  private void divert() {
-    cable.ifPresent(splitter -> {
-      if (receiveEntries == 0) {
-        splitter.undivert();
-      } else {
-        splitter.divert(this::frameCame);
-      }
-    });
-  }
-
-  private boolean frameCame(NetworkFrame frame) {
-    if (frame.length() > MAXIMUM_FRAME || frame.checksumStart() >= 0) {
-      return false;
-    }
-    channel.post(
-        ByteBuffer.allocate(1 + frame.length())
-            .put(FRAME_CAME)
-            .put(frame.data(), frame.offset(), frame.length())
-            .array());
-    return true;
-  }
-
-  private void putFrame(byte[] frame) {
-    GuestMemory memory = board.memory();
-    if (receiveEntries == 0) {
-      framesLost++;
-      return;
-    }
-    long entry = receiveRing + (long) nextReceive * RECEIVE_ENTRY;
-    long buffer = memory.getLong(entry + 8);
-    if (memory.getInt(entry) != SUBMITTED
-        || !memory.isRam(buffer, RECEIVE_BYTES)
-        || !memory.dmaWrite(buffer, frame, 0, frame.length)) {
-      framesLost++;
-      return;
-    }
-    memory.putInt(entry + 4, frame.length);
-    memory.putInt(entry, DONE);
-    memory.announceWrite(entry, RECEIVE_ENTRY);
-    nextReceive = (nextReceive + 1) % receiveEntries;
-  }
-
-  // ---- what comes from outside
-
+  /** What the rings have posted, told apart by the first byte. */
   private void apply(byte[] payload) {
-    if (payload[0] == FRAME_CAME) {
-      putFrame(Arrays.copyOfRange(payload, 1, payload.length));
+    if (payload[0] == ReceiveRing.FRAME_CAME) {
+      receiveRing.apply(payload);
     } else {
-      ByteBuffer ended = ByteBuffer.wrap(payload, 1, payload.length - 1);
-      long entry = ended.getLong();
-      int status = ended.getInt();
-      long buffer = ended.getLong();
-      byte[] data = new byte[ended.remaining()];
-      ended.get(data);
-      if (data.length > 0) {
-        board.memory().dmaWrite(buffer, data, 0, data.length);
-      }
-      setStatus(entry, status);
+      blockRing.ifPresent(ring -> ring.apply(payload));
     }
     wake.run();
   }
@@ -338,32 +172,36 @@ public final class OwnInterface implements Device, OwnCalls, PortDevice {
 
   @Override
   public void reset() {
-    receiveRing = 0;
-    receiveEntries = 0;
-    nextReceive = 0;
     timer.cancel();
-    divert();
+    blockRing.ifPresent(BlockRing::reset);
+    receiveRing.reset();
+  }
+
+  @Override
+  public void pause() {
+    receiveRing.pause();
+  }
+
+  @Override
+  public void resume() {
+    receiveRing.resume();
   }
 
   @Override
   public void save(StateWriter out) {
     out.record(name(), STATE_VERSION);
-    out.putLong(receiveRing).putInt(receiveEntries).putInt(nextReceive);
+    receiveRing.save(out);
     out.putBoolean(timer.armed()).putLong(timer.deadlineNanos());
   }
 
   @Override
   public void restore(StateReader in) {
     in.record(name(), STATE_VERSION);
-    receiveRing = in.getLong() & -8;
-    receiveEntries = Math.clamp(in.getInt(), 0, MAXIMUM_ENTRIES);
-    int next = in.getInt();
-    nextReceive = receiveEntries == 0 ? 0 : Math.floorMod(next, receiveEntries);
+    receiveRing.restore(in);
     boolean armed = in.getBoolean();
     long deadline = in.getLong();
     if (armed) {
       timer.arm(deadline);
     }
-    divert();
   }
 }

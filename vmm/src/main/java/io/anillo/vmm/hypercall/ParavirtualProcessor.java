@@ -31,7 +31,7 @@ public final class ParavirtualProcessor {
   private final InterprocessorCalls others;
   private final OwnCalls ownCalls;
   private final long tscHertz;
-  private long calls;
+  private final long[] calls = new long[Hypercall.values().length];
   private long tlbFlushesSaved;
 
   /**
@@ -55,9 +55,9 @@ public final class ParavirtualProcessor {
     this.tscHertz = tscHertz;
   }
 
-  /** Hypercalls made. */
-  public long calls() {
-    return calls;
+  /** Hypercalls made, of one kind. */
+  public long calls(Hypercall kind) {
+    return calls[kind.ordinal()];
   }
 
   /** Interrupts for TLB flushes that a note to a halted processor replaced. */
@@ -223,30 +223,44 @@ public final class ParavirtualProcessor {
   }
 
   private long call(long number, long a, long b, long c, long d, boolean wide) {
-    calls++;
     if (state.privilege != 0) {
+      count(Hypercall.REFUSED);
       return KvmInterface.NOT_PERMITTED;
     }
     if (number >= OWN_CALLS && number < OWN_CALLS_END) {
+      count(Hypercall.OWN);
       return ownCalls.call((int) number - OWN_CALLS, a, b, c);
     }
-    if (number < 0 || number > Integer.MAX_VALUE) {
-      return KvmInterface.NO_SUCH_CALL;
-    }
-    return switch ((int) number) {
-      case KvmInterface.POLL_IRQ -> 0;
+    return switch (number < 0 || number > Integer.MAX_VALUE ? -1 : (int) number) {
       case KvmInterface.KICK_CPU -> {
+        count(Hypercall.KICK_CPU);
         others.wake((int) b);
         yield 0;
       }
-      case KvmInterface.CLOCK_PAIRING -> pairClocks(a, b);
-      case KvmInterface.SEND_IPI_CALL -> send(a, b, (int) c, (int) d, wide);
+      case KvmInterface.CLOCK_PAIRING -> {
+        count(Hypercall.CLOCK_PAIRING);
+        yield pairClocks(a, b);
+      }
+      case KvmInterface.SEND_IPI_CALL -> {
+        count(Hypercall.SEND_IPI);
+        yield send(a, b, (int) c, (int) d, wide);
+      }
       case KvmInterface.SCHED_YIELD_CALL -> {
+        count(Hypercall.SCHED_YIELD);
         Thread.yield();
         yield 0;
       }
-      default -> KvmInterface.NO_SUCH_CALL;
+      // The interrupt that it asks for comes at the next boundary anyway.
+      case KvmInterface.POLL_IRQ -> 0;
+      default -> {
+        count(Hypercall.REFUSED);
+        yield KvmInterface.NO_SUCH_CALL;
+      }
     };
+  }
+
+  private void count(Hypercall kind) {
+    calls[kind.ordinal()]++;
   }
 
   /** Interrupts to the processors of two bitmaps, the first bit of which is {@code first}. */

@@ -9,6 +9,7 @@ import io.anillo.vmm.device.Bus;
 import io.anillo.vmm.device.MmioDevice;
 import io.anillo.vmm.device.PortDevice;
 import io.anillo.vmm.host.HostSystem;
+import io.anillo.vmm.hypercall.KvmInterface;
 import io.anillo.vmm.memory.GuestMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.HexFormat;
@@ -34,9 +35,13 @@ public final class KvmProbe {
   /** inc byte [WRITTEN]; out 0x80, al; again: jmp again, in 16-bit code. */
   private static final String WRITE = "fe060020 e680 ebfe";
 
+  /** mov eax, 77; vmmcall; mov [WRITTEN], eax; out 0x80, al; again: jmp again, in 16-bit code. */
+  private static final String CALL = "66b84d000000 0f01d9 66a30020 e680 ebfe";
+
   private static final int WRITTEN = 0x2000;
 
-  private static final long PATIENCE_NANOS = 10_000_000_000L;
+  private static final long PATIENCE_NANOS = 10_000_000_000L, SHORT_PATIENCE_NANOS = 1_000_000_000;
+  private static final int CALL_TRIES = 2;
 
   /**
    * What was found.
@@ -77,6 +82,36 @@ public final class KvmProbe {
 
   /** Why this host's kernel cannot have local APICs, without a full stop; empty where it can. */
   public static Optional<String> whyNoLocalApics(Supplier<HostSystem> host) {
+    try {
+      return carriedRun(host, WRITE, PATIENCE_NANOS) != 0
+          ? Optional.empty()
+          : Optional.of("a guest does not get on with them here");
+    } catch (KvmException | IllegalStateException e) {
+      return Optional.of(String.valueOf(e.getMessage()));
+    }
+  }
+
+  /**
+   * Whether a hypercall is answered by this host's kernel where it has the local APICs: a KVM that
+   * emulates kernel code may carry out the call's instruction for ever. Takes seconds then.
+   */
+  public static boolean answersCalls() {
+    try {
+      boolean answered = false;
+      // More than once, since a host that is late does not answer in time either.
+      for (int i = 0; i < CALL_TRIES && !answered; i++) {
+        answered =
+            carriedRun(HostSystem::new, CALL, SHORT_PATIENCE_NANOS) == KvmInterface.NO_SUCH_CALL;
+      }
+      return answered;
+    } catch (KvmException | IllegalStateException e) {
+      return false;
+    }
+  }
+
+  /** What a program that ends with a write to a port has left at {@link #WRITTEN}. */
+  private static int carriedRun(Supplier<HostSystem> host, String program, long patienceNanos)
+      throws KvmException {
     GuestMemory memory = new GuestMemory(1 << 20);
     try (KvmVirtualMachine machine = KvmVirtualMachine.open(memory, host)) {
       machine.carryLocalApics();
@@ -93,13 +128,9 @@ public final class KvmProbe {
                 }
               })) {
         processor[0] = cpu;
-        put(memory, WRITE);
-        return runs(cpu) instanceof Exit.Interrupted && memory.getByte(WRITTEN) != 0
-            ? Optional.empty()
-            : Optional.of("a guest does not get on with them here");
+        put(memory, program);
+        return runs(cpu, patienceNanos) instanceof Exit.Interrupted ? memory.getInt(WRITTEN) : 0;
       }
-    } catch (KvmException | IllegalStateException e) {
-      return Optional.of(String.valueOf(e.getMessage()));
     } finally {
       memory.close();
     }
@@ -122,7 +153,7 @@ public final class KvmProbe {
   }
 
   /** Runs the program, if need be for as long as patience lasts. */
-  private static Exit runs(KvmCpu cpu) {
+  private static Exit runs(KvmCpu cpu, long patienceNanos) {
     CpuState state = cpu.state();
     state.segmentBase[CpuState.CS] = 0;
     state.segmentSelector[CpuState.CS] = 0;
@@ -133,7 +164,7 @@ public final class KvmProbe {
         Thread.ofVirtual()
             .start(() -> {
               try {
-                Thread.sleep(PATIENCE_NANOS / 1_000_000);
+                Thread.sleep(patienceNanos / 1_000_000);
                 cpu.kick();
               } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
@@ -156,7 +187,7 @@ public final class KvmProbe {
     // The first run pays for memory that is touched for the first time.
     for (int run = 0; run < 3; run++) {
       long start = System.nanoTime();
-      Exit exit = runs(cpu);
+      Exit exit = runs(cpu, PATIENCE_NANOS);
       long nanos = System.nanoTime() - start;
       if (!(exit instanceof Exit.Halted)) {
         return new Result(false, 0, "KVM does not come to the end of a small loop here");

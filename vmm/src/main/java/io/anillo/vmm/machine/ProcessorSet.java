@@ -10,6 +10,7 @@ import io.anillo.vmm.hypercall.KvmInterface;
 import io.anillo.vmm.kvm.KvmCpu;
 import io.anillo.vmm.kvm.KvmDoorbells;
 import io.anillo.vmm.kvm.KvmException;
+import io.anillo.vmm.kvm.KvmProbe;
 import io.anillo.vmm.kvm.KvmVirtualMachine;
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.port.NetworkBackend;
@@ -111,8 +112,10 @@ final class ProcessorSet implements AutoCloseable {
         boolean carried = config.engine() == MachineConfig.Engine.KVM_LOCAL_APICS;
         LocalApicCarrier carrier = carried ? kvm.carryLocalApics() : null;
         doorbells = carried ? listen(kvm, executor) : null;
-        // KVM itself answers VMCALL: what needs calls is offered where it has the local APICs.
-        int features = carried ? KvmInterface.FEATURES : KvmInterface.FEATURES_WITHOUT_CALLS;
+        // KVM itself answers VMCALL: what needs calls is offered where it has the local APICs, and
+        // several processors are seen to be able to make them.
+        boolean calls = carried && (config.cpus() == 1 || KvmProbe.answersCalls());
+        int features = calls ? KvmInterface.FEATURES : KvmInterface.FEATURES_WITHOUT_CALLS;
         CpuModel wanted =
             CpuModel.anilloV2(config.cpus())
                 .withParavirtual(config.paravirtual() ? features : 0)

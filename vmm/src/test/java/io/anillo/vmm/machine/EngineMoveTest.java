@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.anillo.vmm.boot.BootException;
 import io.anillo.vmm.cpu.CpuFeature;
 import io.anillo.vmm.kvm.KvmException;
+import io.anillo.vmm.kvm.KvmProbe;
 import io.anillo.vmm.kvm.KvmVirtualMachine;
 import io.anillo.vmm.machine.MachineConfig.Engine;
 import io.anillo.vmm.memory.GuestMemory;
@@ -165,6 +166,14 @@ class EngineMoveTest {
     assertThatThrownBy(() -> restore(hardware, file))
         .isInstanceOf(StateException.class)
         .hasMessageContaining("paravirtual features");
+    MachineConfig carried = software.withEngine(Engine.KVM_LOCAL_APICS);
+    if (KvmProbe.answersCalls()) {
+      restore(carried, file);
+    } else {
+      assertThatThrownBy(() -> restore(carried, file))
+          .isInstanceOf(StateException.class)
+          .hasMessageContaining("paravirtual features");
+    }
     try (Machine machine = Machine.create(software.withParavirtual(false))) {
       machine.save(file);
     }
