@@ -6,7 +6,7 @@ import java.util.Map;
 
 /** A report as one HTML page that needs nothing else: tables, and charts as SVG. */
 final class ReportPage {
-  private static final int CHART_WIDTH = 560, BAR_HEIGHT = 22, LABEL_WIDTH = 120;
+  private static final int CHART_WIDTH = 560, BAR_HEIGHT = 22, LABEL_WIDTH = 120, TIME_WIDTH = 140;
 
   /** Parts of a bar, as in the legend. */
   private static final String RING_3 = "#2a78c2", RING_0 = "#e08a2c", MONITOR = "#b03a48";
@@ -22,9 +22,9 @@ final class ReportPage {
         <style>
         body { font: 15px/1.45 system-ui, sans-serif; max-width: 60em; margin: 2em auto; }
         table { border-collapse: collapse; margin: .5em 0; }
-        td, th { padding: .2em .8em; text-align: right; border-bottom: 1px solid #ddd; }
-        td:first-child, th:first-child { text-align: left; }
-        .why { color: #444; } td.absent, td.reasons { color: #666; text-align: left; }
+        td, th { padding: .2em .8em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
+        td:first-child, th:first-child, th:last-child { text-align: left; }
+        .why { color: #444; } td.absent, td.reasons { color: #666; text-align: left; white-space: normal; }
         </style></head><body>
         <h1>Techniques side by side</h1>
         """);
@@ -55,12 +55,16 @@ final class ReportPage {
     int height = row.outcomes().size() * (BAR_HEIGHT + 6);
     page.append(
         "<svg width=\"%d\" height=\"%d\" role=\"img\">%n"
-            .formatted(CHART_WIDTH + LABEL_WIDTH + 90, height));
+            .formatted(CHART_WIDTH + LABEL_WIDTH + TIME_WIDTH, height));
     int y = 0;
     for (Map.Entry<Technique, Outcome> each : row.outcomes().entrySet()) {
       page.append("<text x=\"0\" y=\"%d\">%s</text>%n".formatted(y + 16, each.getKey().title));
-      if (each.getValue() instanceof Outcome.Measured measured) {
-        bar(page, measured.measurement(), longest, y);
+      switch (each.getValue()) {
+        case Outcome.Measured measured -> bar(page, measured.measurement(), longest, y);
+        case Outcome.Absent absent ->
+            page.append(
+                "<text x=\"%d\" y=\"%d\" fill=\"#888\">not measured</text>%n"
+                    .formatted(LABEL_WIDTH, y + 16));
       }
       y += BAR_HEIGHT + 6;
     }

@@ -149,6 +149,12 @@ public final class TechniquesCommand implements Callable<Integer> {
                   measured.measurement().nanos() / 1e6,
                   measured.measurement().exitCount()));
     }
+    if (outcome instanceof Outcome.Absent absent
+        && technique == Technique.HARDWARE
+        && !hardware.fast()) {
+      // Such hosts get some instructions wrong: docs/decisions/0006.
+      return new Outcome.Absent("emulated: " + absent.why());
+    }
     return outcome;
   }
 

@@ -124,6 +124,7 @@ class WorkloadCountersTest {
     assertThat(report.table())
         .contains("interpretation", "port 2561", "-- there is none", "because");
     assertThat(report.json().toString()).contains("port=2561", "absent=there is none");
-    assertThat(ReportPage.of(report)).contains("<svg", "KVM &lt;tested&gt;", "there is none");
+    assertThat(ReportPage.of(report))
+        .contains("<svg", "KVM &lt;tested&gt;", "not measured", "there is none");
   }
 }
