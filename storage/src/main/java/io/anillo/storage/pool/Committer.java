@@ -54,7 +54,7 @@ final class Committer {
         failures = failedDisks();
         PendingLog.Taken taken = takeForJournal();
         if (taken == null) {
-          checkpointLocked();
+          checkpointLocked(false);
           continue;
         }
         for (int i = 0; i < taken.freed().size(); i++) {
@@ -141,10 +141,19 @@ final class Committer {
 
   /** Writes all metadata to its place; the journal begins anew. */
   void checkpoint() throws IOException {
+    checkpoint(false);
+  }
+
+  /** A checkpoint that gives the slabs of empty groups back. Nothing may be moving meanwhile. */
+  void dissolveEmptyGroups() throws IOException {
+    checkpoint(true);
+  }
+
+  private void checkpoint(boolean dissolve) throws IOException {
     lock.lock();
     try {
       state.requireWorking();
-      checkpointLocked();
+      checkpointLocked(dissolve);
     } catch (IOException failure) {
       if (state.broken == null) {
         state.broken = failure;
@@ -157,13 +166,14 @@ final class Committer {
 
   private record Store(SpaceAllocator.Run run, ByteBuffer bytes) {}
 
-  private void checkpointLocked() throws IOException {
+  private void checkpointLocked(boolean dissolve) throws IOException {
     List<Store> stores = new ArrayList<>();
     PendingLog.Taken taken;
     LongList nodes;
     Superblock superblock;
     List<PoolDisk> disks;
     List<Long> newPlace = new ArrayList<>();
+    List<Group> dissolved = List.of();
     state.quiesce.writeLock().lock();
     try {
       lockFamilies(true);
@@ -192,6 +202,10 @@ final class Committer {
       }
       state.updates.set(0);
       state.dirtyLeaves.set(0);
+      if (dissolve) {
+        // before the log is taken, which may tell of their making
+        dissolved = state.allocator.dissolveEmptyGroups();
+      }
       taken = state.takePending();
       byte[] catalog = Catalog.serialize(state);
       stores.addAll(placeCatalog(catalog, newPlace));
@@ -211,6 +225,7 @@ final class Committer {
     journal.reset(superblock.era(), superblock.nextSequence());
     state.allocator.release(taken.freed().array(), taken.freed().size());
     state.allocator.release(nodes.array(), nodes.size());
+    state.allocator.freeSlabs(dissolved);
   }
 
   private void lockFamilies(boolean lockThem) {

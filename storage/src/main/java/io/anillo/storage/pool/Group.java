@@ -80,6 +80,16 @@ final class Group {
     return space.free();
   }
 
+  /** Whether it holds nothing and is not moving. */
+  boolean empty() {
+    for (PoolDisk target : targetDisks) {
+      if (target != null) {
+        return false;
+      }
+    }
+    return space.free() == space.size();
+  }
+
   int usedGranules() {
     return space.size() - space.free();
   }

@@ -38,6 +38,23 @@ final class GroupList {
     note(group);
   }
 
+  boolean hasEmpty() {
+    return groups.stream().anyMatch(Group::empty);
+  }
+
+  /** Removes the groups that hold nothing. */
+  List<Group> removeEmpty() {
+    List<Group> empty = groups.stream().filter(Group::empty).toList();
+    List<Group> left = groups.stream().filter(group -> !group.empty()).toList();
+    groups.clear();
+    withRoom.clear();
+    withLongRun.clear();
+    granules = 0;
+    free = 0;
+    left.forEach(this::add);
+    return empty;
+  }
+
   private void note(Group group) {
     withRoom.set(group.place, group.space.free() > 0);
     withLongRun.set(group.place, group.space.hasLong());

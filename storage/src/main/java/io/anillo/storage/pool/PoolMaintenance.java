@@ -353,9 +353,26 @@ public final class PoolMaintenance {
     }
   }
 
+  /**
+   * Gives the slabs of groups that hold nothing back to the pool, for groups of any redundancy.
+   * False when there are none, or when something else is under way.
+   */
+  boolean dissolveEmptyGroups() throws IOException {
+    if (!state.allocator.hasEmptyGroups() || !running.tryLock()) {
+      return false;
+    }
+    try {
+      committer.dissolveEmptyGroups();
+      return true;
+    } finally {
+      running.unlock();
+    }
+  }
+
   int rebalance() throws IOException {
     running.lock();
     try {
+      dissolveEmptyGroups();
       List<Move> moves = new ArrayList<>();
       for (Group group : state.allocator.groups()) {
         for (int c = 0; c < group.width(); c++) {

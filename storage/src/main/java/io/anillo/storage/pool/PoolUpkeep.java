@@ -165,22 +165,12 @@ final class PoolUpkeep {
   SpaceAllocator.Run allocate(VolumeRecord volume, int blockUnits, int wanted) throws IOException {
     boolean waited = false;
     while (true) {
-      SpaceAllocator.Run run = state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
+      SpaceAllocator.Run run = allocateNow(volume.redundancy(), blockUnits, wanted);
       if (run != null) {
         if (waited) {
           fullTold.set(false);
         }
         return run;
-      }
-      if (state.pending.freedUnits() > 0) {
-        committer.commit();
-        run = state.allocator.allocate(volume.redundancy(), blockUnits, wanted);
-        if (run != null) {
-          if (waited) {
-            fullTold.set(false);
-          }
-          return run;
-        }
       }
       state.requireWorking();
       if (volume.failWhenFull()) {
@@ -201,6 +191,20 @@ final class PoolUpkeep {
       }
       state.allocator.awaitSpace(FULL_WAIT.toMillis());
     }
+  }
+
+  /** Takes space, also such that has to be got back first; null when the pool is full. */
+  private SpaceAllocator.@Nullable Run allocateNow(
+      Redundancy redundancy, int blockUnits, int wanted) throws IOException {
+    SpaceAllocator.Run run = state.allocator.allocate(redundancy, blockUnits, wanted);
+    if (run == null && state.pending.freedUnits() > 0) {
+      committer.commit();
+      run = state.allocator.allocate(redundancy, blockUnits, wanted);
+    }
+    if (run == null && maintenance.dissolveEmptyGroups()) {
+      run = state.allocator.allocate(redundancy, blockUnits, wanted);
+    }
+    return run;
   }
 
   /** Throws when too few disks work for anything to be written, now or after a deletion. */

@@ -165,6 +165,49 @@ final class SpaceAllocator {
     return dataGroups.computeIfAbsent(redundancy, absent -> new GroupList());
   }
 
+  /** Whether there are slabs that hold nothing and cannot serve another redundancy as it is. */
+  boolean hasEmptyGroups() {
+    lock.lock();
+    try {
+      return dataGroups.values().stream().anyMatch(GroupList::hasEmpty);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Dissolves the groups that hold nothing. Readers that were late may still ask for them, and find
+   * that what they read is not what they look for. Their slabs are free only once nothing durable
+   * names them: then {@link #freeSlabs} has to be called.
+   */
+  List<Group> dissolveEmptyGroups() {
+    lock.lock();
+    try {
+      List<Group> dissolved = new ArrayList<>();
+      for (GroupList list : dataGroups.values()) {
+        dissolved.addAll(list.removeEmpty());
+      }
+      for (Group group : dissolved) {
+        groups.remove(group.id);
+        rejuvenated.remove(group);
+        if (recycled == group) {
+          recycled = null;
+        }
+      }
+      return dissolved;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void freeSlabs(List<Group> dissolved) {
+    for (Group group : dissolved) {
+      for (int i = 0; i < group.disks.length; i++) {
+        freeSlab(group.disks[i], group.slabs[i]);
+      }
+    }
+  }
+
   /** Marks units found in use when the pool is opened; false when someone has them already. */
   boolean markUsed(long location) throws IOException {
     lock.lock();

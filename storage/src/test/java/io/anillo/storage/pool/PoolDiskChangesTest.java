@@ -354,6 +354,53 @@ class PoolDiskChangesTest {
     }
   }
 
+  @Test
+  void whatOneVolumeLeavesServesAnyOther() throws IOException {
+    List<PowerCutDisk> disks = disks(3);
+    Random random = new Random(7);
+    byte[] contents = new byte[32 << 20];
+    random.nextBytes(contents);
+    try (Pool pool = Pool.create("test", List.<Disk>copyOf(disks), options)) {
+      for (String kind : List.of("mirror:3", "striped:3", "parity:2+1", "none", "mirror:2")) {
+        Redundancy redundancy = Redundancy.parse(kind);
+        pool.createVolume(
+            VolumeSpecification.of("strict", contents.length, redundancy).failingWhenFull());
+        ThinVolume volume = pool.openVolume("strict", Optional.empty());
+        int written = 0;
+        try {
+          for (; written < contents.length; written += BLOCK) {
+            volume.write(written, ByteBuffer.wrap(contents, written, BLOCK));
+          }
+        } catch (IOException full) {
+          assertThat(full).hasMessageContaining("No space left");
+        }
+        // of three disks of 12 MiB each, of which 5 MiB are the journal
+        assertThat((long) written * redundancy.width() / redundancy.data())
+            .as(kind)
+            .isGreaterThan(18 << 20);
+        ByteBuffer read = ByteBuffer.allocate(written);
+        volume.read(0, read);
+        assertThat(read.flip()).as(kind).isEqualTo(ByteBuffer.wrap(contents, 0, written));
+        volume.close();
+        if (!kind.equals("mirror:2")) {
+          pool.deleteVolume("strict");
+        }
+      }
+    }
+    try (Pool pool = Pool.open(List.<Disk>copyOf(disks), options)) {
+      assertThat(pool.scrub().lost()).isZero();
+      pool.deleteVolume("strict");
+      pool.rebalance();
+      assertThat(pool.status().disks())
+          .allSatisfy(disk -> assertThat(disk.usedBytes()).isLessThan(1 << 20));
+      for (PoolStatus.DiskStatus disk : pool.status().disks()) {
+        for (int slab : disk.slabs()) {
+          assertThat(slab).as("only metadata has slabs").isLessThanOrEqualTo(0);
+        }
+      }
+    }
+  }
+
   private boolean full() {
     return events.stream().anyMatch(event -> event.kind() == PoolEvent.Kind.FULL);
   }

@@ -129,6 +129,30 @@ class SpaceAllocatorTest {
     assertThat(allocator.groups()).hasSize(SLABS / 2);
   }
 
+  @Test
+  void slabsOfEmptyGroupsServeAnotherRedundancy() {
+    addDisks(3);
+    List<Run> runs = new ArrayList<>();
+    while (true) {
+      Run run = allocator.allocate(Redundancy.mirror(3), 1, 64);
+      if (run == null) {
+        break;
+      }
+      runs.add(run);
+    }
+    assertThat(allocator.hasEmptyGroups()).isFalse();
+    runs.subList(1, runs.size()).forEach(this::release);
+    assertThat(allocator.allocate(Redundancy.striped(3), 1, 64)).isNull();
+    assertThat(allocator.hasEmptyGroups()).isTrue();
+    List<Group> dissolved = allocator.dissolveEmptyGroups();
+    assertThat(dissolved).doesNotContain(runs.getFirst().group()).hasSize(SLABS - RESERVED - 1);
+    // not before nothing durable names them
+    assertThat(allocator.allocate(Redundancy.striped(3), 1, 64)).isNull();
+    allocator.freeSlabs(dissolved);
+    assertThat(take(Redundancy.striped(3), 1, 64).units()).isEqualTo(64);
+    assertThat(take(Redundancy.mirror(3), 1, 64).group()).isEqualTo(runs.getFirst().group());
+  }
+
   /** What is taken is nobody else's, and a pool is full only when there is no room for a block. */
   @ParameterizedTest
   @ValueSource(
