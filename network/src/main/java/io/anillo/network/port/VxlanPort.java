@@ -31,6 +31,9 @@ public final class VxlanPort implements TunnelWire {
   private static final int VALID_IDENTIFIER = 0x08000000;
   private static final int BUFFER_BYTES = 1 << 22;
 
+  /** For the reader to leave its call on a closed socket. */
+  private static final int LAST_CALL_MILLIS = 2000;
+
   private final VirtualSwitch owner;
   private final DatagramChannel channel;
   private final Optional<InetSocketAddress> remote;
@@ -38,6 +41,7 @@ public final class VxlanPort implements TunnelWire {
   private final ByteBuffer outgoing = ByteBuffer.allocateDirect(HEADER + Packet.MAXIMUM_BYTES);
   private final @Nullable InetSocketAddress[] destinations = new InetSocketAddress[64];
   private final int localAddress;
+  private @Nullable Thread reader;
 
   private VxlanPort(
       VirtualSwitch owner,
@@ -78,6 +82,7 @@ public final class VxlanPort implements TunnelWire {
     SwitchPort port = owner.addPort(name, wire);
     Thread reader = new Thread(() -> wire.receive(port), "vxlan " + name);
     reader.setDaemon(true);
+    wire.reader = reader;
     reader.start();
     return port;
   }
@@ -148,6 +153,7 @@ public final class VxlanPort implements TunnelWire {
     return known;
   }
 
+  /** Closes the tunnel; its UDP port is free afterwards. */
   @Override
   public void close() {
     try {
@@ -155,6 +161,15 @@ public final class VxlanPort implements TunnelWire {
     } catch (IOException e) {
       System.getLogger(VxlanPort.class.getName())
           .log(System.Logger.Level.DEBUG, "closing a tunnel", e);
+    }
+    // The host keeps the socket as long as a thread is in a call on it.
+    Thread waiting = reader;
+    if (waiting != null && waiting != Thread.currentThread()) {
+      try {
+        waiting.join(LAST_CALL_MILLIS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
     }
   }
 }

@@ -29,6 +29,17 @@ class VxlanAndCaptureTest {
   private @TempDir Path folder;
 
   @Test
+  void theAddressOfAClosedTunnelIsFreeAtOnce() throws Exception {
+    InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), 27_892);
+    try (VirtualSwitch owner = new VirtualSwitch("s1", 1, Clock.system())) {
+      for (int i = 0; i < 500; i++) {
+        owner.removePort(VxlanPort.attach(owner, "vxlan", address, Optional.empty()));
+      }
+      assertThat(owner.ports()).isEmpty();
+    }
+  }
+
+  @Test
   void carriesTheNetworkIdentifierToTheOtherSwitch() throws Exception {
     InetAddress loopback = InetAddress.getLoopbackAddress();
     InetSocketAddress leftAddress = new InetSocketAddress(loopback, 27_890);
