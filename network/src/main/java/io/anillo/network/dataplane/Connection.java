@@ -84,6 +84,18 @@ final class Connection {
             || !original.isIcmp() && reply.sourcePort() != plain.sourcePort();
   }
 
+  /** The same connection, in no list, whose state changes on its own. */
+  Connection copy() {
+    Connection copy = new Connection(original, reply, state, seenNanos);
+    copy.mark = mark;
+    copy.labelHigh = labelHigh;
+    copy.labelLow = labelLow;
+    copy.replied = replied;
+    copy.finishedForward = finishedForward;
+    copy.finishedBack = finishedBack;
+    return copy;
+  }
+
   boolean expired(long nowNanos) {
     return nowNanos - seenNanos > state.nanos;
   }

@@ -9,7 +9,9 @@ import io.anillo.network.packet.HeaderEditor;
 import io.anillo.network.packet.MatchField;
 import io.anillo.network.packet.Packet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +35,42 @@ final class ConnectionTracker {
   private @Nullable Connection oldest;
   private @Nullable Connection newest;
   private int count;
+
+  /** Of a trial: whose connections it begins with, and which of those it has ended. */
+  private final @Nullable ConnectionTracker base;
+
+  private final Set<Tuple> ended = new HashSet<>();
+
+  ConnectionTracker() {
+    this(null);
+  }
+
+  private ConnectionTracker(@Nullable ConnectionTracker base) {
+    this.base = base;
+  }
+
+  /** A tracker that begins with this one's connections and leaves them as they are. */
+  ConnectionTracker trial() {
+    return new ConnectionTracker(this);
+  }
+
+  private @Nullable Connection find(Tuple tuple) {
+    Connection own = connections.get(tuple);
+    if (own != null || base == null || ended.contains(tuple)) {
+      return own;
+    }
+    Connection known = base.connections.get(tuple);
+    if (known == null) {
+      return null;
+    }
+    Connection copy = known.copy();
+    add(copy);
+    return copy;
+  }
+
+  private boolean isKnown(Tuple tuple) {
+    return find(tuple) != null;
+  }
 
   int size() {
     return count;
@@ -72,7 +110,7 @@ final class ConnectionTracker {
       }
       return;
     }
-    Connection connection = connections.get(tuple);
+    Connection connection = find(tuple);
     if (connection != null && connection.expired(nowNanos)) {
       remove(connection);
       connection = null;
@@ -185,10 +223,10 @@ final class ConnectionTracker {
     Tuple reply = tuple.reversed();
     for (Action inner : action.inner()) {
       if (inner instanceof Action.Nat nat) {
-        reply = AddressTranslation.chooseReply(tuple, nat, connections::containsKey);
+        reply = AddressTranslation.chooseReply(tuple, nat, this::isKnown);
       }
     }
-    if (reply == null || connections.containsKey(reply)) {
+    if (reply == null || isKnown(reply)) {
       return null;
     }
     if (count >= MAXIMUM && oldest != null) {
@@ -196,11 +234,15 @@ final class ConnectionTracker {
     }
     State state = packet.key.protocol() == 6 ? State.NEW : State.DATAGRAM_NEW;
     Connection connection = new Connection(tuple, reply, state, nowNanos);
-    connections.put(tuple, connection);
-    connections.put(reply, connection);
+    add(connection);
+    return connection;
+  }
+
+  private void add(Connection connection) {
+    connections.put(connection.original, connection);
+    connections.put(connection.reply, connection);
     count++;
     append(connection);
-    return connection;
   }
 
   private void append(Connection connection) {
@@ -237,6 +279,10 @@ final class ConnectionTracker {
   private void remove(Connection connection) {
     connections.remove(connection.original, connection);
     connections.remove(connection.reply, connection);
+    if (base != null) {
+      ended.add(connection.original);
+      ended.add(connection.reply);
+    }
     unlink(connection);
     count--;
   }
@@ -373,7 +419,7 @@ final class ConnectionTracker {
     boolean ports = protocol == 6 || protocol == 17 || protocol == 132;
     int source = ports ? Bytes.getShort(data, transport) : Bytes.getShort(data, transport + 4);
     int destination = ports ? Bytes.getShort(data, transport + 2) : source;
-    return connections.get(
+    return find(
         new Tuple(
             zone,
             protocol,

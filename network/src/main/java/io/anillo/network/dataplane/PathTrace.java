@@ -15,14 +15,17 @@ final class PathTrace {
   private static final int MAXIMUM_PASSES = 16;
 
   private final Pipeline pipeline;
+
+  /** What the packet does to connections happens here, and nowhere else. */
   private final ConnectionTracker connections;
+
   private final long nowNanos;
   private final List<String> lines = new ArrayList<>();
   private final List<TracedPath.Exit> exits = new ArrayList<>();
 
   PathTrace(Pipeline pipeline, ConnectionTracker connections, long nowNanos) {
     this.pipeline = pipeline;
-    this.connections = connections;
+    this.connections = connections.trial();
     this.nowNanos = nowNanos;
   }
 
@@ -112,17 +115,7 @@ final class PathTrace {
         case Operation.Track track -> {
           Packet tracked = new Packet();
           tracked.copyFrom(packet);
-          Action.Track action = track.action();
-          Action.Track look =
-              new Action.Track(
-                  false,
-                  false,
-                  action.zone(),
-                  action.zoneField(),
-                  action.table(),
-                  0,
-                  action.inner());
-          connections.track(tracked, look, nowNanos);
+          connections.track(tracked, track.action(), nowNanos);
           lines.add(
               "connection: ct_state=0x"
                   + Long.toHexString(MatchField.CT_STATE.low(tracked.key.words)));
