@@ -151,6 +151,15 @@ final class BlockRing {
     board.memory().announceWrite(entry + 4, 4);
   }
 
+  /** What names the next entry: nothing else is kept, since nothing is under way then. */
+  long nextNumber() {
+    return nextNumber;
+  }
+
+  void restore(long savedNumber) {
+    nextNumber = savedNumber;
+  }
+
   /** What is under way then is no longer the guest's. */
   void reset() {
     underWay.clear();

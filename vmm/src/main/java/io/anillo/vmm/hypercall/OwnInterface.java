@@ -30,7 +30,7 @@ public final class OwnInterface implements Device, OwnCalls, PortDevice {
   static final int BLOCK = 6, SEND = 7, RECEIVE = 8;
   static final long NO_DEVICE = -19, BAD_ARGUMENT = -22;
 
-  private static final int STATE_VERSION = 1;
+  private static final int STATE_VERSION = 2;
   private static final int CALL_BLOCK_BYTES = 40;
   private static final int MAXIMUM_TEXT = 1 << 16, MAXIMUM_STATUS = 127, ETHERNET_BYTES = 14;
   private static final long BAD_ADDRESS = KvmInterface.BAD_ADDRESS;
@@ -192,16 +192,19 @@ public final class OwnInterface implements Device, OwnCalls, PortDevice {
     out.record(name(), STATE_VERSION);
     receiveRing.save(out);
     out.putBoolean(timer.armed()).putLong(timer.deadlineNanos());
+    out.putLong(blockRing.map(BlockRing::nextNumber).orElse(0L));
   }
 
   @Override
   public void restore(StateReader in) {
-    in.record(name(), STATE_VERSION);
+    int version = in.record(name(), STATE_VERSION);
     receiveRing.restore(in);
     boolean armed = in.getBoolean();
     long deadline = in.getLong();
     if (armed) {
       timer.arm(deadline);
     }
+    long number = version < 2 ? 0 : in.getLong();
+    blockRing.ifPresent(ring -> ring.restore(number));
   }
 }

@@ -114,7 +114,8 @@ final class ProcessorSet implements AutoCloseable {
         doorbells = carried ? listen(kvm, executor) : null;
         // KVM itself answers VMCALL: what needs calls is offered where it has the local APICs, and
         // several processors are seen to be able to make them.
-        boolean calls = carried && (config.cpus() == 1 || KvmProbe.answersCalls());
+        boolean calls =
+            carried && config.paravirtual() && (config.cpus() == 1 || KvmProbe.answersCalls());
         int features = calls ? KvmInterface.FEATURES : KvmInterface.FEATURES_WITHOUT_CALLS;
         CpuModel wanted =
             CpuModel.anilloV2(config.cpus())

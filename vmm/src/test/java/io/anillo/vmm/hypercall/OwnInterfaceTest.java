@@ -433,4 +433,18 @@ class OwnInterfaceTest {
     board.advance(0);
     assertThat(wakes).as("a frame, and the moment").isEqualTo(2);
   }
+
+  @Test
+  void theNumberOfTheNextTransferIsSaved() {
+    byte[] before = TestBoard.save(own);
+    entry(0, FLUSH, 0, 0, 0);
+    assertThat(call(6, RING, 1)).isEqualTo(1);
+    board.board.quiesce();
+    byte[] after = TestBoard.save(own);
+    assertThat(after).isNotEqualTo(before);
+    TestBoard.restore(own, before);
+    assertThat(TestBoard.save(own)).isEqualTo(before);
+    TestBoard.restore(own, after);
+    assertThat(TestBoard.save(own)).isEqualTo(after);
+  }
 }
