@@ -7,6 +7,9 @@ import java.util.Optional;
 
 /** Snapshots sent from pool to pool: all of one, or what changed since an earlier one. */
 final class Replication {
+  /** The snapshot that has what a roll back takes away, until the increment is there whole. */
+  private static final String KEPT = "before-receive";
+
   private final Pool pool;
   private final PoolState state;
 
@@ -52,10 +55,11 @@ final class Replication {
     VolumeReceiver receiver = new VolumeReceiver(source);
     VolumeReceiver.Header header = receiver.header();
     boolean whole = header.from().isEmpty();
+    Optional<String> kept = Optional.empty();
     if (whole) {
       pool.createVolume(specification.withSize(header.sizeBytes()));
     } else {
-      prepare(name, header.from().get(), rollBack);
+      kept = prepare(name, header.from().get(), header.to(), rollBack);
     }
     boolean done = false;
     try {
@@ -71,21 +75,39 @@ final class Replication {
       if (!done && whole) {
         pool.deleteVolume(name);
       } else if (!done && header.from().isPresent()) {
-        pool.rollBack(name, header.from().get().name());
+        pool.rollBack(name, kept.orElse(header.from().get().name()));
+      }
+      if (kept.isPresent()) {
+        pool.deleteSnapshot(name, kept.get());
       }
     }
   }
 
-  private void prepare(String name, VolumeSender.Origin from, boolean rollBack) throws IOException {
+  /**
+   * Brings a volume to where an increment begins, if it may come.
+   *
+   * @return the snapshot that has what the volume was before, if it was rolled back
+   */
+  private Optional<String> prepare(
+      String name, VolumeSender.Origin from, VolumeSender.Origin to, boolean rollBack)
+      throws IOException {
     Optional<Version> present = state.snapshot(state.volume(name), from.name());
     if (present.isEmpty() || present.get().createdMillis != from.createdMillis()) {
       throw new IOException(
           "volume %s has no snapshot \"%s\" that is the sender's; receive that one first"
               .formatted(name, from.name()));
     }
+    if (state.snapshot(state.volume(name), to.name()).isPresent()) {
+      throw new IOException("volume %s has a snapshot \"%s\" already".formatted(name, to.name()));
+    }
     if (rollBack) {
+      String kept = KEPT;
+      for (int i = 2; state.snapshot(state.volume(name), kept).isPresent(); i++) {
+        kept = KEPT + "-" + i;
+      }
+      pool.snapshot(name, kept);
       pool.rollBack(name, from.name());
-      return;
+      return Optional.of(kept);
     }
     VolumeFamily family = state.family(state.volume(name).familyId());
     boolean[] changed = new boolean[1];
@@ -102,5 +124,6 @@ final class Replication {
           "volume %s was changed since \"%s\"; receive with a roll back to lose those changes"
               .formatted(name, from.name()));
     }
+    return Optional.empty();
   }
 }

@@ -159,6 +159,46 @@ class ReplicationTest {
   }
 
   @Test
+  void whatIsRefusedOrFailsWithARollBackLosesNothing() throws IOException {
+    byte[] model = new byte[SIZE];
+    change(here, model, 10);
+    here.snapshot("disk", "one");
+    receive(sent("", "one"), false);
+    byte[] copied = model.clone();
+    change(here, model, 10);
+    here.snapshot("disk", "two");
+    byte[] increment = sent("one", "two");
+    change(there, copied, 3);
+    for (int i = 0; i < 20; i++) {
+      byte[] wrong =
+          i % 2 == 0
+              ? Arrays.copyOf(increment, random.nextInt(increment.length))
+              : increment.clone();
+      if (i % 2 == 1) {
+        wrong[random.nextInt(wrong.length)] ^= 1;
+      }
+      assertThatThrownBy(() -> receive(wrong, true)).isInstanceOf(IOException.class);
+      assertCopy(copied, "one");
+    }
+    receive(increment, true);
+    assertCopy(model, "one", "two");
+    change(there, model, 3);
+    assertThatThrownBy(() -> receive(increment, true))
+        .hasMessage("volume disk has a snapshot \"two\" already");
+    assertCopy(model, "one", "two");
+    assertThat(there.scrub().lost()).isZero();
+  }
+
+  private void assertCopy(byte[] model, String... snapshots) throws IOException {
+    try (ThinVolume copy = there.openVolume("disk", Optional.empty())) {
+      assertThat(Arrays.equals(contents(copy), model)).isTrue();
+    }
+    assertThat(there.status().volumes().getFirst().snapshots())
+        .extracting(PoolStatus.SnapshotStatus::name)
+        .containsExactly(snapshots);
+  }
+
+  @Test
   void changesOfTheReceiverAreNotLostUnasked() throws IOException {
     byte[] model = new byte[SIZE];
     change(here, model, 10);
