@@ -14,12 +14,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 
-/** A pool of one file with one filled volume. */
+/** A pool of one disk with one filled volume. */
 final class PoolOnDisk {
   private PoolOnDisk() {}
 
   static void make(Path disk, long volumeBytes, Path contents) throws IOException {
-    FileDisk file = FileDisk.create(disk, 3 * volumeBytes);
+    FileDisk file = FileDisk.open(disk, FileDisk.Mode.READ_WRITE);
     try (Pool pool = Pool.create("bench", List.of(file), PoolOptions.DEFAULT)) {
       pool.createVolume(VolumeSpecification.of("volume", volumeBytes, Redundancy.NONE));
       try (ThinVolume volume = pool.openVolume("volume", Optional.empty());

@@ -71,7 +71,7 @@ public final class StorageCommand implements Callable<Integer> {
             + " well.");
     Path raw = folder.resolve("disk.raw");
     if (!only.equals("snapshot")) {
-      fill(raw);
+      fill(raw, "/dev/urandom", DISK_BYTES);
       forgetCache(raw);
     }
     if (wanted("raw")) {
@@ -117,6 +117,8 @@ public final class StorageCommand implements Callable<Integer> {
 
   private void thin(Path folder, Path raw) throws Exception {
     Path disk = folder.resolve("pool-disk");
+    // the host's file system has given out all of it, as it has of the raw file
+    fill(disk, "/dev/zero", 3 * DISK_BYTES);
     PoolOnDisk.make(disk, DISK_BYTES, raw);
     forgetCache(disk);
     forgetCache(raw);
@@ -183,14 +185,9 @@ public final class StorageCommand implements Callable<Integer> {
         "  %-28s  median %.2f ms, worst %.2f ms%n", what, cost.median(), cost.worst());
   }
 
-  private static void fill(Path raw) throws IOException, InterruptedException, BenchException {
-    run(
-        "dd",
-        "if=/dev/urandom",
-        "of=" + raw,
-        "bs=1M",
-        "count=" + (DISK_BYTES >> 20),
-        "status=none");
+  private static void fill(Path file, String from, long bytes)
+      throws IOException, InterruptedException, BenchException {
+    run("dd", "if=" + from, "of=" + file, "bs=1M", "count=" + (bytes >> 20), "status=none");
   }
 
   private static Path copy(Path from, Path to)
