@@ -20,7 +20,14 @@ final class PoolUpkeep {
   private static final long FREED_BYTES_PER_COMMIT = 4L << 30;
 
   private static final double FREED_SHARE_PER_COMMIT = 0.75;
+
+  /** From one commit to the next: at least, and at most however long a commit takes. */
   private static final long COMMIT_INTERVAL_NANOS = TimeUnit.SECONDS.toNanos(5);
+
+  private static final long LONGEST_COMMIT_INTERVAL_NANOS = TimeUnit.SECONDS.toNanos(30);
+
+  /** Commits that nobody asked for take at most one part of the time in so many. */
+  private static final int COMMIT_SHARE = 20;
 
   /** How far writers may run ahead of the background, in what it is told to commit at. */
   private static final int AHEAD = 3;
@@ -105,6 +112,12 @@ final class PoolUpkeep {
         FREED_BYTES_PER_COMMIT / BlockPointer.UNIT_BYTES, (long) (units * FREED_SHARE_PER_COMMIT));
   }
 
+  /** What was not flushed may be lost with the process for as long. */
+  private static long untilNextCommit(long lastOneTookNanos) {
+    return Math.clamp(
+        COMMIT_SHARE * lastOneTookNanos, COMMIT_INTERVAL_NANOS, LONGEST_COMMIT_INTERVAL_NANOS);
+  }
+
   private void tend() {
     long commitAt = System.nanoTime() + COMMIT_INTERVAL_NANOS;
     while (!closing) {
@@ -121,9 +134,10 @@ final class PoolUpkeep {
         freedUnitsPerCommit = freedUnitsPerCommit();
         boolean due = System.nanoTime() - commitAt >= 0;
         if (exceeds(1) || (due && state.anythingPending())) {
+          long began = System.nanoTime();
           committer.commit();
-        }
-        if (due) {
+          commitAt = System.nanoTime() + untilNextCommit(System.nanoTime() - began);
+        } else if (due) {
           commitAt = System.nanoTime() + COMMIT_INTERVAL_NANOS;
         }
         if (System.nanoTime() - scrubAt >= 0) {
