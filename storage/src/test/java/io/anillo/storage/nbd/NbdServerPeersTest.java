@@ -29,6 +29,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Other people's NBD clients against our server. */
 class NbdServerPeersTest {
+  private static final int CONVERSATIONS = Integer.getInteger("anillo.fuzz.rounds", 300);
+
   private static final long SIZE = 32 << 20;
 
   @TempDir Path folder;
@@ -268,7 +270,7 @@ class NbdServerPeersTest {
     Random random = new Random(seed);
     try (NbdServer server =
         NbdServer.start(new InetSocketAddress("127.0.0.1", 0), exports, Optional.empty())) {
-      for (int i = 0; i < 300; i++) {
+      for (int i = 0; i < CONVERSATIONS; i++) {
         try (Socket socket = new Socket("127.0.0.1", server.port())) {
           socket.setSoTimeout(10_000);
           OutputStream out = socket.getOutputStream();
