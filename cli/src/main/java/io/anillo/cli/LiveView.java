@@ -33,13 +33,14 @@ final class LiveView {
       places.put(place, sum);
       busy += sum - lastPlaces.getOrDefault(place, 0L);
     }
+    int cpus = machine.processors().size();
     StringBuilder text = new StringBuilder();
     text.append("Anillo: what the machine does. Ctrl-A s goes to the guest and back.\n\n");
     text.append(
         line(
-            "up %.1f s, %d processors, %d million instructions, %.1f million a second",
+            "up %.1f s, %s, %d million instructions, %.1f million a second",
             (now - start) / 1e9,
-            machine.processors().size(),
+            cpus == 1 ? "1 processor" : cpus + " processors",
             instructions / 1_000_000,
             (instructions - lastInstructions) / seconds / 1e6));
     text.append("time:");
@@ -56,7 +57,7 @@ final class LiveView {
     for (ExitReason reason : ExitReason.values()) {
       long count = exits.getOrDefault(reason, 0L);
       long nanos = 0;
-      for (int cpu = 0; cpu < machine.processors().size(); cpu++) {
+      for (int cpu = 0; cpu < cpus; cpu++) {
         nanos += machine.board().exitsOf(cpu).nanosOf(reason);
       }
       text.append(

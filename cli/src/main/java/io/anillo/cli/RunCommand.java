@@ -190,6 +190,7 @@ final class RunCommand implements Callable<Integer> {
     Map<String, Object> measured = new LinkedHashMap<>();
     Optional<GuestMachine> made = Optional.empty();
     int status;
+    boolean panicked;
     try {
       GuestMachine machine = machines.create(plan);
       made = Optional.of(machine);
@@ -201,9 +202,7 @@ final class RunCommand implements Callable<Integer> {
       milestones.reach("endMillis");
       machine.firstUserCode().ifPresent(at -> milestones.reached("firstRing3Millis", at));
       measured.putAll(machine.statistics());
-      if (machine.guestPanicked()) {
-        err.println("anillo: the guest's kernel panicked.");
-      }
+      panicked = machine.guestPanicked();
       machine.close();
     } catch (RuntimeException | Error e) {
       close(consoles);
@@ -217,6 +216,10 @@ final class RunCommand implements Callable<Integer> {
       return ExitStatus.MONITOR_FAULT;
     } finally {
       close(consoles);
+    }
+    // Said now, where the live view no longer covers it.
+    if (panicked) {
+      err.println("anillo: the guest's kernel panicked.");
     }
     if (status == ExitStatus.TIMEOUT) {
       err.println(

@@ -43,7 +43,8 @@ class RunCommandTest {
             .redirectError(errors);
     builder.environment().put("ANILLO_HOME", directory.resolve("home").toString());
     Process process = builder.start();
-    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    // A minute was too little on a machine that stood still.
+    assertThat(process.waitFor(10, TimeUnit.MINUTES)).isTrue();
     return new Result(
         process.exitValue(), Files.readString(output.toPath()), Files.readString(errors.toPath()));
   }

@@ -94,6 +94,11 @@ final class ScriptedMachine implements GuestMachine {
   }
 
   @Override
+  public String liveView() {
+    return "what the script does\n";
+  }
+
+  @Override
   public String describe() {
     return "a scripted machine";
   }

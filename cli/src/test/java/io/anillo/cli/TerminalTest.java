@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,6 +39,12 @@ class TerminalTest {
    */
   private String atTerminal(String guest, Consumer<Session> meanwhile)
       throws IOException, InterruptedException {
+    return atTerminal(guest, "", "ready", meanwhile);
+  }
+
+  /** The same with one more option, and called at each line with this text. */
+  private String atTerminal(String guest, String option, String text, Consumer<Session> meanwhile)
+      throws IOException, InterruptedException {
     Path script = Files.writeString(directory.resolve("guest"), guest);
     String java = String.join("' '", RunCommandTest.command());
     Path wrapper =
@@ -45,13 +52,13 @@ class TerminalTest {
             directory.resolve("wrapper"),
             """
             echo before=$(stty -g)
-            '%s' --kernel '%s' &
+            '%s' --kernel '%s' %s &
             echo $! >'%s'
             fg >/dev/null
             echo status=$?
             echo after=$(stty -g)
             """
-                .formatted(java, script, directory.resolve("pid")));
+                .formatted(java, script, option, directory.resolve("pid")));
     ProcessBuilder builder =
         new ProcessBuilder("/usr/bin/script", "-qec", "bash -m " + wrapper, "/dev/null");
     builder.environment().put("ANILLO_HOME", directory.resolve("home").toString());
@@ -63,7 +70,7 @@ class TerminalTest {
         OutputStream keyboard = process.getOutputStream()) {
       for (String line = output.readLine(); line != null; line = output.readLine()) {
         screen.append(line).append('\n');
-        if (line.contains("ready")) {
+        if (line.contains(text)) {
           meanwhile.accept(new Session(keyboard, directory.resolve("pid")));
         }
       }
@@ -111,6 +118,42 @@ class TerminalTest {
     String screen = atTerminal("say ready\n", session -> session.type("\u0001x"));
     assertThat(screen).contains("status=130");
     assertRestored(screen);
+  }
+
+  /** The guest's output of the meantime comes when the person goes back to it, and all of it. */
+  @Test
+  void controlASGoesFromTheLiveViewToTheGuestAndBack() throws Exception {
+    String open = "\u001b[?1049h", shut = "\u001b[?1049l";
+    int[] views = {0};
+    String screen =
+        atTerminal(
+            "say first\n",
+            "--monitor",
+            "what the script does",
+            session -> {
+              // Twice, so that a view that stays and is painted anew is seen too.
+              switch (++views[0]) {
+                case 2 -> session.type("\u0001s" + "say second\r" + "\u0001s" + "say third\r");
+                case 4 -> session.type("\u0001s" + "poweroff\r");
+                default -> {}
+              }
+            });
+    assertThat(screen).contains("status=0");
+    assertThat(screen.split(Pattern.quote(open), -1)).hasSize(3);
+    assertThat(screen.split(Pattern.quote(shut), -1)).hasSize(3);
+    String[] visits = screen.split(Pattern.quote(shut) + "|" + Pattern.quote(open));
+    assertThat(visits[1]).contains("what the script does").doesNotContain("first");
+    assertThat(visits[3]).contains("what the script does").doesNotContain("third");
+    assertThat(visits[2] + visits[4])
+        .containsSubsequence("first", "second", "third")
+        .doesNotContain("what the script does");
+    assertRestored(screen);
+  }
+
+  @Test
+  void controlASWithoutAMonitorSaysHowToHaveOne() throws Exception {
+    String screen = atTerminal("say ready\n", session -> session.type("\u0001s" + "poweroff\r"));
+    assertThat(screen).contains("Start the machine with --monitor", "status=0");
   }
 
   @Test

@@ -65,11 +65,13 @@ class NestedHardwareTest {
         inside(
             "io.anillo.vmm.kvm.KvmCpuTest",
             "io.anillo.vmm.machine.EngineMoveTest",
-            "io.anillo.vmm.machine.AwareGuestTest");
+            "io.anillo.vmm.machine.AwareGuestTest",
+            "io.anillo.vmm.machine.InterprocessorCallsTest");
     assertThat(said)
         .contains("succeeded: protectedAndLongModeInBothRings()")
         .contains("succeeded: pagingOutsideLongModeInBothRings()")
         .contains("succeeded: aMachineMovesFromEngineToEngineAndBack()")
-        .contains("succeeded: severalProcessorsRunOnHardware(Engine)");
+        .contains("succeeded: severalProcessorsRunOnHardware(Engine)")
+        .contains("succeeded: theSameWhereTheHostsKernelHasTheLocalApics()");
   }
 }
