@@ -85,18 +85,13 @@ record Measurement(
     return result;
   }
 
-  /**
-   * The commonest reasons of exits with their numbers, separated by commas.
-   *
-   * @param most how many reasons at most
-   */
-  String reasons(int most) {
+  /** The reasons of exits with their numbers, the commonest first, separated by commas. */
+  String reasons() {
     return exits.entrySet().stream()
         .filter(each -> each.getValue() > 0)
         .sorted(
             Comparator.comparing(
                 (Map.Entry<ExitReason, Long> each) -> each.getValue(), Comparator.reverseOrder()))
-        .limit(most)
         .map(each -> each.getKey().key() + " " + each.getValue())
         .collect(Collectors.joining(", "));
   }

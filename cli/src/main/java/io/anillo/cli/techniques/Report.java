@@ -10,8 +10,6 @@ import java.util.Map;
 
 /** All pieces of work under all techniques: as a table, as JSON, as a page with charts. */
 final class Report {
-  private static final int SHOWN_REASONS = 2;
-
   /**
    * One piece of work.
    *
@@ -85,7 +83,7 @@ final class Report {
             m.percent(Place.RING_3),
             m.percent(Place.RING_0),
             m.percent(Place.MONITOR),
-            m.reasons(SHOWN_REASONS));
+            m.reasons());
       }
     };
   }

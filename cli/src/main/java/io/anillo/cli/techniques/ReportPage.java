@@ -123,7 +123,7 @@ final class ReportPage {
                       m.percent(Place.RING_3),
                       m.percent(Place.RING_0),
                       m.percent(Place.MONITOR),
-                      m.reasons(Integer.MAX_VALUE)));
+                      m.reasons()));
             }
           }
           page.append("</tr>\n");

@@ -18,8 +18,16 @@ class ReportTest {
             new Measurement(
                 2_000_000,
                 1234,
-                Map.of(ExitReason.PORT, 40L, ExitReason.TIMER, 10L, ExitReason.HALT, 0L),
-                Map.of(ExitReason.PORT, 80_000L, ExitReason.TIMER, 70_000L),
+                Map.of(
+                    ExitReason.PORT,
+                    40L,
+                    ExitReason.TIMER,
+                    8L,
+                    ExitReason.KICK,
+                    2L,
+                    ExitReason.HALT,
+                    0L),
+                Map.of(ExitReason.PORT, 80_000L, ExitReason.TIMER, 64_000L),
                 Map.of(Place.RING_3, 500L, Place.RING_0, 250L, Place.MONITOR, 250L))));
     outcomes.put(Technique.HARDWARE, new Outcome.Absent("there is <no> hardware"));
     Report report = new Report("none & nothing");
@@ -32,7 +40,7 @@ class ReportTest {
     assertThat(report().table())
         .contains("Hardware: none & nothing.")
         .containsPattern(
-            "interpretation +2\\.0 ms +50 +3000 ns +50% +25% +25%  port 40, timer 10\\n")
+            "interpretation +2\\.0 ms +50 +3000 ns +50% +25% +25%  port 40, timer 8, kick 2\\n")
         .contains("-- there is <no> hardware")
         .contains("  it differs\n");
   }
@@ -50,7 +58,7 @@ class ReportTest {
     assertThat(json.replaceFirst(".*nanosPerExitByReason=", ""))
         .startsWith("{")
         .contains("port=2000")
-        .contains("timer=7000");
+        .contains("timer=8000");
   }
 
   @Test
@@ -58,7 +66,7 @@ class ReportTest {
     String page = ReportPage.of(report());
     assertThat(page)
         .contains("<td>2.0 ms</td><td>50</td><td>3000 ns</td><td>50 %</td><td>25 %</td>")
-        .contains("port 40, timer 10")
+        .contains("port 40, timer 8, kick 2")
         .contains("there is &lt;no&gt; hardware")
         .contains("none &amp; nothing")
         .contains("width=\"280.0\"")
