@@ -78,13 +78,22 @@ public final class NetworkBench {
     for (int run = 0; run < runs; run++) {
       all.add(SwitchRate.measure());
     }
+    int few = 0;
     for (int i = 0; i < all.getFirst().size(); i++) {
       int at = i;
       SwitchRate.Cost cost = all.getFirst().get(i);
       double nanos = median(all, costs -> costs.get(at).nanos());
-      double ratio = median(all, costs -> costs.get(at).nanos() / costs.getFirst().nanos());
+      if (i == 0 || cost.together() != all.getFirst().get(i - 1).together()) {
+        few = i;
+        System.out.println(
+            cost.together() == 1
+                ? "  frames that arrive one by one"
+                : "  frames that arrive %d at a time".formatted(cost.together()));
+      }
+      int base = few;
+      double ratio = median(all, costs -> costs.get(at).nanos() / costs.get(base).nanos());
       System.out.printf(
-          "  %,8d flows, %,8d in use%s: %6.1f ns a packet, %5.2f million packets a second,"
+          "    %,8d flows, %,8d in use%s: %6.1f ns a packet, %5.2f million packets a second,"
               + " %5.2fx%n",
           cost.flows(),
           cost.inUse(),

@@ -37,6 +37,9 @@ final class FlowCache {
    */
   private static final int PATIENCE = 32;
 
+  /** So many paths are no longer near to the processor. */
+  static final int MANY_PATHS = 1 << 12;
+
   private static final long[] FACTORS = factors();
 
   private final byte[] guesses = new byte[GUESSES];
@@ -52,6 +55,14 @@ final class FlowCache {
   private long compared;
   private boolean counted;
   private long lastNanos;
+
+  /** Where packets that arrived together will be looked for. */
+  private final PathTable[] approached = new PathTable[PacketBurst.PACKETS];
+
+  private final int[] positions = new int[PacketBurst.PACKETS];
+
+  /** Kept so that a read is not left out because nobody wants what was read. */
+  private long lastRead;
 
   private long guessedHits;
   private long tableHits;
@@ -110,6 +121,36 @@ final class FlowCache {
     }
     misses++;
     return null;
+  }
+
+  /**
+   * Reads what {@link #find} will read for each of several packets: the processor then waits for
+   * all that memory at once instead of once a packet. Changes nothing that anybody could see.
+   */
+  void approach(Packet[] packets, int count) {
+    if (paths < MANY_PATHS) {
+      return;
+    }
+    int known = 0;
+    for (int i = 0; i < count; i++) {
+      long[] words = packets[i].key.words;
+      if (tables.size() > FEW_TABLES) {
+        PathTable guessed = tablesById[guesses[hash(words) & GUESSES - 1]];
+        if (guessed != null) {
+          positions[known] = guessed.position(words);
+          approached[known++] = guessed;
+        }
+      } else if (!tables.isEmpty()) {
+        PathTable first = tables.getFirst();
+        positions[known] = first.position(words);
+        approached[known++] = first;
+      }
+    }
+    long read = 0;
+    for (int i = 0; i < known; i++) {
+      read += approached[i].approach(positions[i]);
+    }
+    lastRead = read;
   }
 
   private void sort() {

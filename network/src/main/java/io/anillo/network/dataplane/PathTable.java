@@ -134,6 +134,16 @@ final class PathTable {
     }
   }
 
+  /** Where {@link #find} will begin to read for a key. */
+  int position(long[] key) {
+    return (hash(key) & capacity - 1) * stride + stride - 1;
+  }
+
+  /** Reads what {@link #find} will at a position, if it reads one line of memory. */
+  long approach(int position) {
+    return slots[position];
+  }
+
   /** 1 when a slot's word of counters has a tag, 0 otherwise. */
   private static int same(long counters, long tag) {
     return (int) (((counters ^ tag) & TAG_MASK) - 1 >>> 63);

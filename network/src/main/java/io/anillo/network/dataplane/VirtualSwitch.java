@@ -43,7 +43,7 @@ public final class VirtualSwitch implements AutoCloseable {
   private final ConnectionTracker connections = new ConnectionTracker();
   private final List<SwitchObserver> observers = new CopyOnWriteArrayList<>();
   private final ArrayDeque<Runnable> deferred = new ArrayDeque<>();
-  private final Packet packet = new Packet();
+  private final PacketBurst burst = new PacketBurst();
   private final Engine engine = new Engine();
   private final FlowProgram program;
   private FrameTap[] taps = new FrameTap[0];
@@ -109,10 +109,7 @@ public final class VirtualSwitch implements AutoCloseable {
   public SwitchPort attach(String portName, NetworkBackend backend) {
     BackendWire wire = new BackendWire(backend);
     SwitchPort port = addPort(portName, wire);
-    backend.start(frame -> {
-      receive(port, frame);
-      return true;
-    });
+    backend.start(new PortReceiver(this, port));
     return port;
   }
 
@@ -191,6 +188,39 @@ public final class VirtualSwitch implements AutoCloseable {
     receive(port, frame, 0, 0, 0);
   }
 
+  /** Takes the first {@code count} frames that arrived at a port together, in their order. */
+  public void receive(SwitchPort port, NetworkFrame[] frames, int count) {
+    for (int from = 0; from < count; from += PacketBurst.PACKETS) {
+      boolean more;
+      lock.lock();
+      try {
+        burst.clear();
+        for (int i = from; i < Math.min(count, from + PacketBurst.PACKETS); i++) {
+          burst.add(port, frames[i], 0, 0, 0);
+        }
+        burst.approach(cache);
+        forward(port);
+        more = !deferred.isEmpty();
+      } finally {
+        lock.unlock();
+      }
+      if (more) {
+        runDeferred();
+      }
+    }
+  }
+
+  private void forward(SwitchPort port) {
+    engine.nowNanos = clock.monotonicNanos();
+    for (int i = 0; i < burst.count(); i++) {
+      Packet packet = burst.packet(i);
+      for (FrameTap tap : taps) {
+        tap.frame(port, true, packet);
+      }
+      engine.process(packet);
+    }
+  }
+
   /**
    * Takes a frame that a tunnel carried here between two IPv4 endpoints under a network identifier.
    */
@@ -199,29 +229,9 @@ public final class VirtualSwitch implements AutoCloseable {
     boolean more;
     lock.lock();
     try {
-      SwitchPort.Counters counters = port.counters();
-      FlowKey key = packet.key;
-      if (!packet.reset(frame)) {
-        counters.receivedErrors++;
-        return;
-      }
-      counters.receivedPackets++;
-      counters.receivedBytes += frame.length();
-      if ((port.configuration() & (SwitchPort.DOWN | SwitchPort.NO_RECEIVE)) != 0
-          || !port.linkUp()) {
-        counters.receivedDrops++;
-        return;
-      }
-      key.clear();
-      key.setInPort(port.number());
-      key.words[FlowKey.TUNNEL] = tunnel;
-      key.words[FlowKey.TUNNEL_ENDPOINTS] = (long) source << 32 | destination & 0xffffffffL;
-      packet.parse();
-      for (FrameTap tap : taps) {
-        tap.frame(port, true, packet);
-      }
-      engine.nowNanos = clock.monotonicNanos();
-      engine.process(packet);
+      burst.clear();
+      burst.add(port, frame, tunnel, source, destination);
+      forward(port);
       more = !deferred.isEmpty();
     } finally {
       lock.unlock();

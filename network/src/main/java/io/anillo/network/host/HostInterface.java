@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * offloaded in both directions.
  */
 public final class HostInterface implements NetworkBackend {
-  private static final int HEADER = 10;
+  private static final int HEADER = ArrivedFrames.HEADER;
   private static final int MAXIMUM = HEADER + 65_535 + 14 + 8;
   private static final int POLL_MILLIS = 250;
 
@@ -114,6 +114,7 @@ public final class HostInterface implements NetworkBackend {
     thread.start();
   }
 
+  /** Takes frames from a device until none is there, and hands them on. */
   private void readDevice(Receiver receiver) {
     try (Arena local = Arena.ofConfined()) {
       MemorySegment state = NativeCalls.newState(local);
@@ -121,17 +122,20 @@ public final class HostInterface implements NetworkBackend {
       MemorySegment poll = local.allocate(8);
       poll.set(ValueLayout.JAVA_INT, 0, descriptor);
       poll.set(ValueLayout.JAVA_SHORT, 4, (short) 1);
-      byte[] frame = new byte[MAXIMUM];
+      ArrivedFrames arrived = new ArrivedFrames(receiver, SocketBurst.FRAMES, MAXIMUM);
       while (!closed) {
         int count = NativeCalls.read(state, descriptor, buffer);
+        if (count > 0) {
+          arrived.add(buffer, count);
+        }
+        if (count <= 0 || arrived.full()) {
+          arrived.handOn();
+        }
         if (count == NativeCalls.WOULD_BLOCK) {
           NativeCalls.poll(state, poll, POLL_MILLIS);
         } else if (count < 0) {
           // The interface is down for now.
           pause();
-        } else if (count > HEADER + 14) {
-          MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, HEADER, frame, 0, count - HEADER);
-          receiver.receive(decode(buffer, frame, count - HEADER));
         }
       }
     }
@@ -140,7 +144,7 @@ public final class HostInterface implements NetworkBackend {
   /** Takes frames from a socket, as many at a time as have come. */
   private void readSocket(Receiver receiver) {
     try (SocketBurst burst = new SocketBurst(descriptor, MAXIMUM)) {
-      byte[] frame = new byte[MAXIMUM];
+      ArrivedFrames arrived = new ArrivedFrames(receiver, SocketBurst.FRAMES, MAXIMUM);
       while (!closed) {
         int count = burst.receive();
         if (count < 0 && count != NativeCalls.WOULD_BLOCK) {
@@ -148,13 +152,9 @@ public final class HostInterface implements NetworkBackend {
           pause();
         }
         for (int i = 0; i < count; i++) {
-          int length = burst.length(i) - HEADER;
-          if (length > 14) {
-            MemorySegment buffer = burst.frame(i);
-            MemorySegment.copy(buffer, ValueLayout.JAVA_BYTE, HEADER, frame, 0, length);
-            receiver.receive(decode(buffer, frame, length));
-          }
+          arrived.add(burst.frame(i), burst.length(i));
         }
+        arrived.handOn();
       }
     }
   }
@@ -165,30 +165,6 @@ public final class HostInterface implements NetworkBackend {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-  }
-
-  private static NetworkFrame decode(MemorySegment header, byte[] frame, int length) {
-    int flags = header.get(ValueLayout.JAVA_BYTE, 0);
-    int kind = header.get(ValueLayout.JAVA_BYTE, 1) & 0x7f;
-    int segment = header.get(ValueLayout.JAVA_SHORT_UNALIGNED, 4) & 0xffff;
-    int start = header.get(ValueLayout.JAVA_SHORT_UNALIGNED, 6) & 0xffff;
-    int offset = header.get(ValueLayout.JAVA_SHORT_UNALIGNED, 8) & 0xffff;
-    NetworkFrame.Segmentation segmentation =
-        switch (kind) {
-          case 1 -> NetworkFrame.Segmentation.TCP4;
-          case 4 -> NetworkFrame.Segmentation.TCP6;
-          case 3, 5 -> NetworkFrame.Segmentation.UDP;
-          default -> NetworkFrame.Segmentation.NONE;
-        };
-    boolean partial = (flags & 1) != 0;
-    return new NetworkFrame(
-        frame,
-        0,
-        length,
-        partial ? start : -1,
-        partial ? offset : 0,
-        segmentation,
-        segmentation == NetworkFrame.Segmentation.NONE ? 0 : segment);
   }
 
   @Override

@@ -11,7 +11,8 @@ import java.lang.foreign.ValueLayout;
  * <p>Hot: watched by {@code anillo bench network}.
  */
 final class SocketBurst implements AutoCloseable {
-  private static final int FRAMES = 16;
+  /** The most frames of a call. */
+  static final int FRAMES = 16;
 
   // struct mmsghdr: a struct msghdr of 56 bytes, the message's length, padding.
   private static final int MESSAGE = 64;

@@ -1,13 +1,13 @@
 package io.anillo.network.port;
 
 import io.anillo.network.packet.Packet;
+import io.anillo.vmm.port.NetworkBackend;
 import io.anillo.vmm.port.NetworkFrame;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Consumer;
 
 /**
  * Frames over a stream socket: how a guest in a process of its own is plugged into a switch. Plain,
@@ -22,6 +22,9 @@ public final class FrameStream implements AutoCloseable {
   private static final int QUEUE_FRAMES = 1024;
   private static final int BATCH_BYTES = 1 << 18;
   private static final int COMPLETE = 0xffff;
+
+  /** The most frames that are handed over together. */
+  private static final int BURST_FRAMES = 16;
 
   private final SocketChannel channel;
   private final boolean plain;
@@ -41,10 +44,11 @@ public final class FrameStream implements AutoCloseable {
   /**
    * Starts reading and writing.
    *
-   * @param receiver gets each frame on the reading thread; its array is valid during the call only
+   * @param receiver gets the frames on the reading thread, as many at a time as have come; their
+   *     array is valid during the call only
    * @param ended is told once when the other side is gone
    */
-  public void start(String name, Consumer<NetworkFrame> receiver, Runnable ended) {
+  public void start(String name, NetworkBackend.Receiver receiver, Runnable ended) {
     Thread.ofPlatform().daemon().name("frames to " + name).start(this::write);
     Thread.ofPlatform()
         .daemon()
@@ -104,11 +108,13 @@ public final class FrameStream implements AutoCloseable {
     }
   }
 
-  private void read(Consumer<NetworkFrame> receiver) throws IOException {
+  private void read(NetworkBackend.Receiver receiver) throws IOException {
     ByteBuffer buffer = ByteBuffer.allocate(BATCH_BYTES);
+    NetworkFrame[] frames = new NetworkFrame[BURST_FRAMES];
     int header = plain ? LENGTH : LENGTH + STATE;
     while (channel.read(buffer) >= 0) {
       buffer.flip();
+      int count = 0;
       while (buffer.remaining() >= header) {
         int length = buffer.getInt(buffer.position());
         if (length < 0 || length > Packet.MAXIMUM_BYTES) {
@@ -117,8 +123,13 @@ public final class FrameStream implements AutoCloseable {
         if (buffer.remaining() < header + length) {
           break;
         }
-        receiver.accept(decode(buffer, length));
+        frames[count++] = decode(buffer, length);
+        if (count == BURST_FRAMES) {
+          receiver.receive(frames, count);
+          count = 0;
+        }
       }
+      receiver.receive(frames, count);
       buffer.compact();
     }
   }

@@ -1,5 +1,6 @@
 package io.anillo.network.port;
 
+import io.anillo.network.dataplane.PortReceiver;
 import io.anillo.network.dataplane.PortWire;
 import io.anillo.network.dataplane.SwitchPort;
 import io.anillo.network.dataplane.VirtualSwitch;
@@ -20,7 +21,7 @@ public final class StreamWire implements PortWire {
     SwitchPort port = owner.addPort(name, new StreamWire(stream));
     stream.start(
         name,
-        frame -> owner.receive(port, frame),
+        new PortReceiver(owner, port),
         () -> {
           owner.removePort(port);
           ended.run();

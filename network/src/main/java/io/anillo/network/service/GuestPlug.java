@@ -73,7 +73,7 @@ final class GuestPlug implements NetworkBackend {
   @Override
   public void start(Receiver guest) {
     receiver = guest;
-    stream.start("the network service", guest::receive, this::ended);
+    stream.start("the network service", guest, this::ended);
   }
 
   /** On the reading thread, which has nothing else to do any more. */
@@ -118,7 +118,7 @@ final class GuestPlug implements NetworkBackend {
       stream.close();
       return true;
     }
-    stream.start("the network service", guest::receive, this::ended);
+    stream.start("the network service", guest, this::ended);
     return true;
   }
 

@@ -37,6 +37,15 @@ public interface NetworkBackend extends AutoCloseable {
      * full.
      */
     boolean receive(NetworkFrame frame);
+
+    /**
+     * Offers the first {@code count} frames, which came together and lie in memory of their own.
+     */
+    default void receive(NetworkFrame[] frames, int count) {
+      for (int i = 0; i < count; i++) {
+        receive(frames[i]);
+      }
+    }
   }
 
   /** The offloads that this backend understands, in the terms of virtio 1.2 §5.1.3. */
