@@ -109,8 +109,7 @@ class PacketBurstTest {
     }
     List<Action> actions = new ArrayList<>();
     switch (random.nextInt(5)) {
-      case 0 ->
-          actions.add(new Action.SetField(MatchField.IPV4_DST, 0x0a000000L + destination()));
+      case 0 -> actions.add(new Action.SetField(MatchField.IPV4_DST, 0x0a000000L + destination()));
       case 1 -> actions.add(new Action.PushVlan(0x8100));
       case 2 -> actions.add(new Action.Track(true, false, 1, List.of(), 1, 0, List.of()));
       default -> {}
