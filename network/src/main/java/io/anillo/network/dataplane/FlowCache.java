@@ -57,9 +57,14 @@ final class FlowCache {
   private long lastNanos;
 
   /** Where packets that arrived together will be looked for. */
-  private final PathTable[] approached = new PathTable[PacketBurst.PACKETS];
+  private final @Nullable PathTable[] approached = new PathTable[PacketBurst.PACKETS];
 
-  private final int[] positions = new int[PacketBurst.PACKETS];
+  private final int[] hashes = new int[PacketBurst.PACKETS];
+
+  /** Counts the changes of tables and of where paths lie in them. */
+  private long layout;
+
+  private long approachedLayout;
 
   /** Kept so that a read is not left out because nobody wants what was read. */
   private long lastRead;
@@ -124,33 +129,48 @@ final class FlowCache {
   }
 
   /**
-   * Reads what {@link #find} will read for each of several packets: the processor then waits for
-   * all that memory at once instead of once a packet. Changes nothing that anybody could see.
+   * Reads what {@link #findApproached} will read for each of several packets: the processor then
+   * waits for all that memory at once instead of once a packet. Changes nothing that anybody could
+   * see; false when there are so few paths that they are near anyway.
    */
-  void approach(Packet[] packets, int count) {
+  boolean approach(Packet[] packets, int count) {
     if (paths < MANY_PATHS) {
-      return;
+      return false;
     }
-    int known = 0;
+    boolean few = tables.size() <= FEW_TABLES;
     for (int i = 0; i < count; i++) {
       long[] words = packets[i].key.words;
-      if (tables.size() > FEW_TABLES) {
-        PathTable guessed = tablesById[guesses[hash(words) & GUESSES - 1]];
-        if (guessed != null) {
-          positions[known] = guessed.position(words);
-          approached[known++] = guessed;
-        }
-      } else if (!tables.isEmpty()) {
-        PathTable first = tables.getFirst();
-        positions[known] = first.position(words);
-        approached[known++] = first;
-      }
+      PathTable likely = few ? tables.getFirst() : tablesById[guesses[hash(words) & GUESSES - 1]];
+      approached[i] = likely;
+      hashes[i] = likely == null ? 0 : likely.hash(words);
     }
     long read = 0;
-    for (int i = 0; i < known; i++) {
-      read += approached[i].approach(positions[i]);
+    for (int i = 0; i < count; i++) {
+      PathTable likely = approached[i];
+      read += likely == null ? 0 : likely.approach(hashes[i]);
     }
     lastRead = read;
+    approachedLayout = layout;
+    return true;
+  }
+
+  /**
+   * The same as {@link #find} for the packet of a number among those approached last, whatever has
+   * changed since.
+   */
+  Operation @Nullable [] findApproached(
+      int number, Packet packet, long currentGeneration, long nowNanos) {
+    PathTable likely = approached[number];
+    if (likely != null && approachedLayout == layout && generation == currentGeneration) {
+      int slot = likely.find(packet.key.words, hashes[number]);
+      if (slot >= 0) {
+        lastNanos = nowNanos;
+        guessedHits++;
+        counted = true;
+        return likely.count(slot, packet.length(), nowNanos);
+      }
+    }
+    return find(packet, currentGeneration, nowNanos);
   }
 
   private void sort() {
@@ -161,6 +181,7 @@ final class FlowCache {
 
   /** Keeps a path for the packets that agree with a key in the bits it depends on. */
   void learn(FlowKey key, CachedPath path, Pipeline pipeline) {
+    layout++;
     if (paths >= MAXIMUM_PATHS) {
       clear();
     }
@@ -230,6 +251,7 @@ final class FlowCache {
 
   private void end(Dependents.Dependent dependent) {
     if (dependent instanceof CachedPath path) {
+      layout++;
       PathTable table = path.home();
       table.remove(path, lastNanos);
       paths--;
@@ -249,6 +271,7 @@ final class FlowCache {
   }
 
   private void clear() {
+    layout++;
     compared = 0;
     counted = false;
     if (paths > 0) {

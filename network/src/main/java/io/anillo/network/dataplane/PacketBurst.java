@@ -3,6 +3,7 @@ package io.anillo.network.dataplane;
 import io.anillo.network.packet.FlowKey;
 import io.anillo.network.packet.Packet;
 import io.anillo.vmm.port.NetworkFrame;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Frames that arrived at a port together, up to {@value #PACKETS}, parsed and looked for together.
@@ -17,6 +18,7 @@ final class PacketBurst {
 
   private final Packet[] packets = new Packet[PACKETS];
   private int count;
+  private boolean approached;
 
   PacketBurst() {
     for (int i = 0; i < PACKETS; i++) {
@@ -35,6 +37,7 @@ final class PacketBurst {
   /** Begins a burst without packets. */
   void clear() {
     count = 0;
+    approached = false;
   }
 
   /**
@@ -65,10 +68,15 @@ final class PacketBurst {
     count++;
   }
 
-  /** Has the flow cache read what it will need, if waiting for that together is worth it. */
+  /** Has the flow cache read what it will need, where something is gained by it. */
   void approach(FlowCache cache) {
-    if (count > 1) {
-      cache.approach(packets, count);
-    }
+    approached = count > 1 && cache.approach(packets, count);
+  }
+
+  /** What the flow cache says of a packet; see {@link FlowCache#find}. */
+  Operation @Nullable [] find(int index, FlowCache cache, long generation, long nowNanos) {
+    return approached
+        ? cache.findApproached(index, packets[index], generation, nowNanos)
+        : cache.find(packets[index], generation, nowNanos);
   }
 }

@@ -101,12 +101,16 @@ final class PathTable {
 
   /** The slot of the path for a key, -1 when none is known. */
   int find(long[] key) {
+    return find(key, hash(key));
+  }
+
+  /** The same, with the key's {@link #hash}. */
+  int find(long[] key, int hash) {
     for (int i = 0; i < commonIndexes.length; i++) {
       if ((key[commonIndexes[i]] & commonMasks[i]) != commonValues[i]) {
         return -1;
       }
     }
-    int hash = hash(key);
     long tag = tag(hash);
     int last = capacity - 1;
     int slot = hash & last;
@@ -134,14 +138,10 @@ final class PathTable {
     }
   }
 
-  /** Where {@link #find} will begin to read for a key. */
-  int position(long[] key) {
-    return (hash(key) & capacity - 1) * stride + stride - 1;
-  }
-
-  /** Reads what {@link #find} will at a position, if it reads one line of memory. */
-  long approach(int position) {
-    return slots[position];
+  /** Reads the lines of memory in which a search for a hash begins. */
+  long approach(int hash) {
+    int slot = hash & capacity - 1;
+    return counters(slot) + counters(slot + WINDOW - 1 & capacity - 1);
   }
 
   /** 1 when a slot's word of counters has a tag, 0 otherwise. */
@@ -168,7 +168,8 @@ final class PathTable {
     return hash >>> 24 | 1;
   }
 
-  private int hash(long[] key) {
+  /** What chooses a key's slot: changes when the words in which paths differ do. */
+  int hash(long[] key) {
     long hash = 0;
     for (int i = 0; i < indexes.length; i++) {
       hash = FlowKey.mix(hash, key[indexes[i]] & masks[i]);

@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A programmable Ethernet switch: frames come in at ports, the flow tables decide, and frames leave
@@ -217,7 +218,7 @@ public final class VirtualSwitch implements AutoCloseable {
       for (FrameTap tap : taps) {
         tap.frame(port, true, packet);
       }
-      engine.process(packet);
+      engine.follow(burst.find(i, cache, pipeline.generation(), engine.nowNanos), packet);
     }
   }
 
@@ -475,7 +476,11 @@ public final class VirtualSwitch implements AutoCloseable {
   /** Forwards packets under the lock. */
   private final class Engine extends Forwarding {
     void process(Packet forwarded) {
-      Operation[] operations = cache.find(forwarded, pipeline.generation(), nowNanos);
+      follow(cache.find(forwarded, pipeline.generation(), nowNanos), forwarded);
+    }
+
+    /** Does to a packet what is known, or else what the tables say. */
+    void follow(Operation @Nullable [] operations, Packet forwarded) {
       if (operations == null) {
         CachedPath path = new PathBuilder(pipeline, null).build(forwarded.key);
         cache.learn(forwarded.key, path, pipeline);
