@@ -24,7 +24,9 @@ final class FlagEmitter {
   final int a;
   final int b;
   private final int c;
-  private final int newCarry;
+
+  /** Taken when it is first used. */
+  private int newCarry = -1;
 
   private Runnable written = () -> {};
 
@@ -50,7 +52,6 @@ final class FlagEmitter {
     a = code.allocateLocal(TypeKind.LONG);
     b = code.allocateLocal(TypeKind.LONG);
     c = code.allocateLocal(TypeKind.LONG);
-    newCarry = code.allocateLocal(TypeKind.LONG);
   }
 
   // ---- knowledge
@@ -175,6 +176,9 @@ final class FlagEmitter {
   void overlayBit() {
     if (known == UNKNOWN || known > LazyFlags.BASE_MASK) {
       // There may be a rotation's OF to be kept, or not: as plain numbers it is.
+      if (newCarry < 0) {
+        newCarry = code.allocateLocal(TypeKind.LONG);
+      }
       code.lstore(newCarry);
       settle();
       code.lload(newCarry);

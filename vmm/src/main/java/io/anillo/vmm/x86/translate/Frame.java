@@ -4,14 +4,14 @@ import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.Instruction;
 import io.anillo.vmm.x86.decode.Operand;
 import io.anillo.vmm.x86.interpret.CompiledCode;
+import io.anillo.vmm.x86.translate.AccessGroups.Access;
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
 import java.lang.classfile.TypeKind;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.function.IntPredicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The generated method of one region while it is written: its JVM locals, and the ways out of it.
@@ -21,6 +21,9 @@ import java.util.function.IntPredicate;
  * has changed anything, and the interpreter does it.
  */
 final class Frame {
+  /** Instead of a local that is not needed. */
+  private static final int NONE = -1;
+
   final CodeBuilder code;
   final CompiledCode.Fallbacks fallbacks;
   final FlagEmitter flags;
@@ -81,7 +84,8 @@ final class Frame {
   /** Linear address behind a call that is going on. */
   private final int behindCall;
 
-  private final List<Exit> exits = new ArrayList<>();
+  /** Where the ways out store what changed; those that store the same share the code. */
+  private final Map<Stored, Label> stores = new LinkedHashMap<>();
 
   /** Offset of the instruction being written from the page of the entry. */
   int current;
@@ -92,24 +96,11 @@ final class Frame {
   /** A bit for each XMM register whose low half is known to hold no denormal number. */
   private int settled;
 
-  private record Exit(
-      Label label,
-      int delta,
-      int done,
-      int outcome,
-      long changed,
-      FlagEmitter.Knowledge knowledge) {
-    boolean does(Exit other) {
-      return info() == other.info()
-          && changed == other.changed
-          && knowledge.equals(other.knowledge);
-    }
+  /** The access of the current instruction, if it belongs to a group. */
+  @Nullable Access access;
 
-    /** What the common way out takes apart. */
-    long info() {
-      return (long) delta << 32 | (long) done << 8 | outcome;
-    }
-  }
+  /** What a way out stores, and the kind of the flags there. */
+  private record Stored(long changed, int flagKind) {}
 
   Frame(
       CodeBuilder code,
@@ -128,14 +119,16 @@ final class Frame {
     memory = new MemoryEmitter(this, machine);
     flags = new FlagEmitter(code);
     for (int i = 0; i < longs.length; i++) {
-      longs[i] = code.allocateLocal(TypeKind.LONG);
-      ints[i] = code.allocateLocal(TypeKind.INT);
+      boolean needed = i < 4 || use.xmm();
+      longs[i] = needed ? code.allocateLocal(TypeKind.LONG) : NONE;
+      ints[i] = needed ? code.allocateLocal(TypeKind.INT) : NONE;
     }
     exitInfo = code.allocateLocal(TypeKind.LONG);
-    checkedPages = code.allocateLocal(TypeKind.INT);
-    fsBase = code.allocateLocal(TypeKind.LONG);
-    gsBase = code.allocateLocal(TypeKind.LONG);
-    plainArithmetic = code.allocateLocal(TypeKind.INT);
+    // HotSpot's compilers carry all of a method's locals along.
+    checkedPages = use.severalPages() ? code.allocateLocal(TypeKind.INT) : NONE;
+    fsBase = use.segment(CpuState.FS) ? code.allocateLocal(TypeKind.LONG) : NONE;
+    gsBase = use.segment(CpuState.GS) ? code.allocateLocal(TypeKind.LONG) : NONE;
+    plainArithmetic = use.xmm() ? code.allocateLocal(TypeKind.INT) : NONE;
     registers = new RegisterLocals(code, cpu, flags);
     flags.whenWritten(registers::flagsWritten);
     tail = code.newLabel();
@@ -191,20 +184,9 @@ final class Frame {
     code.lstore(local);
   }
 
-  /** What a way out stores, and the kind of the flags there. */
-  private record Stored(long changed, int flagKind) {}
-
   /** Writes the exits and the common way out. */
   void leave() {
     memory.writeRare();
-    // Exits that store the same share the code that does it.
-    Map<Stored, Label> stores = new LinkedHashMap<>();
-    for (Exit exit : exits) {
-      code.labelBinding(exit.label);
-      code.loadConstant(exit.info()).lstore(exitInfo);
-      Stored stored = new Stored(exit.changed, exit.knowledge.kind());
-      code.goto_(stores.computeIfAbsent(stored, key -> code.newLabel()));
-    }
     stores.forEach((stored, label) -> {
       code.labelBinding(label);
       flags.know(new FlagEmitter.Knowledge(stored.flagKind, Fusion.NONE));
@@ -364,15 +346,16 @@ final class Frame {
     return exitTo(current, done, CompiledCode.INTERPRET);
   }
 
-  /** A label that leads out to a place, {@code retired} instructions of the block being done. */
+  /**
+   * A label that leads out to a place, {@code retired} instructions of the block being done: to be
+   * gone to by what is written next, as the place is put into a local here.
+   */
   Label exitTo(int delta, int retired, int how) {
-    Exit exit =
-        new Exit(code.newLabel(), delta, retired, how, registers.changed(), flags.knowledge());
-    if (!exits.isEmpty() && exits.getLast().does(exit)) {
-      return exits.getLast().label;
-    }
-    exits.add(exit);
-    return exit.label;
+    code.loadConstant((long) delta << 32 | (long) retired << 8 | how).lstore(exitInfo);
+    long changed = registers.changed();
+    boolean flagsChanged = (changed & RegisterMask.FLAGS) != 0;
+    Stored stored = new Stored(changed, flagsChanged ? flags.known() : FlagEmitter.UNKNOWN);
+    return stores.computeIfAbsent(stored, key -> code.newLabel());
   }
 
   /** Tells where the indirect transfer at the current place led, for a later translation. */
@@ -423,6 +406,7 @@ final class Frame {
     registers.forget();
     flags.know(FlagEmitter.Knowledge.NOTHING);
     forgetSettled();
+    memory.forget();
     memory.reload();
     reloadBases();
     if (use.xmm()) {
@@ -473,8 +457,41 @@ final class Frame {
 
   /** Leaves the memory operand located in {@link #memory}, or exits. */
   void locate(Instruction instruction, int sizeBytes, boolean write) {
+    Access group = groupOf(sizeBytes, write);
+    if (group != null && memory.isLocated(group)) {
+      return;
+    }
     pushAddress(instruction);
-    locatePushed(instruction, sizeBytes, write);
+    if (group != null && group.first()) {
+      memory.locateStretch(group);
+    } else {
+      locatePushed(instruction, sizeBytes, write);
+    }
+  }
+
+  /** As {@link #locate}, for 8 bytes of the stack. */
+  void locateOnStack(int pointer, int displacement, boolean write) {
+    Access group = groupOf(8, write);
+    if (group != null && memory.isLocated(group)) {
+      return;
+    }
+    code.lload(pointer);
+    if (displacement != 0) {
+      code.loadConstant((long) displacement).ladd();
+    }
+    if (group != null && group.first()) {
+      memory.locateStretch(group);
+    } else {
+      memory.locate(8, write);
+    }
+  }
+
+  /** The group that the access of the current instruction was planned to belong to. */
+  private @Nullable Access groupOf(int sizeBytes, boolean write) {
+    Access planned = access;
+    boolean fits =
+        planned != null && planned.sizeBytes() == sizeBytes && (planned.write() || !write);
+    return fits ? planned : null;
   }
 
   /** As {@link #locate}, with the operand's linear address on the stack. */

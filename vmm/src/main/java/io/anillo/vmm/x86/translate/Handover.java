@@ -1,18 +1,31 @@
 package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.x86.interpret.CompiledCode;
+import java.lang.invoke.MethodHandles;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The class data of a region's class, with which it is initialized: it takes what it needs of the
- * machine, and leaves its only object. Method handles would do the same, but linking them takes as
- * long as everything else about a small class.
+ * How the class of a region gets what its code has as a constant, and hands out its only object,
+ * when it is initialized. Class data and method handles would do the same, but linking them takes
+ * as long as everything else about a small class.
  */
 final class Handover {
-  final RegionMachine machine;
-  @Nullable CompiledCode code;
+  static long @Nullable [] tlb;
+  static @Nullable CompiledCode code;
 
-  Handover(RegionMachine machine) {
-    this.machine = machine;
+  private Handover() {}
+
+  /** Initializes a region's class: one at a time, whoever translates. */
+  static synchronized CompiledCode initialize(MethodHandles.Lookup region, RegionMachine machine)
+      throws IllegalAccessException {
+    tlb = machine.tlb().entries();
+    try {
+      region.ensureInitialized(region.lookupClass());
+      return Objects.requireNonNull(code);
+    } finally {
+      tlb = null;
+      code = null;
+    }
   }
 }

@@ -535,8 +535,7 @@ final class IntegerEmitter {
     } else {
       fetch(frame, instruction, operand, 3);
     }
-    code.lload(pointer).loadConstant(8L).lsub();
-    frame.memory.locate(8, true);
+    frame.locateOnStack(pointer, -8, true);
     frame.memory.store(8, frame.longs[3]);
     code.lload(pointer).loadConstant(8L).lsub().lstore(frame.written(CpuState.RSP));
     return true;
@@ -549,8 +548,7 @@ final class IntegerEmitter {
     }
     CodeBuilder code = frame.code;
     int pointer = frame.local(CpuState.RSP);
-    code.lload(pointer);
-    frame.memory.locate(8, false);
+    frame.locateOnStack(pointer, 0, false);
     frame.memory.push(8);
     code.lstore(frame.longs[3]);
     code.lload(pointer).loadConstant(8L).ladd().lstore(frame.written(CpuState.RSP));
@@ -564,8 +562,7 @@ final class IntegerEmitter {
     }
     CodeBuilder code = frame.code;
     int base = frame.written(CpuState.RBP);
-    code.lload(base);
-    frame.memory.locate(8, false);
+    frame.locateOnStack(base, 0, false);
     frame.memory.push(8);
     code.lload(base).loadConstant(8L).ladd().lstore(frame.written(CpuState.RSP));
     code.lstore(base);

@@ -2,6 +2,7 @@ package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.mmu.TlbArray;
+import io.anillo.vmm.x86.translate.AccessGroups.Access;
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
 import java.lang.classfile.TypeKind;
@@ -34,8 +35,19 @@ final class MemoryEmitter {
   private final int linear;
   private final int entry;
 
-  /** Where the access that was located last lies in guest memory. */
+  /** Where the access that was located last alone lies in guest memory. */
   private final int offset;
+
+  /** Where the stretches of {@link AccessGroups} lie that were looked up in this block. */
+  private final int[] stretches = new int[AccessGroups.MOST];
+
+  /** A bit for each of them that is known here. */
+  private int known;
+
+  /** The local that says where the access lies that was located last, and bytes to add to it. */
+  private int place;
+
+  private int plusPlace;
 
   /** Code for what hardly ever happens, written behind everything else. */
   private final List<Runnable> rare = new ArrayList<>();
@@ -48,6 +60,39 @@ final class MemoryEmitter {
     linear = code.allocateLocal(TypeKind.LONG);
     entry = code.allocateLocal(TypeKind.LONG);
     offset = code.allocateLocal(TypeKind.LONG);
+    place = offset;
+  }
+
+  /** A block begins, or anything may be another: what was looked up says nothing any more. */
+  void forget() {
+    known = 0;
+  }
+
+  /** Whether the stretch of an access was looked up; it is located then. */
+  boolean isLocated(Access access) {
+    if ((known >> access.group() & 1) == 0) {
+      return false;
+    }
+    place = stretches[access.group()];
+    plusPlace = access.plus();
+    return true;
+  }
+
+  /** As {@link #locate}, for all accesses of a group of which this is the first. */
+  void locateStretch(Access access) {
+    if (stretches[access.group()] == 0) {
+      stretches[access.group()] = code.allocateLocal(TypeKind.LONG);
+    }
+    if (access.plus() != 0) {
+      code.loadConstant((long) access.plus()).lsub();
+    }
+    code.lstore(linear);
+    code.lload(linear);
+    find();
+    place = stretches[access.group()];
+    plusPlace = access.plus();
+    known |= 1 << access.group();
+    check(access.span(), access.write(), frame.sideExit());
   }
 
   /** The TLB may be another: at the entry, and behind an instruction that was a step. */
@@ -59,6 +104,7 @@ final class MemoryEmitter {
 
   /** Takes a linear address, alone on the stack, and leaves its offset in a local, or exits. */
   void locate(int sizeBytes, boolean write) {
+    alone();
     code.lstore(linear);
     code.lload(linear);
     find();
@@ -70,6 +116,7 @@ final class MemoryEmitter {
    * that is looked up first.
    */
   void locateGuessed(int sizeBytes, boolean write) {
+    alone();
     find();
     code.lstore(linear);
     Label wrong = code.newLabel();
@@ -79,11 +126,17 @@ final class MemoryEmitter {
     code.labelBinding(located);
     rare.add(() -> {
       code.labelBinding(wrong);
+      alone();
       code.lload(linear);
       find();
       check(sizeBytes, write, exit);
       code.goto_(located);
     });
+  }
+
+  private void alone() {
+    place = offset;
+    plusPlace = 0;
   }
 
   /** Writes what {@link #locateGuessed} put off. */
@@ -111,11 +164,11 @@ final class MemoryEmitter {
     }
     code.loadConstant(-4096L).land().lcmp().ifne(otherwise);
     pushEntry(2);
-    code.lload(linear).ladd().lstore(offset);
+    code.lload(linear).ladd().lstore(place);
   }
 
   private void pushEntry(int index) {
-    code.getstatic(Names.REGION, "UNSAFE", Names.UNSAFE);
+    code.getstatic(Names.CODE, "UNSAFE", Names.UNSAFE);
     code.getstatic(Names.REGION, "TLB", Names.LONG_ARRAY);
     code.lload(entry);
     if (index != 0) {
@@ -129,10 +182,10 @@ final class MemoryEmitter {
    * GuestMemory}, since the offset is masked into the range.
    */
   private void pushPlace(int plus) {
-    code.getstatic(Names.REGION, "UNSAFE", Names.UNSAFE).aconst_null();
-    code.lload(offset);
-    if (plus != 0) {
-      code.loadConstant((long) plus).ladd();
+    code.getstatic(Names.CODE, "UNSAFE", Names.UNSAFE).aconst_null();
+    code.lload(place);
+    if (plusPlace + plus != 0) {
+      code.loadConstant((long) plusPlace + plus).ladd();
     }
     code.loadConstant(machine.memory().rangeBytes() - 1).land();
     code.loadConstant(machine.memory().hostAddress()).ladd();

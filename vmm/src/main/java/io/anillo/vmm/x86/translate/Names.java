@@ -7,11 +7,9 @@ import io.anillo.vmm.x86.execute.WideDivision;
 import io.anillo.vmm.x86.execute.simd.SseControl;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import io.anillo.vmm.x86.interpret.InterpretedCpu;
-import io.anillo.vmm.x86.mmu.TlbArray;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
 import java.lang.constant.MethodTypeDesc;
-import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import jdk.internal.misc.Unsafe;
 
@@ -28,9 +26,6 @@ final class Names {
 
   static final ClassDesc CODE = of(CompiledCode.class);
   static final ClassDesc HANDOVER = of(Handover.class);
-  static final ClassDesc LOOKUP = of(MethodHandles.Lookup.class);
-  static final ClassDesc REGION_MACHINE = of(RegionMachine.class);
-  static final ClassDesc TLB_ARRAY = of(TlbArray.class);
   static final ClassDesc UNSAFE = of(Unsafe.class);
   static final ClassDesc OBJECT = ConstantDescs.CD_Object;
   static final ClassDesc CONTROL = of(SseControl.class);
@@ -40,7 +35,6 @@ final class Names {
   static final ClassDesc DOUBLE = of(Double.class);
   static final ClassDesc MATH = of(Math.class);
   static final ClassDesc VAR_HANDLE = of(VarHandle.class);
-  static final ClassDesc METHOD_HANDLES = of(MethodHandles.class);
 
   static final ClassDesc J = ConstantDescs.CD_long;
   static final ClassDesc D = ConstantDescs.CD_double;

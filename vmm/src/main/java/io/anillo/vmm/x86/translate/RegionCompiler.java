@@ -2,8 +2,10 @@ package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.Instruction;
+import io.anillo.vmm.x86.decode.Operation;
 import io.anillo.vmm.x86.interpret.CodeHints;
 import io.anillo.vmm.x86.interpret.CompiledCode;
+import io.anillo.vmm.x86.translate.AccessGroups.Access;
 import java.lang.classfile.Attributes;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.CodeBuilder;
@@ -27,6 +29,13 @@ final class RegionCompiler {
   private final PageGuess guess;
   private final RegionBuilder.Shape shape;
   private final CodeHints hints;
+
+  /**
+   * Registers that are stored before an instruction that may leave, not where it leaves. The fast
+   * compiler then has less to write and to keep: ways out are many, and hardly ever taken.
+   */
+  private final long storedEarly;
+
   private final CompiledCode.Fallbacks fallbacks = new CompiledCode.Fallbacks();
 
   RegionCompiler(
@@ -40,20 +49,23 @@ final class RegionCompiler {
     this.region = region;
     this.machine = machine;
     this.guess = guess;
+    storedEarly =
+        shape == RegionBuilder.Shape.PLAIN && HotSpotCompilers.ofThisMachine().isPresent()
+            ? RegisterMask.ALL_GENERAL | RegisterMask.ALL_XMM
+            : 0;
   }
 
   CompiledCode.Fallbacks fallbacks() {
     return fallbacks;
   }
 
-  /** Writes the class file. Its class data is to be a {@link Handover}. */
+  /** Writes the class file, whose class {@link Handover} makes. */
   byte[] compile() {
     return CLASS_FILE.build(
         Names.REGION,
         builder -> {
           builder.withSuperclass(Names.CODE);
           builder.withFlags(ClassFile.ACC_PUBLIC | ClassFile.ACC_FINAL);
-          builder.withField("UNSAFE", Names.UNSAFE, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
           builder.withField("TLB", Names.LONG_ARRAY, ClassFile.ACC_STATIC | ClassFile.ACC_FINAL);
           builder.withMethodBody(
               ConstantDescs.CLASS_INIT_NAME,
@@ -74,23 +86,11 @@ final class RegionCompiler {
   }
 
   private static void writeInitializer(CodeBuilder code) {
-    int handover = 0;
-    code.invokestatic(Names.METHOD_HANDLES, "lookup", Names.type(Names.LOOKUP));
-    code.ldc(ConstantDescs.DEFAULT_NAME).ldc(Names.HANDOVER);
-    code.invokestatic(
-        Names.METHOD_HANDLES,
-        "classData",
-        Names.type(Names.OBJECT, Names.LOOKUP, ConstantDescs.CD_String, ConstantDescs.CD_Class));
-    code.checkcast(Names.HANDOVER).astore(handover);
-    code.aload(handover).getfield(Names.HANDOVER, "machine", Names.REGION_MACHINE);
-    code.invokevirtual(Names.REGION_MACHINE, "tlb", Names.type(Names.TLB_ARRAY));
-    code.invokevirtual(Names.TLB_ARRAY, "entries", Names.type(Names.LONG_ARRAY));
+    code.getstatic(Names.HANDOVER, "tlb", Names.LONG_ARRAY);
     code.putstatic(Names.REGION, "TLB", Names.LONG_ARRAY);
-    code.invokestatic(Names.UNSAFE, "getUnsafe", Names.type(Names.UNSAFE));
-    code.putstatic(Names.REGION, "UNSAFE", Names.UNSAFE);
-    code.aload(handover).new_(Names.REGION).dup();
+    code.new_(Names.REGION).dup();
     code.invokespecial(Names.REGION, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void);
-    code.putfield(Names.HANDOVER, "code", Names.CODE).return_();
+    code.putstatic(Names.HANDOVER, "code", Names.CODE).return_();
   }
 
   /** Length of the longest method of a class file. */
@@ -116,13 +116,13 @@ final class RegionCompiler {
         next.predecessors++;
       }
     }
-    RegisterFlow.plan(region);
+    RegisterFlow.plan(region, storedEarly);
     Frame frame = new Frame(code, fallbacks, RegionUse.of(region), machine, guess, this::isWarm);
     if (HotSpotCompilers.ofThisMachine().isEmpty()) {
       writeWarmUp(frame);
     }
     frame.enter(region.entry.start);
-    arrive(frame, region.entry);
+    arrive(frame, region.entry, region.entry.index == 0);
     for (RegionBlock block : region.blocks) {
       writeBlock(frame, block);
     }
@@ -150,14 +150,16 @@ final class RegionCompiler {
   }
 
   /** Goes to a block of the region. */
-  private static void arrive(Frame frame, RegionBlock block) {
+  private static void arrive(Frame frame, RegionBlock block, boolean follows) {
     frame.registers.store(~block.changedBefore);
     frame.registers.require(block.loadedBefore);
     FlagEmitter.Knowledge here = frame.flags.knowledge();
     FlagEmitter.Knowledge others = block.knowledge;
     block.knowledge = others == null ? here : others.meet(here);
     block.writtenEdges++;
-    frame.code.goto_(block.label());
+    if (!follows) {
+      frame.code.goto_(block.label());
+    }
   }
 
   private void writeBlock(Frame frame, RegionBlock block) {
@@ -170,11 +172,17 @@ final class RegionCompiler {
             : FlagEmitter.Knowledge.NOTHING);
     frame.forgetSettled();
     frame.registers.begin(block.loadedBefore, block.changedBefore);
+    frame.memory.forget();
+    @Nullable Access[] accesses = storedEarly == 0 ? null : AccessGroups.of(block);
     int count = block.instructions.size();
     for (int i = 0; i < count; i++) {
       Instruction instruction = block.instructions.get(i);
       frame.current = block.deltas.get(i);
       frame.done = i;
+      frame.access = accesses == null ? null : accesses[i];
+      if (mayLeave(instruction)) {
+        frame.registers.store(storedEarly);
+      }
       frame.registers.require(RegisterMask.needed(instruction));
       if (Branches.isConditional(instruction.operation())
           || Branches.endsBlock(instruction.operation())) {
@@ -186,8 +194,31 @@ final class RegionCompiler {
         return;
       }
     }
+    frame.registers.store(storedEarly);
     frame.code.iinc(frame.budget, -count);
     edge(frame, block, block.activation, block.end());
+  }
+
+  /** Whether the code of an instruction is likely to have a way out of the region. */
+  private static boolean mayLeave(Instruction instruction) {
+    Operation operation = instruction.operation();
+    if (Branches.isConditional(operation) || Branches.endsBlock(operation)) {
+      return true;
+    }
+    return switch (operation) {
+      case PUSH, POP, LEAVE, DIV, IDIV -> true;
+      case LEA, NOP -> false;
+      default -> memory(instruction);
+    };
+  }
+
+  private static boolean memory(Instruction instruction) {
+    for (int i = 0; i < instruction.operandCount(); i++) {
+      if (instruction.operand(i).isMemory()) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private void writeTransfer(Frame frame, RegionBlock block, Instruction instruction, int count) {
@@ -237,11 +268,12 @@ final class RegionCompiler {
       default -> {
         code.iinc(frame.budget, -count);
         frame.done = 0;
-        Label taken = code.newLabel();
-        ConditionEmitter.jumpIf(frame, instruction.opcode() & 15, taken);
-        edge(frame, block, block.activation, next);
-        code.labelBinding(taken);
-        edge(frame, block, block.activation, target);
+        Label other = code.newLabel();
+        // The other way round, so that what comes next mostly follows.
+        ConditionEmitter.jumpIf(frame, instruction.opcode() & 15 ^ 1, other);
+        edge(frame, block, block.activation, target, false);
+        code.labelBinding(other);
+        edge(frame, block, block.activation, next, true);
       }
     }
   }
@@ -260,7 +292,7 @@ final class RegionCompiler {
         frame.code.lload(target);
         frame.pushRip(led);
         frame.code.lcmp().ifne(other);
-        edge(frame, block, activation, led);
+        edge(frame, block, activation, led, false);
         frame.code.labelBinding(other);
       }
     }
@@ -292,17 +324,23 @@ final class RegionCompiler {
 
   /** Goes on at a place: inside the region by a jump, else by leaving. */
   private void edge(Frame frame, RegionBlock from, @Nullable Activation activation, int target) {
+    edge(frame, from, activation, target, true);
+  }
+
+  /** As above; {@code last} where nothing else is written for the block. */
+  private void edge(
+      Frame frame, RegionBlock from, @Nullable Activation activation, int target, boolean last) {
     // What the edge loads and stores is so on this way alone.
     long loaded = frame.registers.loaded();
     long changed = frame.registers.changed();
     FlagEmitter.Knowledge knowledge = frame.flags.knowledge();
-    writeEdge(frame, from, activation, target);
+    writeEdge(frame, from, activation, target, last);
     frame.registers.begin(loaded, changed);
     frame.flags.know(knowledge);
   }
 
   private void writeEdge(
-      Frame frame, RegionBlock from, @Nullable Activation activation, int target) {
+      Frame frame, RegionBlock from, @Nullable Activation activation, int target, boolean last) {
     RegionBlock to = region.at(activation, target);
     if (to == null) {
       frame.code.goto_(frame.linkTo(target));
@@ -315,14 +353,13 @@ final class RegionCompiler {
     if (to.index <= from.index) {
       frame.checkInterrupts(target);
     }
-    arrive(frame, to);
+    arrive(frame, to, last && to.index == from.index + 1);
   }
 
   private static void pushReturn(Frame frame, int next) {
     CodeBuilder code = frame.code;
     int pointer = frame.local(CpuState.RSP);
-    code.lload(pointer).loadConstant(8L).lsub();
-    frame.memory.locate(8, true);
+    frame.locateOnStack(pointer, -8, true);
     frame.pushRip(next);
     code.lstore(frame.longs[3]);
     frame.memory.store(8, frame.longs[3]);
@@ -333,8 +370,7 @@ final class RegionCompiler {
     CodeBuilder code = frame.code;
     int pointer = frame.local(CpuState.RSP);
     long released = 8 + (instruction.operandCount() > 0 ? instruction.immediate() & 0xFFFF : 0);
-    code.lload(pointer);
-    frame.memory.locate(8, false);
+    frame.locateOnStack(pointer, 0, false);
     frame.memory.push(8);
     code.lstore(frame.longs[2]);
     Activation caller = block.activation.caller();
@@ -346,7 +382,7 @@ final class RegionCompiler {
       code.lcmp().ifne(elsewhere);
       code.lload(pointer).loadConstant(released).ladd().lstore(frame.written(CpuState.RSP));
       code.iinc(frame.budget, -count);
-      edge(frame, block, caller, place);
+      edge(frame, block, caller, place, false);
       code.labelBinding(elsewhere);
     }
     checkCanonical(frame, frame.longs[2]);

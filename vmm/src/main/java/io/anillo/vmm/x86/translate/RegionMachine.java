@@ -4,7 +4,7 @@ import io.anillo.vmm.memory.GuestMemory;
 import io.anillo.vmm.x86.mmu.TlbArray;
 
 /**
- * The machine that regions are made for; the class data of their classes.
+ * The machine that regions are made for.
  *
  * @param ordered whether several processors run, which makes the order of memory accesses visible
  */

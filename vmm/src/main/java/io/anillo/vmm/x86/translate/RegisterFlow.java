@@ -10,10 +10,12 @@ import java.util.List;
  */
 final class RegisterFlow {
   private final Region region;
+  private final long storedEarly;
   private final long[] needed;
   private final long[] changes;
 
-  private RegisterFlow(Region region) {
+  private RegisterFlow(Region region, long storedEarly) {
+    this.storedEarly = storedEarly;
     this.region = region;
     int count = region.blocks.size();
     needed = new long[count];
@@ -26,8 +28,11 @@ final class RegisterFlow {
     }
   }
 
-  static void plan(Region region) {
-    RegisterFlow flow = new RegisterFlow(region);
+  /**
+   * @param storedEarly what is stored where a block ends
+   */
+  static void plan(Region region, long storedEarly) {
+    RegisterFlow flow = new RegisterFlow(region, storedEarly);
     flow.planChanged();
     flow.planLoaded();
   }
@@ -38,7 +43,8 @@ final class RegisterFlow {
       again = false;
       for (RegionBlock block : region.blocks) {
         Successors successors = new Successors(region, block);
-        long out = successors.callsOut() ? 0 : block.changedBefore | changes[block.index];
+        long out =
+            successors.callsOut() ? 0 : (block.changedBefore | changes[block.index]) & ~storedEarly;
         for (RegionBlock next : successors.all()) {
           if ((out & ~next.changedBefore) != 0) {
             next.changedBefore |= out;

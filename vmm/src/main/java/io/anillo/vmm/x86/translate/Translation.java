@@ -3,7 +3,6 @@ package io.anillo.vmm.x86.translate;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import java.lang.invoke.MethodHandles;
 import java.lang.reflect.Method;
-import java.util.Objects;
 
 /**
  * The class that was made of a region, loaded.
@@ -20,13 +19,10 @@ record Translation(CompiledCode code, Method method, int bytes) {
    * @param machine that its code runs on
    */
   static Translation load(byte[] classFile, RegionMachine machine) {
-    Handover handover = new Handover(machine);
     try {
-      Class<?> type =
-          MethodHandles.lookup()
-              .defineHiddenClassWithClassData(classFile, handover, true)
-              .lookupClass();
-      CompiledCode code = Objects.requireNonNull(handover.code);
+      MethodHandles.Lookup region = MethodHandles.lookup().defineHiddenClass(classFile, false);
+      Class<?> type = region.lookupClass();
+      CompiledCode code = Handover.initialize(region, machine);
       for (Method method : type.getDeclaredMethods()) {
         if (method.getName().equals("run")) {
           return new Translation(code, method, classFile.length);
