@@ -5,7 +5,13 @@ import io.anillo.cli.storage.DiskCommand;
 import io.anillo.cli.storage.PoolCommand;
 import io.anillo.cli.storage.VolumeCommand;
 import io.anillo.cli.techniques.TechniquesCommand;
+import io.anillo.vmm.host.HostMemory;
+import io.anillo.vmm.host.HostTerminal;
 import java.io.PrintWriter;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
@@ -25,24 +31,54 @@ import picocli.CommandLine.UnmatchedArgumentException;
 public final class Anillo {
   static final String VERSION = "0.1.0-SNAPSHOT";
 
+  /** What makes each command, by its name, in the order of the help. */
+  private static final Map<String, Function<GuestMachine.Factory, Object>> COMMANDS =
+      new LinkedHashMap<>();
+
+  static {
+    COMMANDS.put("run", RunCommand::new);
+    COMMANDS.put(
+        "image",
+        machines -> new CommandLine(new ImageCommand()).addSubcommand(new ImageBuildCommand()));
+    COMMANDS.put("disk", machines -> new DiskCommand());
+    COMMANDS.put("pool", machines -> new PoolCommand());
+    COMMANDS.put("volume", machines -> new VolumeCommand());
+    COMMANDS.put("network", machines -> new NetworkCommand());
+    COMMANDS.put("techniques", machines -> new TechniquesCommand(JsonText::of));
+  }
+
   private Anillo() {}
 
   public static void main(String[] arguments) {
-    System.exit(commandLine(new VmmMachineFactory()).execute(arguments));
+    GuestMachine.Factory machines = new VmmMachineFactory();
+    String first = arguments.length == 0 ? "" : arguments[0];
+    if (first.equals("run")) {
+      Thread.ofPlatform().daemon().name("early start").start(Anillo::startEarly);
+    }
+    // All commands together take longer to describe than the Java machine takes to start.
+    CommandLine commandLine =
+        COMMANDS.containsKey(first) ? commandLine(machines, Set.of(first)) : commandLine(machines);
+    System.exit(commandLine.execute(arguments));
+  }
+
+  /** What takes long the first time, beside the reading of the command line. */
+  private static void startEarly() {
+    HostMemory.prepare();
+    HostTerminal.prepare();
   }
 
   /** The whole command, with machines from a factory. */
   static CommandLine commandLine(GuestMachine.Factory machines) {
-    CommandLine commandLine =
-        new CommandLine(new Anillo())
-            .addSubcommand(new RunCommand(machines))
-            .addSubcommand(
-                new CommandLine(new ImageCommand()).addSubcommand(new ImageBuildCommand()))
-            .addSubcommand(new DiskCommand())
-            .addSubcommand(new PoolCommand())
-            .addSubcommand(new VolumeCommand())
-            .addSubcommand(new NetworkCommand())
-            .addSubcommand(new TechniquesCommand(JsonText::of));
+    return commandLine(machines, COMMANDS.keySet());
+  }
+
+  private static CommandLine commandLine(GuestMachine.Factory machines, Set<String> names) {
+    CommandLine commandLine = new CommandLine(new Anillo());
+    COMMANDS.forEach((name, command) -> {
+      if (names.contains(name)) {
+        commandLine.addSubcommand(command.apply(machines));
+      }
+    });
     commandLine.setParameterExceptionHandler(Anillo::explainUsage);
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     return commandLine;

@@ -6,6 +6,7 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Objects;
 
 /**
  * Reserves address space for guest memory. On Linux it is an anonymous memory file mapped without
@@ -19,6 +20,35 @@ public final class HostMemory {
 
   /** Frees the pages of a shared mapping in its file too. */
   private static final int MADV_REMOVE = 9;
+
+  /** The calls that reserve memory on Linux. */
+  private static final class Calls {
+    static final MethodHandle MEMFD_CREATE =
+        handle(
+            "memfd_create",
+            FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
+    static final MethodHandle FTRUNCATE =
+        handle(
+            "ftruncate",
+            FunctionDescriptor.of(
+                ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG));
+    static final MethodHandle MMAP =
+        handle(
+            "mmap",
+            FunctionDescriptor.of(
+                ValueLayout.JAVA_LONG,
+                ValueLayout.JAVA_LONG,
+                ValueLayout.JAVA_LONG,
+                ValueLayout.JAVA_INT,
+                ValueLayout.JAVA_INT,
+                ValueLayout.JAVA_INT,
+                ValueLayout.JAVA_LONG));
+
+    private static MethodHandle handle(String name, FunctionDescriptor type) {
+      Linker linker = Linker.nativeLinker();
+      return linker.downcallHandle(linker.defaultLookup().find(name).orElseThrow(), type);
+    }
+  }
 
   private final long address;
   private final long sizeBytes;
@@ -43,37 +73,23 @@ public final class HostMemory {
     return new HostMemory(segment.address(), sizeBytes, -1);
   }
 
+  /** Links what {@link #reserve} calls, which takes a while, once. */
+  public static void prepare() {
+    if (System.getProperty("os.name").equals("Linux")) {
+      Objects.requireNonNull(Calls.MMAP);
+    }
+  }
+
   private static HostMemory reserveOnLinux(long sizeBytes) {
-    Linker linker = Linker.nativeLinker();
     try (Arena arena = Arena.ofConfined()) {
-      MethodHandle memfdCreate =
-          linker.downcallHandle(
-              linker.defaultLookup().find("memfd_create").orElseThrow(),
-              FunctionDescriptor.of(
-                  ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
-      MethodHandle ftruncate =
-          linker.downcallHandle(
-              linker.defaultLookup().find("ftruncate").orElseThrow(),
-              FunctionDescriptor.of(
-                  ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG));
-      MethodHandle mmap =
-          linker.downcallHandle(
-              linker.defaultLookup().find("mmap").orElseThrow(),
-              FunctionDescriptor.of(
-                  ValueLayout.JAVA_LONG,
-                  ValueLayout.JAVA_LONG,
-                  ValueLayout.JAVA_LONG,
-                  ValueLayout.JAVA_INT,
-                  ValueLayout.JAVA_INT,
-                  ValueLayout.JAVA_INT,
-                  ValueLayout.JAVA_LONG));
-      int file = (int) memfdCreate.invokeExact(arena.allocateFrom("anillo-guest"), MFD_CLOEXEC);
-      if (file < 0 || (int) ftruncate.invokeExact(file, sizeBytes) != 0) {
+      int file =
+          (int) Calls.MEMFD_CREATE.invokeExact(arena.allocateFrom("anillo-guest"), MFD_CLOEXEC);
+      if (file < 0 || (int) Calls.FTRUNCATE.invokeExact(file, sizeBytes) != 0) {
         throw new OutOfMemoryError("the host refuses a memory file of " + sizeBytes + " bytes");
       }
       long address =
           (long)
-              mmap.invokeExact(
+              Calls.MMAP.invokeExact(
                   0L, sizeBytes, PROT_READ_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0L);
       if (address == -1) {
         throw new OutOfMemoryError(

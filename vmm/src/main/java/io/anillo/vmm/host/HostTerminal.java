@@ -6,6 +6,7 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -28,17 +29,45 @@ public final class HostTerminal {
   private static final int APPLY_AFTER_OUTPUT = 1;
   private static final long LINUX_TIOCGWINSZ = 0x5413;
 
-  private final MethodHandle setAttributes;
-  private final MethodHandle makeRaw;
+  private final Settings settings;
   private final MemorySegment original;
   private boolean raw;
+
+  /** The calls that read and change a terminal's settings. */
+  private record Settings(MethodHandle get, MethodHandle set, MethodHandle makeRaw) {
+    static final Optional<Settings> OF_HOST = find();
+
+    private static Optional<Settings> find() {
+      Linker linker = Linker.nativeLinker();
+      Optional<MemorySegment> get = linker.defaultLookup().find("tcgetattr");
+      Optional<MemorySegment> set = linker.defaultLookup().find("tcsetattr");
+      Optional<MemorySegment> makeRaw = linker.defaultLookup().find("cfmakeraw");
+      if (get.isEmpty() || set.isEmpty() || makeRaw.isEmpty()) {
+        return Optional.empty();
+      }
+      return Optional.of(
+          new Settings(
+              linker.downcallHandle(
+                  get.get(),
+                  FunctionDescriptor.of(
+                      ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.ADDRESS)),
+              linker.downcallHandle(
+                  set.get(),
+                  FunctionDescriptor.of(
+                      ValueLayout.JAVA_INT,
+                      ValueLayout.JAVA_INT,
+                      ValueLayout.JAVA_INT,
+                      ValueLayout.ADDRESS)),
+              linker.downcallHandle(
+                  makeRaw.get(), FunctionDescriptor.ofVoid(ValueLayout.ADDRESS))));
+    }
+  }
 
   /** Rows and columns. */
   public record Size(int rows, int columns) {}
 
-  private HostTerminal(MethodHandle setAttributes, MethodHandle makeRaw, MemorySegment original) {
-    this.setAttributes = setAttributes;
-    this.makeRaw = makeRaw;
+  private HostTerminal(Settings settings, MemorySegment original) {
+    this.settings = settings;
     this.original = original;
   }
 
@@ -61,44 +90,32 @@ public final class HostTerminal {
 
   /** The terminal, or nothing when standard input is none or the host has no termios. */
   public static Optional<HostTerminal> open() {
-    Linker linker = Linker.nativeLinker();
-    Optional<MemorySegment> get = linker.defaultLookup().find("tcgetattr");
-    Optional<MemorySegment> set = linker.defaultLookup().find("tcsetattr");
-    Optional<MemorySegment> makeRaw = linker.defaultLookup().find("cfmakeraw");
-    if (get.isEmpty() || set.isEmpty() || makeRaw.isEmpty()) {
+    Optional<Settings> settings = Settings.OF_HOST;
+    if (settings.isEmpty()) {
       return Optional.empty();
     }
-    MethodHandle getAttributes =
-        linker.downcallHandle(
-            get.get(),
-            FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.ADDRESS));
-    MethodHandle setAttributes =
-        linker.downcallHandle(
-            set.get(),
-            FunctionDescriptor.of(
-                ValueLayout.JAVA_INT,
-                ValueLayout.JAVA_INT,
-                ValueLayout.JAVA_INT,
-                ValueLayout.ADDRESS));
-    MethodHandle raw =
-        linker.downcallHandle(makeRaw.get(), FunctionDescriptor.ofVoid(ValueLayout.ADDRESS));
     MemorySegment original = Arena.global().allocate(TERMIOS_BYTES);
     try {
-      if ((int) getAttributes.invokeExact(STANDARD_INPUT, original) != 0) {
+      if ((int) settings.get().get.invokeExact(STANDARD_INPUT, original) != 0) {
         return Optional.empty();
       }
     } catch (Throwable e) {
       throw unexpected(e);
     }
-    return Optional.of(new HostTerminal(setAttributes, raw, original));
+    return Optional.of(new HostTerminal(settings.get(), original));
+  }
+
+  /** Links the calls of {@link #open}, which takes a while, once. */
+  public static void prepare() {
+    Objects.requireNonNull(Settings.OF_HOST);
   }
 
   /** Hands every key to the reader as it is typed; nothing is echoed, and no key is a signal. */
   public synchronized void enterRawMode() {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment settings = arena.allocate(TERMIOS_BYTES).copyFrom(original);
-      makeRaw.invokeExact(settings);
-      apply(settings);
+      MemorySegment changed = arena.allocate(TERMIOS_BYTES).copyFrom(original);
+      this.settings.makeRaw.invokeExact(changed);
+      apply(changed);
       raw = true;
     } catch (Throwable e) {
       throw unexpected(e);
@@ -120,8 +137,8 @@ public final class HostTerminal {
     }
   }
 
-  private void apply(MemorySegment settings) throws Throwable {
-    int status = (int) setAttributes.invokeExact(STANDARD_INPUT, APPLY_AFTER_OUTPUT, settings);
+  private void apply(MemorySegment changed) throws Throwable {
+    int status = (int) settings.set.invokeExact(STANDARD_INPUT, APPLY_AFTER_OUTPUT, changed);
     if (status != 0) {
       // The terminal has gone, with whoever sat before it.
       raw = false;
