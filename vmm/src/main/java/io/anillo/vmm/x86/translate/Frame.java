@@ -96,6 +96,23 @@ final class Frame {
   /** A bit for each XMM register whose low half is known to hold no denormal number. */
   private int settled;
 
+  /**
+   * Whether each way out has a place of its own, where its constant is put into a local: the
+   * optimizing compiler would keep the constants of all of them from the entry on. The fast
+   * compiler has less to do without.
+   */
+  private final boolean exitsApart;
+
+  private final Map<Exit, Label> exits = new LinkedHashMap<>();
+
+  /**
+   * A way out.
+   *
+   * @param info what the common way out takes apart
+   * @param store where it goes on
+   */
+  private record Exit(long info, Label store) {}
+
   /** The access of the current instruction, if it belongs to a group. */
   @Nullable Access access;
 
@@ -108,7 +125,9 @@ final class Frame {
       RegionUse use,
       RegionMachine machine,
       PageGuess guess,
+      boolean exitsApart,
       IntPredicate linkable) {
+    this.exitsApart = exitsApart;
     this.linkable = linkable;
     this.guess = guess;
     this.code = code;
@@ -187,6 +206,11 @@ final class Frame {
   /** Writes the exits and the common way out. */
   void leave() {
     memory.writeRare();
+    exits.forEach((exit, label) -> {
+      code.labelBinding(label);
+      code.loadConstant(exit.info).lstore(exitInfo);
+      code.goto_(exit.store);
+    });
     stores.forEach((stored, label) -> {
       code.labelBinding(label);
       flags.know(new FlagEmitter.Knowledge(stored.flagKind, Fusion.NONE));
@@ -348,14 +372,19 @@ final class Frame {
 
   /**
    * A label that leads out to a place, {@code retired} instructions of the block being done: to be
-   * gone to by what is written next, as the place is put into a local here.
+   * gone to by what is written next, as the place may be put into a local here.
    */
   Label exitTo(int delta, int retired, int how) {
-    code.loadConstant((long) delta << 32 | (long) retired << 8 | how).lstore(exitInfo);
+    long info = (long) delta << 32 | (long) retired << 8 | how;
     long changed = registers.changed();
     boolean flagsChanged = (changed & RegisterMask.FLAGS) != 0;
     Stored stored = new Stored(changed, flagsChanged ? flags.known() : FlagEmitter.UNKNOWN);
-    return stores.computeIfAbsent(stored, key -> code.newLabel());
+    Label store = stores.computeIfAbsent(stored, key -> code.newLabel());
+    if (exitsApart) {
+      return exits.computeIfAbsent(new Exit(info, store), key -> code.newLabel());
+    }
+    code.loadConstant(info).lstore(exitInfo);
+    return store;
   }
 
   /** Tells where the indirect transfer at the current place led, for a later translation. */

@@ -117,7 +117,9 @@ final class RegionCompiler {
       }
     }
     RegisterFlow.plan(region, storedEarly);
-    Frame frame = new Frame(code, fallbacks, RegionUse.of(region), machine, guess, this::isWarm);
+    boolean optimized = shape == RegionBuilder.Shape.WIDE || storedEarly == 0;
+    Frame frame =
+        new Frame(code, fallbacks, RegionUse.of(region), machine, guess, optimized, this::isWarm);
     if (HotSpotCompilers.ofThisMachine().isEmpty()) {
       writeWarmUp(frame);
     }

@@ -98,16 +98,22 @@ final class ScalarEmitter {
     CodeBuilder code = frame.code;
     Operand from = instruction.operand(1);
     IntegerEmitter.fetch(frame, instruction, from, 3);
-    if (from.sizeBytes() == 8) {
-      code.lload(frame.longs[3]);
-    } else {
-      code.iload(frame.ints[3]).i2l();
+    int to = instruction.operand(0).register();
+    if (from.sizeBytes() == 4) {
+      // Exact, whatever MXCSR says.
+      code.iload(frame.ints[3]).i2d();
+      code.invokestatic(Names.DOUBLE, "doubleToRawLongBits", Names.type(Names.J, Names.D));
+      code.lstore(frame.longs[2]);
+      SimdEmitter.storeLow(frame, to, frame.longs[2]);
+      frame.settle(to);
+      return;
     }
+    code.lload(frame.longs[3]);
     frame.pushControl();
     code.invokestatic(CONVERSIONS, "integerToDouble", Names.type(Names.J, Names.J, Names.CONTROL));
     code.lstore(frame.longs[2]);
     checkExceptions(frame);
-    SimdEmitter.storeLow(frame, instruction.operand(0).register(), frame.longs[2]);
+    SimdEmitter.storeLow(frame, to, frame.longs[2]);
   }
 
   private static void truncate(Frame frame, Instruction instruction) {
