@@ -525,8 +525,9 @@ final class Frame {
 
   /** As {@link #locate}, with the operand's linear address on the stack. */
   void locatePushed(Instruction instruction, int sizeBytes, boolean write) {
-    if (guess.push(this, instruction)) {
-      memory.locateGuessed(sizeBytes, write);
+    PageGuess.Proof proof = guess.push(this, instruction, sizeBytes);
+    if (proof != null) {
+      memory.locateGuessed(sizeBytes, write, proof);
     } else {
       memory.locate(sizeBytes, write);
     }

@@ -115,14 +115,14 @@ final class MemoryEmitter {
    * As {@link #locate}, with another address on top of the stack that may lie in the same page:
    * that is looked up first.
    */
-  void locateGuessed(int sizeBytes, boolean write) {
+  void locateGuessed(int sizeBytes, boolean write, PageGuess.Proof proof) {
     alone();
     find();
     code.lstore(linear);
     Label wrong = code.newLabel();
     Label located = code.newLabel();
     Label exit = frame.sideExit();
-    check(sizeBytes, write, wrong);
+    check(sizeBytes, write, wrong, proof);
     code.labelBinding(located);
     rare.add(() -> {
       code.labelBinding(wrong);
@@ -157,14 +157,33 @@ final class MemoryEmitter {
 
   /** Leaves the offset if the entry is that of the whole access, else goes elsewhere. */
   private void check(int sizeBytes, boolean write, Label otherwise) {
-    pushEntry(write ? 1 : 0);
-    code.lload(linear);
-    if (sizeBytes > 1) {
-      code.loadConstant(sizeBytes - 1L).ladd();
+    // An entry that was found by the first byte is never that of another page.
+    check(sizeBytes, write, otherwise, PageGuess.Proof.END);
+  }
+
+  private void check(int sizeBytes, boolean write, Label otherwise, PageGuess.Proof proof) {
+    int tag = write ? 1 : 0;
+    switch (proof) {
+      case END -> checkPage(tag, sizeBytes - 1, -4096L, otherwise);
+      case BEGINNING -> checkPage(tag, 0, -4096L, otherwise);
+      case BEGINNING_OF_ALIGNED -> checkPage(tag, 0, -4096L | sizeBytes - 1, otherwise);
+      case BOTH_ENDS -> {
+        checkPage(tag, 0, -4096L, otherwise);
+        checkPage(tag, sizeBytes - 1, -4096L, otherwise);
+      }
     }
-    code.loadConstant(-4096L).land().lcmp().ifne(otherwise);
     pushEntry(2);
     code.lload(linear).ladd().lstore(place);
+  }
+
+  /** Goes elsewhere if some bits of an address behind the linear one are not what an entry has. */
+  private void checkPage(int tag, int plus, long bits, Label otherwise) {
+    pushEntry(tag);
+    code.lload(linear);
+    if (plus != 0) {
+      code.loadConstant((long) plus).ladd();
+    }
+    code.loadConstant(bits).land().lcmp().ifne(otherwise);
   }
 
   private void pushEntry(int index) {

@@ -18,26 +18,50 @@ record PageGuess(long @Nullable [] registers) {
   /** Bytes from a base to a member of what it points to, so near that both share a page mostly. */
   private static final int NEAR = 512;
 
-  /** Pushes a linear address that may lie in the page of the operand; false where none is known. */
-  boolean push(Frame frame, Instruction instruction) {
+  /**
+   * Pushes a linear address that may lie in the page of the operand.
+   *
+   * @param sizeBytes of the operand
+   * @return what then shows that all of the operand lies in that page, or null where nothing is
+   *     known and pushed
+   */
+  @Nullable Proof push(Frame frame, Instruction instruction, int sizeBytes) {
     if (registers == null
         || instruction.ripRelative()
         || instruction.addressBytes() != 8
         || instruction.segment() >= CpuState.FS
         || instruction.base() >= 16) {
-      return false;
+      return null;
     }
     boolean indexed = instruction.index() < 16;
     long displacement = instruction.displacement();
     boolean near = displacement > -NEAR && displacement < NEAR;
     if (indexed ? !samePage(registers, instruction) : displacement == 0 || !near) {
-      return false;
+      return null;
     }
     frame.code.lload(frame.local(instruction.base()));
     if (!near) {
       frame.code.loadConstant(displacement).ladd();
     }
-    return true;
+    if (indexed) {
+      return sizeBytes > 8 ? Proof.BOTH_ENDS : Proof.BEGINNING_OF_ALIGNED;
+    }
+    if (displacement > 0) {
+      return Proof.END; // the beginning is between the address and it
+    }
+    return -displacement >= sizeBytes ? Proof.BEGINNING : Proof.BOTH_ENDS;
+  }
+
+  /** What has to lie in a page, for an operand to lie in it as a whole. */
+  enum Proof {
+    /** The first byte. */
+    BEGINNING,
+    /** The first byte of an operand that is aligned; others are taken for not proven. */
+    BEGINNING_OF_ALIGNED,
+    /** The last byte. */
+    END,
+    /** The first byte and the last. */
+    BOTH_ENDS
   }
 
   /**
