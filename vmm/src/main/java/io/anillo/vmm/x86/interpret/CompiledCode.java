@@ -6,7 +6,6 @@ import io.anillo.vmm.x86.decode.Instruction;
 import io.anillo.vmm.x86.execute.GuestFault;
 import java.util.ArrayList;
 import java.util.List;
-import jdk.internal.misc.Unsafe;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,9 +45,6 @@ public abstract class CompiledCode {
 
   /** The most instructions between two looks at the budget. */
   public static final int LONGEST_PATH = 2048;
-
-  /** For code that is generated: a constant there. */
-  protected static final Unsafe UNSAFE = Unsafe.getUnsafe();
 
   private static final Step[] NONE = {};
 

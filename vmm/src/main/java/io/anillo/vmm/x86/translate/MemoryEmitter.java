@@ -25,6 +25,9 @@ final class MemoryEmitter {
   /** From elements of the TLB's array to bytes. */
   private static final int BYTES_SHIFT = 3;
 
+  /** What generated code accesses memory with: a constant there. */
+  static final Unsafe UNSAFE = Unsafe.getUnsafe();
+
   private final Frame frame;
   private final CodeBuilder code;
   private final RegionMachine machine;
@@ -187,7 +190,7 @@ final class MemoryEmitter {
   }
 
   private void pushEntry(int index) {
-    code.getstatic(Names.CODE, "UNSAFE", Names.UNSAFE);
+    code.getstatic(Names.MEMORY_EMITTER, "UNSAFE", Names.UNSAFE);
     code.getstatic(Names.REGION, "TLB", Names.LONG_ARRAY);
     code.lload(entry);
     if (index != 0) {
@@ -201,7 +204,7 @@ final class MemoryEmitter {
    * GuestMemory}, since the offset is masked into the range.
    */
   private void pushPlace(int plus) {
-    code.getstatic(Names.CODE, "UNSAFE", Names.UNSAFE).aconst_null();
+    code.getstatic(Names.MEMORY_EMITTER, "UNSAFE", Names.UNSAFE).aconst_null();
     code.lload(place);
     if (plusPlace + plus != 0) {
       code.loadConstant((long) plusPlace + plus).ladd();

@@ -26,6 +26,7 @@ final class Names {
 
   static final ClassDesc CODE = of(CompiledCode.class);
   static final ClassDesc HANDOVER = of(Handover.class);
+  static final ClassDesc MEMORY_EMITTER = of(MemoryEmitter.class);
   static final ClassDesc UNSAFE = of(Unsafe.class);
   static final ClassDesc OBJECT = ConstantDescs.CD_Object;
   static final ClassDesc CONTROL = of(SseControl.class);

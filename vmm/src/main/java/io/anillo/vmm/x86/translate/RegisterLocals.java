@@ -134,12 +134,16 @@ final class RegisterLocals {
   }
 
   private void pushElement(int array, int index) {
-    code.getstatic(Names.CODE, "UNSAFE", Names.UNSAFE).aload(array).loadConstant(offset(index));
+    code.getstatic(Names.MEMORY_EMITTER, "UNSAFE", Names.UNSAFE)
+        .aload(array)
+        .loadConstant(offset(index));
     code.invokevirtual(Names.UNSAFE, "getLong", Names.type(Names.J, Names.OBJECT, Names.J));
   }
 
   private void popElement(int array, int index, int local) {
-    code.getstatic(Names.CODE, "UNSAFE", Names.UNSAFE).aload(array).loadConstant(offset(index));
+    code.getstatic(Names.MEMORY_EMITTER, "UNSAFE", Names.UNSAFE)
+        .aload(array)
+        .loadConstant(offset(index));
     code.lload(local);
     code.invokevirtual(
         Names.UNSAFE, "putLong", Names.type(Names.V, Names.OBJECT, Names.J, Names.J));
