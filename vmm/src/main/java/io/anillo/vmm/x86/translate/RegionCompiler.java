@@ -117,7 +117,7 @@ final class RegionCompiler {
       }
     }
     RegisterFlow.plan(region, storedEarly);
-    boolean optimized = shape == RegionBuilder.Shape.WIDE || storedEarly == 0;
+    boolean optimized = storedEarly == 0;
     Frame frame =
         new Frame(code, fallbacks, RegionUse.of(region), machine, guess, optimized, this::isWarm);
     if (HotSpotCompilers.ofThisMachine().isEmpty()) {
@@ -210,11 +210,11 @@ final class RegionCompiler {
     return switch (operation) {
       case PUSH, POP, LEAVE, DIV, IDIV -> true;
       case LEA, NOP -> false;
-      default -> memory(instruction);
+      default -> hasMemoryOperand(instruction);
     };
   }
 
-  private static boolean memory(Instruction instruction) {
+  private static boolean hasMemoryOperand(Instruction instruction) {
     for (int i = 0; i < instruction.operandCount(); i++) {
       if (instruction.operand(i).isMemory()) {
         return true;
