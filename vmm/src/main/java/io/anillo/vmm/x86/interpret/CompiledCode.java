@@ -31,11 +31,20 @@ public abstract class CompiledCode {
    */
   public static final int FIRST_LINK = 2;
 
+  /** What {@link #leave} is told: {@link #INTERPRET}, for arithmetic with unusual values. */
+  public static final int UNUSUAL = 32;
+
   /** What {@link #leave} answers when the code is to go on by a link: this and its number. */
   public static final int FOLLOW = 64;
 
   /** The most places that code can be linked to. */
   public static final int LINKS = 8;
+
+  /** So many times it leaves for unusual values before it is looked at how often that is. */
+  private static final int UNUSUAL_BATCH = 500;
+
+  /** Instructions that have to run for each time that it leaves for unusual values. */
+  private static final int RUN_FOR_UNUSUAL = 2000;
 
   /** How many linked codes may run inside each other. */
   static final int LINK_DEPTH = 64;
@@ -77,6 +86,12 @@ public abstract class CompiledCode {
   private long promotionAt = Long.MAX_VALUE;
 
   private Runnable promotion = () -> {};
+
+  /** How often it left for unusual values, and what it had run one batch of that before. */
+  private int unusual;
+
+  private long retiredBefore;
+  private Runnable tooUnusual = () -> {};
   private final RunCount runCount = new RunCount(this);
 
   /**
@@ -135,7 +150,25 @@ public abstract class CompiledCode {
     cpu.leaveAt((int) (exit >> 32), budget - ((int) exit >>> 8));
     count(cpu);
     int outcome = (int) exit & 0xFF;
+    if (outcome == UNUSUAL) {
+      noteUnusual();
+      return INTERPRET;
+    }
     return outcome < FIRST_LINK ? outcome : follow(cpu, outcome - FIRST_LINK);
+  }
+
+  private void noteUnusual() {
+    if (++unusual % UNUSUAL_BATCH == 0) {
+      if (retired - retiredBefore < (long) UNUSUAL_BATCH * RUN_FOR_UNUSUAL) {
+        tooUnusual.run();
+      }
+      retiredBefore = retired;
+    }
+  }
+
+  /** Asks for a call, by whoever runs the code, when it often leaves for unusual values. */
+  public final void whenUnusual(Runnable action) {
+    tooUnusual = action;
   }
 
   private int follow(InterpretedCpu cpu, int number) {

@@ -54,16 +54,17 @@ final class DoubleEmitter {
   private static void scalar(Frame frame, Instruction instruction) {
     int to = instruction.operand(0).register();
     boolean settled = ScalarEmitter.fetch(frame, instruction, 8);
-    Label slow = frame.code.newLabel();
-    Label end = frame.code.newLabel();
+    Label slow = slow(frame);
     frame.code.iload(frame.plainArithmetic()).ifeq(slow);
     quick(frame, instruction.operation(), to, false, settled, frame.longs[3], frame.longs[2], slow);
-    frame.code.goto_(end);
-    frame.code.labelBinding(slow);
-    careful(frame, instruction.operation(), to, false, frame.longs[3], frame.longs[2]);
-    ScalarEmitter.checkExceptions(frame);
-    refuseDenormal(frame, frame.longs[2]);
-    frame.code.labelBinding(end);
+    orElse(
+        frame,
+        slow,
+        () -> {
+          careful(frame, instruction.operation(), to, false, frame.longs[3], frame.longs[2]);
+          ScalarEmitter.checkExceptions(frame);
+          refuseDenormal(frame, frame.longs[2]);
+        });
     SimdEmitter.storeLow(frame, to, frame.longs[2]);
     frame.settle(to);
   }
@@ -80,20 +81,37 @@ final class DoubleEmitter {
       SimdEmitter.pushHigh(frame, from.register());
       code.lstore(frame.longs[3]);
     }
-    Label slow = code.newLabel();
-    Label end = code.newLabel();
+    Label slow = slow(frame);
     code.iload(frame.plainArithmetic()).ifeq(slow);
     Operation operation = instruction.operation();
     quick(frame, operation, to, false, false, frame.longs[2], frame.longs[4], slow);
     quick(frame, operation, to, true, false, frame.longs[3], frame.longs[5], slow);
-    code.goto_(end);
-    code.labelBinding(slow);
-    careful(frame, operation, to, false, frame.longs[2], frame.longs[4]);
-    careful(frame, operation, to, true, frame.longs[3], frame.longs[5]);
-    ScalarEmitter.checkExceptions(frame);
-    code.labelBinding(end);
+    orElse(
+        frame,
+        slow,
+        () -> {
+          careful(frame, operation, to, false, frame.longs[2], frame.longs[4]);
+          careful(frame, operation, to, true, frame.longs[3], frame.longs[5]);
+          ScalarEmitter.checkExceptions(frame);
+        });
     SimdEmitter.storeLow(frame, to, frame.longs[4]);
     SimdEmitter.storeHigh(frame, to, frame.longs[5]);
+  }
+
+  /** Where an instruction goes whose values are unusual. */
+  static Label slow(Frame frame) {
+    return frame.leavesUnusual ? frame.unusualExit() : frame.code.newLabel();
+  }
+
+  /** Behind what is done for usual values: writes what is done for others, where they stay. */
+  static void orElse(Frame frame, Label slow, Runnable code) {
+    if (!frame.leavesUnusual) {
+      Label end = frame.code.newLabel();
+      frame.code.goto_(end);
+      frame.code.labelBinding(slow);
+      code.run();
+      frame.code.labelBinding(end);
+    }
   }
 
   /** One operation as Java does it; goes to {@code slow} where that may not be the same. */
@@ -118,7 +136,7 @@ final class DoubleEmitter {
     }
     code.invokestatic(Names.DOUBLE, "doubleToRawLongBits", Names.type(Names.J, Names.D));
     code.lstore(result);
-    checkNormal(code, result, slow);
+    checkResult(frame, operation, old, source, result, slow);
     if (high || !frame.isSettled(to)) {
       checkNotDenormal(code, old, slow);
     }
@@ -141,26 +159,28 @@ final class DoubleEmitter {
     CodeBuilder code = frame.code;
     int to = instruction.operand(0).register();
     boolean settled = ScalarEmitter.fetch(frame, instruction, 8);
-    Label slow = code.newLabel();
-    Label end = code.newLabel();
+    Label slow = slow(frame);
     code.iload(frame.plainArithmetic()).ifeq(slow);
     pushDouble(code, frame.longs[3]);
     code.invokestatic(Names.MATH, "sqrt", Names.type(Names.D, Names.D));
     code.invokestatic(Names.DOUBLE, "doubleToRawLongBits", Names.type(Names.J, Names.D));
     code.lstore(frame.longs[2]);
-    checkNormal(code, frame.longs[2], slow);
+    int source = frame.longs[3];
+    checkResult(frame, instruction.operation(), source, source, frame.longs[2], slow);
     if (!settled) {
-      checkNotDenormal(code, frame.longs[3], slow);
+      checkNotDenormal(code, source, slow);
     }
-    code.goto_(end);
-    code.labelBinding(slow);
-    code.lload(frame.longs[3]);
-    frame.pushControl();
-    code.invokestatic(DOUBLE, "squareRoot", Names.type(Names.J, Names.J, Names.CONTROL));
-    code.lstore(frame.longs[2]);
-    ScalarEmitter.checkExceptions(frame);
-    refuseDenormal(frame, frame.longs[2]);
-    code.labelBinding(end);
+    orElse(
+        frame,
+        slow,
+        () -> {
+          code.lload(source);
+          frame.pushControl();
+          code.invokestatic(DOUBLE, "squareRoot", Names.type(Names.J, Names.J, Names.CONTROL));
+          code.lstore(frame.longs[2]);
+          ScalarEmitter.checkExceptions(frame);
+          refuseDenormal(frame, frame.longs[2]);
+        });
     SimdEmitter.storeLow(frame, to, frame.longs[2]);
     frame.settle(to);
   }
@@ -168,6 +188,58 @@ final class DoubleEmitter {
   static void pushDouble(CodeBuilder code, int local) {
     code.lload(local);
     code.invokestatic(Names.DOUBLE, "longBitsToDouble", Names.type(Names.D, Names.J));
+  }
+
+  /**
+   * Goes to {@code slow} where a result may not be what the processor's is; where that leaves the
+   * region, zero and infinity as they are meant do not go there.
+   */
+  private static void checkResult(
+      Frame frame, Operation operation, int old, int source, int result, Label slow) {
+    if (!frame.leavesUnusual) {
+      checkNormal(frame.code, result, slow);
+      return;
+    }
+    Label special = frame.code.newLabel();
+    Label fine = frame.code.newLabel();
+    checkNormal(frame.code, result, special);
+    frame.code.labelBinding(fine);
+    frame.memory.later(() -> {
+      frame.code.labelBinding(special);
+      checkSpecial(frame.code, operation, old, source, result, fine, slow);
+    });
+  }
+
+  /**
+   * Goes to {@code fine} if a result that {@link #checkNormal} refused is zero or infinite, and
+   * exactly so: a sum that is zero always is, others where they are as great as an operand.
+   */
+  private static void checkSpecial(
+      CodeBuilder code,
+      Operation operation,
+      int old,
+      int source,
+      int result,
+      Label fine,
+      Label slow) {
+    // Infinity becomes zero, zero this constant.
+    long one = 1L << 53;
+    code.lload(result).iconst_1().lshl().loadConstant(one).ladd();
+    code.loadConstant(~one).land().lconst_0().lcmp().ifne(slow);
+    switch (name(operation)) {
+      case "add", "subtract" -> {
+        code.lload(result).iconst_1().lshl().lconst_0().lcmp().ifeq(fine);
+        checkAsGreat(code, result, source, fine);
+      }
+      case "multiply" -> checkAsGreat(code, result, source, fine);
+      default -> {}
+    }
+    checkAsGreat(code, result, old, fine);
+    code.goto_(slow);
+  }
+
+  private static void checkAsGreat(CodeBuilder code, int result, int operand, Label fine) {
+    code.lload(result).lload(operand).lxor().iconst_1().lshl().lconst_0().lcmp().ifeq(fine);
   }
 
   /**
@@ -187,6 +259,12 @@ final class DoubleEmitter {
     code.loadConstant(Long.MIN_VALUE ^ TWICE_LEAST_NORMAL - 1).lcmp().iflt(slow);
   }
 
+  /** Anything but a NaN. */
+  static void checkNumber(CodeBuilder code, int local, Label slow) {
+    code.lload(local).iconst_1().lshl().loadConstant(Long.MIN_VALUE).ladd();
+    code.loadConstant(Long.MIN_VALUE ^ TWICE_INFINITY).lcmp().ifgt(slow);
+  }
+
   private static void refuseDenormal(Frame frame, int local) {
     checkNotDenormal(frame.code, local, frame.sideExit());
   }
@@ -202,8 +280,7 @@ final class DoubleEmitter {
     code.lload(frame.longs[3]).lstore(b);
     SimdEmitter.pushLow(frame, first);
     code.lstore(a);
-    Label slow = code.newLabel();
-    Label end = code.newLabel();
+    Label slow = slow(frame);
     if (!frame.isSettled(first)) {
       checkNotDenormal(code, a, slow);
     }
@@ -220,18 +297,20 @@ final class DoubleEmitter {
     code.iload(frame.ints[2]).bipush(31).iushr();
     code.iload(frame.ints[2]).iconst_1().iand().iconst_1().ixor().bipush(6).ishl().ior();
     code.istore(frame.ints[3]);
-    code.goto_(end);
-    code.labelBinding(slow);
     boolean ordered = instruction.operation() == Operation.COMISD;
-    code.lload(a).lload(b);
-    frame.pushControl();
-    code.invokestatic(
-        DOUBLE,
-        ordered ? "compareOrdered" : "compareUnordered",
-        Names.type(Names.I, Names.J, Names.J, Names.CONTROL));
-    code.istore(frame.ints[3]);
-    ScalarEmitter.checkExceptions(frame);
-    code.labelBinding(end);
+    orElse(
+        frame,
+        slow,
+        () -> {
+          code.lload(a).lload(b);
+          frame.pushControl();
+          code.invokestatic(
+              DOUBLE,
+              ordered ? "compareOrdered" : "compareUnordered",
+              Names.type(Names.I, Names.J, Names.J, Names.CONTROL));
+          code.istore(frame.ints[3]);
+          ScalarEmitter.checkExceptions(frame);
+        });
     code.iload(frame.ints[3]).i2l().lstore(frame.flags.a);
     frame.flags.setCompared();
   }

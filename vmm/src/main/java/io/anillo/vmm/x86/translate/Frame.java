@@ -103,6 +103,13 @@ final class Frame {
    */
   private final boolean exitsApart;
 
+  /**
+   * Whether the region is left for arithmetic with unusual values, denormal numbers or NaNs. With
+   * calls of the functions for those, and whatever is alive kept around them, the optimizing
+   * compiler takes ten times as long.
+   */
+  final boolean leavesUnusual;
+
   private final Map<Exit, Label> exits = new LinkedHashMap<>();
 
   /**
@@ -126,8 +133,10 @@ final class Frame {
       RegionMachine machine,
       PageGuess guess,
       boolean exitsApart,
+      boolean leavesUnusual,
       IntPredicate linkable) {
     this.exitsApart = exitsApart;
+    this.leavesUnusual = leavesUnusual;
     this.linkable = linkable;
     this.guess = guess;
     this.code = code;
@@ -368,6 +377,11 @@ final class Frame {
   /** A label that leads out before the current instruction, which the interpreter will do. */
   Label sideExit() {
     return exitTo(current, done, CompiledCode.INTERPRET);
+  }
+
+  /** As {@link #sideExit}, for arithmetic with unusual values. */
+  Label unusualExit() {
+    return exitTo(current, done, CompiledCode.UNUSUAL);
   }
 
   /**

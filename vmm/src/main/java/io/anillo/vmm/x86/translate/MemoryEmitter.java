@@ -142,7 +142,12 @@ final class MemoryEmitter {
     plusPlace = 0;
   }
 
-  /** Writes what {@link #locateGuessed} put off. */
+  /** Puts off code for what hardly ever happens. */
+  void later(Runnable code) {
+    rare.add(code);
+  }
+
+  /** Writes what was put off. */
   void writeRare() {
     rare.forEach(Runnable::run);
   }

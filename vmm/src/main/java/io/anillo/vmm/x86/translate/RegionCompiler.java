@@ -36,6 +36,9 @@ final class RegionCompiler {
    */
   private final long storedEarly;
 
+  /** As in {@link Frame}. */
+  private final boolean leavesUnusual;
+
   private final CompiledCode.Fallbacks fallbacks = new CompiledCode.Fallbacks();
 
   RegionCompiler(
@@ -43,8 +46,10 @@ final class RegionCompiler {
       RegionMachine machine,
       PageGuess guess,
       RegionBuilder.Shape shape,
+      boolean leavesUnusual,
       CodeHints hints) {
     this.hints = hints;
+    this.leavesUnusual = leavesUnusual;
     this.shape = shape;
     this.region = region;
     this.machine = machine;
@@ -119,7 +124,15 @@ final class RegionCompiler {
     RegisterFlow.plan(region, storedEarly);
     boolean optimized = storedEarly == 0;
     Frame frame =
-        new Frame(code, fallbacks, RegionUse.of(region), machine, guess, optimized, this::isWarm);
+        new Frame(
+            code,
+            fallbacks,
+            RegionUse.of(region),
+            machine,
+            guess,
+            optimized,
+            leavesUnusual,
+            this::isWarm);
     if (HotSpotCompilers.ofThisMachine().isEmpty()) {
       writeWarmUp(frame);
     }

@@ -6,6 +6,7 @@ import io.anillo.vmm.x86.execute.simd.SseConversions;
 import io.anillo.vmm.x86.execute.simd.SseDouble;
 import io.anillo.vmm.x86.execute.simd.SseSingle;
 import java.lang.classfile.CodeBuilder;
+import java.lang.classfile.Label;
 import java.lang.constant.ClassDesc;
 
 /**
@@ -108,29 +109,65 @@ final class ScalarEmitter {
       frame.settle(to);
       return;
     }
-    code.lload(frame.longs[3]);
-    frame.pushControl();
-    code.invokestatic(CONVERSIONS, "integerToDouble", Names.type(Names.J, Names.J, Names.CONTROL));
+    Label slow = DoubleEmitter.slow(frame);
+    code.iload(frame.plainArithmetic()).ifeq(slow);
+    code.lload(frame.longs[3]).l2d();
+    code.invokestatic(Names.DOUBLE, "doubleToRawLongBits", Names.type(Names.J, Names.D));
     code.lstore(frame.longs[2]);
-    checkExceptions(frame);
+    DoubleEmitter.orElse(
+        frame,
+        slow,
+        () -> {
+          code.lload(frame.longs[3]);
+          frame.pushControl();
+          code.invokestatic(
+              CONVERSIONS, "integerToDouble", Names.type(Names.J, Names.J, Names.CONTROL));
+          code.lstore(frame.longs[2]);
+          checkExceptions(frame);
+        });
     SimdEmitter.storeLow(frame, to, frame.longs[2]);
+    frame.settle(to);
   }
 
   private static void truncate(Frame frame, Instruction instruction) {
     CodeBuilder code = frame.code;
     Operand to = instruction.operand(0);
     fetch(frame, instruction, 8);
-    code.lload(frame.longs[3]).loadConstant(to.sizeBytes() * 8);
-    frame.pushControl();
-    code.invokestatic(
-        CONVERSIONS, "truncateDouble", Names.type(Names.J, Names.J, Names.I, Names.CONTROL));
-    code.lstore(frame.longs[2]);
-    checkExceptions(frame);
+    Label slow = DoubleEmitter.slow(frame);
+    code.iload(frame.plainArithmetic()).ifeq(slow);
+    DoubleEmitter.pushDouble(code, frame.longs[3]);
+    code.d2l().lstore(frame.longs[2]);
+    DoubleEmitter.checkNumber(code, frame.longs[3], slow);
+    checkFits(frame, to.sizeBytes(), slow);
+    DoubleEmitter.orElse(
+        frame,
+        slow,
+        () -> {
+          code.lload(frame.longs[3]).loadConstant(to.sizeBytes() * 8);
+          frame.pushControl();
+          code.invokestatic(
+              CONVERSIONS, "truncateDouble", Names.type(Names.J, Names.J, Names.I, Names.CONTROL));
+          code.lstore(frame.longs[2]);
+          checkExceptions(frame);
+        });
     if (to.sizeBytes() == 8) {
       frame.storeRegister(to, frame.longs[2]);
     } else {
       code.lload(frame.longs[2]).l2i().istore(frame.ints[3]);
       frame.storeRegister(to, frame.ints[3]);
+    }
+  }
+
+  /** Goes elsewhere where the integer in longs[2] is not what a double was, or may not be. */
+  private static void checkFits(Frame frame, int sizeBytes, Label slow) {
+    CodeBuilder code = frame.code;
+    int integer = frame.longs[2];
+    if (sizeBytes == 4) {
+      code.lload(integer).lload(integer).l2i().i2l().lcmp().ifne(slow);
+    } else {
+      // The least and the greatest one are also what Java makes of everything beyond.
+      code.lload(integer).lload(integer).bipush(63).lshr().lxor();
+      code.loadConstant(Long.MAX_VALUE).lcmp().ifeq(slow);
     }
   }
 }

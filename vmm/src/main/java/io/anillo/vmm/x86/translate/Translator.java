@@ -12,9 +12,11 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -82,8 +84,12 @@ public final class Translator implements HotCode, AutoCloseable {
   /** As {@link #covered}, of wide regions. */
   private final Map<Long, Long> coveredWide = new HashMap<>();
 
+  /** Entries of code in which arithmetic often meets unusual values, by guest-physical address. */
+  private final Set<Long> unusual = new HashSet<>();
+
   private final Thread thread;
   private final boolean immediate;
+  private volatile boolean unusualEverywhere;
   private volatile boolean closed;
   private volatile @Nullable Throwable failure;
   private volatile long regions;
@@ -96,6 +102,9 @@ public final class Translator implements HotCode, AutoCloseable {
   private sealed interface Work {}
 
   private record Offered(Request request) implements Work {}
+
+  /** Code that often meets unusual values. */
+  private record Unusual(long physical, CompiledCode code) implements Work {}
 
   private record VeryHot(VeryHotCode.Entry entry) implements Work {}
 
@@ -194,6 +203,15 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   /**
+   * From now on code is made that calculates with unusual values, denormal numbers or NaNs, itself.
+   * Otherwise that is so only where the optimizing compiler is not asked, or where such values were
+   * met.
+   */
+  public void expectUnusualValues() {
+    unusualEverywhere = true;
+  }
+
+  /**
    * Changes how much code is kept.
    *
    * @param bytes of class files; the oldest regions go when there are more
@@ -236,6 +254,7 @@ public final class Translator implements HotCode, AutoCloseable {
         while (work != null) {
           switch (work) {
             case Offered offered -> waiting.add(offered.request, HOT_RUNS);
+            case Unusual found -> expectUnusual(found);
             case VeryHot hot -> veryHot.add(hot.entry);
           }
           work = queue.poll();
@@ -397,13 +416,21 @@ public final class Translator implements HotCode, AutoCloseable {
       if (!region.isCurrent(memory)) {
         return null;
       }
-      RegionCompiler compiler = new RegionCompiler(region, machine, guess, shape, request.hints());
+      long physical = request.hints().physical();
+      boolean leavesUnusual =
+          shape == Shape.WIDE && !unusualEverywhere && !unusual.contains(physical);
+      RegionCompiler compiler =
+          new RegionCompiler(region, machine, guess, shape, leavesUnusual, request.hints());
       byte[] bytes = compiler.compile();
       if (bytes.length > longest && RegionCompiler.methodBytes(bytes) > longest) {
         continue;
       }
       Translation translation = Translation.load(bytes, machine);
-      translation.code().complete(compiler.fallbacks(), region.instructions());
+      CompiledCode code = translation.code();
+      code.complete(compiler.fallbacks(), region.instructions());
+      if (leavesUnusual) {
+        code.whenUnusual(() -> noteUnusual(new Unusual(physical, code)));
+      }
       cover(region, shape == Shape.WIDE ? coveredWide : covered);
       TranslationProfile used = profile;
       if (used != null) {
@@ -416,6 +443,23 @@ public final class Translator implements HotCode, AutoCloseable {
       return new Made(translation, snapshot, region.chunks(), region.instructions());
     }
     return null;
+  }
+
+  private void noteUnusual(Unusual found) {
+    if (immediate) {
+      expectUnusual(found);
+    } else {
+      queue.add(found);
+    }
+  }
+
+  /** Gives up code that leaves for unusual values; what is made next at the place does not. */
+  private synchronized void expectUnusual(Unusual found) {
+    if (unusual.size() > COVERED_LIMIT) {
+      unusual.clear();
+    }
+    unusual.add(found.physical);
+    codeLimit.replaced(found.code);
   }
 
   private static void cover(Region region, Map<Long, Long> covered) {

@@ -59,11 +59,18 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
   private final byte[] data = new byte[VectorLayout.DATA_BYTES];
 
   InterpretedTarget() {
-    this(false);
+    this(Code.INTERPRETED);
   }
 
-  /** With everything translated before it runs, or nothing. */
-  InterpretedTarget(boolean translate) {
+  /** How the code runs; what is translated is so before it runs. */
+  enum Code {
+    INTERPRETED,
+    TRANSLATED,
+    /** Translated so that it calculates with denormal numbers and NaNs itself. */
+    TRANSLATED_FOR_UNUSUAL_VALUES
+  }
+
+  InterpretedTarget(Code code) {
     memory = new GuestMemory(1 << 22);
     CodeCache codeCache = new CodeCache(memory);
     InterpretedCpu software =
@@ -79,8 +86,12 @@ final class InterpretedTarget implements VectorTarget, AutoCloseable {
     cpu = software;
     state = cpu.state();
     hardware = null;
-    if (translate) {
-      software.setHotCode(Translator.immediate(memory, codeCache, 1), 0);
+    if (code != Code.INTERPRETED) {
+      Translator translator = Translator.immediate(memory, codeCache, 1);
+      if (code == Code.TRANSLATED_FOR_UNUSUAL_VALUES) {
+        translator.expectUnusualValues();
+      }
+      software.setHotCode(translator, 0);
     }
     prepare();
   }

@@ -7,6 +7,7 @@ import io.anillo.vmm.kvm.KvmException;
 import io.anillo.vmm.kvm.KvmProbe;
 import io.anillo.vmm.x86.decode.FormCatalog;
 import io.anillo.vmm.x86.decode.Operation;
+import io.anillo.vmm.x86.vector.InterpretedTarget.Code;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;
@@ -123,8 +124,9 @@ class RecordedInstructionsTest {
       images[i] = InitialState.image(i);
     }
     int number = 0;
-    try (InterpretedTarget translated = new InterpretedTarget(true)) {
-      BlockwiseTarget target = new BlockwiseTarget(translated);
+    try (InterpretedTarget usual = new InterpretedTarget(Code.TRANSLATED);
+        InterpretedTarget unusual = new InterpretedTarget(Code.TRANSLATED_FOR_UNUSUAL_VALUES)) {
+      BlockwiseTarget[] targets = {new BlockwiseTarget(usual), new BlockwiseTarget(unusual)};
       for (VectorFile.Group group : read(file)) {
         if (showsTrapFlag(group.name())) {
           continue;
@@ -136,6 +138,7 @@ class RecordedInstructionsTest {
               || number++ % TRANSLATED_SHARE != 0) {
             continue;
           }
+          BlockwiseTarget target = targets[number / TRANSLATED_SHARE % targets.length];
           target.useImage(images[c.image]);
           String difference = comparison.differences(c, recorded.outcome(), target.run(c));
           if (!difference.isEmpty() && differences.size() < SHOWN) {
