@@ -24,7 +24,7 @@ final class Promotion {
     GOING_ON,
     /** The optimized translation runs. */
     DONE,
-    /** The place turned out not to be run, so the first translation stays; it may try again. */
+    /** The place is not run any more, or the second translation is no good: the first one stays. */
     COLD,
     /** HotSpot refused, or the guest overwrote the code. */
     GIVEN_UP
@@ -78,8 +78,13 @@ final class Promotion {
 
   /** Takes the next step if it is time. */
   Progress advance() {
-    if (!first.valid || stage != Stage.WAITING_FOR_PROFILE && !second.code().valid) {
+    if (!first.valid) {
       return Progress.GIVEN_UP;
+    }
+    if (stage != Stage.WAITING_FOR_PROFILE && !second.code().valid) {
+      // It met unusual values, or the guest overwrote what only it was made of.
+      request.site().use(first);
+      return Progress.COLD;
     }
     if (stage == Stage.PROFILING) {
       return profile();
