@@ -1,6 +1,7 @@
 package io.anillo.vmm.host;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
@@ -9,11 +10,14 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 
 /**
- * The threads of HotSpot's compilers, seen from the host: they run beside guests, and what matters
- * least should not take the processors away from the rest.
+ * The threads of HotSpot's optimizing compiler, seen from the host: they run beside guests, and
+ * what matters least should not take the processors away from the rest. On hosts that are not
+ * Linux, or do not allow it, nothing changes.
  */
 public final class CompilerThreads {
   /**
@@ -24,47 +28,117 @@ public final class CompilerThreads {
   private static final int NICENESS = 10;
 
   private static final String OPTIMIZING = "C2 Compiler";
-
   private static final int PRIO_PROCESS = 0;
+
+  /** Policies of {@code sched_setscheduler}, see sched(7). */
+  private static final int SCHED_OTHER = 0, SCHED_IDLE = 5;
+
   private static final Path TASKS = Path.of("/proc/self/task");
 
-  private CompilerThreads() {}
+  private final List<Integer> threads;
+  private final Optional<MethodHandle> setScheduler;
+
+  private CompilerThreads(List<Integer> threads, Optional<MethodHandle> setScheduler) {
+    this.threads = threads;
+    this.setScheduler = setScheduler;
+  }
 
   /**
-   * Lets all other threads of this process go before the optimizing compiler, where the host is
-   * Linux; elsewhere does nothing. Threads that HotSpot starts later are not seen.
+   * Finds the threads there are, and lets all others of this process go before them. Threads that
+   * HotSpot starts later are not seen.
    */
-  public static void yieldToOthers() {
+  public static CompilerThreads yieldingToOthers() {
     Linker linker = Linker.nativeLinker();
-    Optional<MemorySegment> found = linker.defaultLookup().find("setpriority");
-    if (found.isEmpty() || !Files.isDirectory(TASKS)) {
-      return;
+    Optional<MethodHandle> setPriority = link(linker, "setpriority", ValueLayout.JAVA_INT);
+    if (setPriority.isEmpty() || !Files.isDirectory(TASKS)) {
+      return new CompilerThreads(List.of(), Optional.empty());
     }
-    MethodHandle setPriority =
-        linker.downcallHandle(
-            found.get(),
-            FunctionDescriptor.of(
-                ValueLayout.JAVA_INT,
-                ValueLayout.JAVA_INT,
-                ValueLayout.JAVA_INT,
-                ValueLayout.JAVA_INT));
+    List<Integer> found = new ArrayList<>();
     try (DirectoryStream<Path> tasks = Files.newDirectoryStream(TASKS)) {
       for (Path task : tasks) {
-        String name = Files.readString(task.resolve("comm"));
-        if (name.startsWith(OPTIMIZING)) {
-          int id = Integer.parseInt(String.valueOf(task.getFileName()));
-          int result = (int) setPriority.invokeExact(PRIO_PROCESS, id, NICENESS);
-          if (result != 0) {
-            return; // the host does not allow it: they stay as they are
-          }
+        if (Files.readString(task.resolve("comm")).startsWith(OPTIMIZING)) {
+          found.add(Integer.parseInt(String.valueOf(task.getFileName())));
         }
       }
     } catch (IOException e) {
-      return; // a thread ended meanwhile, or the host hides them: they stay as they are
+      return new CompilerThreads(List.of(), Optional.empty()); // hidden: they stay as they are
+    }
+    for (int thread : found) {
+      if (call(setPriority.get(), PRIO_PROCESS, thread, NICENESS) != 0) {
+        return new CompilerThreads(List.of(), Optional.empty());
+      }
+    }
+    return new CompilerThreads(
+        found, link(linker, "sched_setscheduler", ValueLayout.ADDRESS).filter(Resting::isUndone));
+  }
+
+  private static Optional<MethodHandle> link(
+      Linker linker, String name, java.lang.foreign.MemoryLayout last) {
+    return linker
+        .defaultLookup()
+        .find(name)
+        .map(address ->
+            linker.downcallHandle(
+                address,
+                FunctionDescriptor.of(
+                    ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, last)));
+  }
+
+  private static int call(MethodHandle function, int first, int second, int third) {
+    try {
+      return (int) function.invokeExact(first, second, third);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {
       throw new IllegalStateException(e);
+    }
+  }
+
+  /** Lets the threads run only where a processor has nothing else to do. */
+  public void rest() {
+    setScheduler.ifPresent(
+        function -> threads.forEach(thread -> Resting.set(function, thread, SCHED_IDLE)));
+  }
+
+  /** Ends {@link #rest}. */
+  public void goOn() {
+    setScheduler.ifPresent(
+        function -> threads.forEach(thread -> Resting.set(function, thread, SCHED_OTHER)));
+  }
+
+  /** The policy under which a thread gets what nobody else wants. */
+  private static final class Resting {
+    private Resting() {}
+
+    /**
+     * Whether the host lets a thread take up that policy and leave it again, which may need a
+     * privilege. Tried with a thread of its own.
+     */
+    static boolean isUndone(MethodHandle setScheduler) {
+      boolean[] result = new boolean[1];
+      Thread probe =
+          new Thread(() ->
+              result[0] = set(setScheduler, 0, SCHED_IDLE) && set(setScheduler, 0, SCHED_OTHER));
+      probe.start();
+      try {
+        probe.join();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return false;
+      }
+      return result[0];
+    }
+
+    static boolean set(MethodHandle setScheduler, int thread, int policy) {
+      try (Arena arena = Arena.ofConfined()) {
+        // struct sched_param: the priority, 0 for these policies.
+        MemorySegment parameters = arena.allocate(ValueLayout.JAVA_INT);
+        return (int) setScheduler.invokeExact(thread, policy, parameters) == 0;
+      } catch (RuntimeException | Error e) {
+        throw e;
+      } catch (Throwable e) {
+        throw new IllegalStateException(e);
+      }
     }
   }
 }

@@ -246,11 +246,12 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   private void work() {
-    CompilerThreads.yieldToOthers();
+    OptimizerShare share = shareOfOptimizer();
     try {
       boolean busy = false;
       while (!closed) {
-        Work work = busy ? queue.poll() : await();
+        share.update(busy || !pending.isEmpty());
+        Work work = busy ? queue.poll() : await(share.isResting());
         while (work != null) {
           switch (work) {
             case Offered offered -> waiting.add(offered.request, HOT_RUNS);
@@ -282,12 +283,33 @@ public final class Translator implements HotCode, AutoCloseable {
     }
   }
 
-  /** Waits for something to do, or until what is going on is to be looked after again. */
-  private @Nullable Work await() throws InterruptedException {
+  private static OptimizerShare shareOfOptimizer() {
+    CompilerThreads threads = CompilerThreads.yieldingToOthers();
+    return new OptimizerShare(
+        new OptimizerShare.Optimizer() {
+          @Override
+          public void rest() {
+            threads.rest();
+          }
+
+          @Override
+          public void goOn() {
+            threads.goOn();
+          }
+        },
+        System::nanoTime);
+  }
+
+  /**
+   * Waits for something to do, or until what is going on is to be looked after again.
+   *
+   * @param soon whether there is something to do soon in any case
+   */
+  private @Nullable Work await(boolean soon) throws InterruptedException {
     if (!pending.isEmpty() || !promoted.isEmpty()) {
       return queue.poll(WARM_UP_PAUSE_MICROS, TimeUnit.MICROSECONDS);
     }
-    return waiting.isEmpty() && veryHot.isEmpty()
+    return waiting.isEmpty() && veryHot.isEmpty() && !soon
         ? queue.take()
         : queue.poll(LOOK_PAUSE_MICROS, TimeUnit.MICROSECONDS);
   }
