@@ -6,6 +6,7 @@ import io.anillo.vmm.boot.BootRequest;
 import io.anillo.vmm.boot.LoadedKernel;
 import io.anillo.vmm.boot.MemoryRegion;
 import io.anillo.vmm.cpu.CpuFeature;
+import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.cpu.CpuStateRecord;
 import io.anillo.vmm.cpu.ExitReason;
 import io.anillo.vmm.cpu.VirtualCpu;
@@ -351,7 +352,8 @@ public final class Machine implements AutoCloseable {
   /** Measures how long the processors are where, which costs a little; before {@link #run}. */
   public void measureTimes() {
     for (int i = 0; i < processors.size(); i++) {
-      activities.get(i).measure();
+      CpuState state = processors.get(i).state();
+      activities.get(i).measure(() -> state.instructions);
       board.exitsOf(i).measureTime();
       processors.get(i).setRingObserver(activities.get(i));
     }

@@ -3,13 +3,16 @@ package io.anillo.vmm.machine;
 import io.anillo.vmm.cpu.RingObserver;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.function.LongSupplier;
 
 /**
  * What one processor's thread did: how often the guest was left and why, and, once asked for, how
  * long it was where. Written by the processor's thread alone; read when it has ended.
  *
- * <p>Hot class: {@link #enter} is called at each change of privilege and each access to a device
- * when times are measured, and does nothing otherwise.
+ * <p>Hot class: {@link #ringChanged} is called at each change of privilege, {@link #enter} at each
+ * access to a device; they do nothing unless times are measured. Looking at the clock would take a
+ * tenth of the time of a short system call. So it is not looked at for each change of privilege, and
+ * the time between two looks goes to the rings by the instructions that ran in each.
  */
 public final class ProcessorActivity implements RingObserver {
 
@@ -41,14 +44,30 @@ public final class ProcessorActivity implements RingObserver {
 
   private final long[] exits = new long[Reason.values().length];
   private final long[] nanos = new long[Place.values().length];
+  /** Instructions between two looks at the clock, about, where the privilege changes often. */
+  private static final long LOOK_INSTRUCTIONS = 10_000;
+
   private boolean measured;
+  private LongSupplier instructions = () -> 0;
+
+  /** The instructions that had run at the last change of privilege, or look at the clock. */
+  private long ran;
+
+  /** Instructions since the last look at the clock, by ring, up to the last change. */
+  private long ranInRing0, ranInRing3;
+
   private Place place = Place.MONITOR;
   private long since;
   private long firstRing3;
 
-  /** Measures times from the beginning of the processor's thread on; before that. */
-  void measure() {
+  /**
+   * Measures times from the beginning of the processor's thread on; before that.
+   *
+   * @param retired tells how many instructions the processor ran; may stand still
+   */
+  void measure(LongSupplier retired) {
     measured = true;
+    instructions = retired;
   }
 
   void count(Reason reason) {
@@ -65,7 +84,7 @@ public final class ProcessorActivity implements RingObserver {
     if (measured) {
       long now = System.nanoTime();
       if (since != 0) {
-        nanos[before.ordinal()] += now - since;
+        spent(before, now - since);
       }
       since = now;
       place = next;
@@ -76,10 +95,46 @@ public final class ProcessorActivity implements RingObserver {
     return before;
   }
 
+  private void spent(Place before, long time) {
+    if (before != Place.RING_0 && before != Place.RING_3) {
+      nanos[before.ordinal()] += time;
+      ran = instructions.getAsLong();
+      return;
+    }
+    countInstructions();
+    long all = ranInRing0 + ranInRing3;
+    long inRing3 = before == Place.RING_3 ? time : 0;
+    if (all > 0) {
+      inRing3 = (long) ((double) time * ranInRing3 / all);
+    }
+    nanos[Place.RING_3.ordinal()] += inRing3;
+    nanos[Place.RING_0.ordinal()] += time - inRing3;
+    ranInRing0 = 0;
+    ranInRing3 = 0;
+  }
+
+  /** Counts the instructions since the last change of privilege for the ring that they ran in. */
+  private void countInstructions() {
+    long now = instructions.getAsLong();
+    if (place == Place.RING_3) {
+      ranInRing3 += now - ran;
+    } else {
+      ranInRing0 += now - ran;
+    }
+    ran = now;
+  }
+
   @Override
   public void ringChanged(boolean user) {
-    if (place != Place.MONITOR) {
-      enter(user ? Place.RING_3 : Place.RING_0);
+    if (!measured || place == Place.MONITOR) {
+      return;
+    }
+    countInstructions();
+    Place next = user ? Place.RING_3 : Place.RING_0;
+    if (ranInRing0 + ranInRing3 > LOOK_INSTRUCTIONS || user && firstRing3 == 0) {
+      enter(next);
+    } else {
+      place = next;
     }
   }
 
