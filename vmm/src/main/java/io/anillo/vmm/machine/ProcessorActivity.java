@@ -11,8 +11,8 @@ import java.util.function.LongSupplier;
  *
  * <p>Hot class: {@link #ringChanged} is called at each change of privilege, {@link #enter} at each
  * access to a device; they do nothing unless times are measured. Looking at the clock would take a
- * tenth of the time of a short system call. So it is not looked at for each change of privilege, and
- * the time between two looks goes to the rings by the instructions that ran in each.
+ * tenth of the time of a short system call. So it is not looked at for each change of privilege,
+ * and the time between two looks goes to the rings by the instructions that ran in each.
  */
 public final class ProcessorActivity implements RingObserver {
 
@@ -44,6 +44,7 @@ public final class ProcessorActivity implements RingObserver {
 
   private final long[] exits = new long[Reason.values().length];
   private final long[] nanos = new long[Place.values().length];
+
   /** Instructions between two looks at the clock, about, where the privilege changes often. */
   private static final long LOOK_INSTRUCTIONS = 10_000;
 

@@ -112,9 +112,7 @@ final class FlagSteps {
         if (state.privilege != 0 || !state.protectedMode()) {
           throw cpu.invalidOpcode();
         }
-        int flags = state.systemFlags;
-        state.systemFlags = set ? flags | CpuState.AC : flags & ~CpuState.AC;
-        cpu.modeChanged();
+        cpu.setAlignmentCheck(set);
       }
     };
   }

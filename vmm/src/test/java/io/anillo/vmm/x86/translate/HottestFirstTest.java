@@ -83,6 +83,11 @@ class HottestFirstTest {
     }
 
     @Override
+    public int runs(long physical) {
+      return 0;
+    }
+
+    @Override
     public long key(long physical) {
       return 0;
     }

@@ -68,6 +68,11 @@ class TranslationProfileTest {
     }
 
     @Override
+    public int runs(long physical) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
     public int compiled(long physical) {
       throw new UnsupportedOperationException();
     }
