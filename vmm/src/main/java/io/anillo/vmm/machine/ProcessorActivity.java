@@ -42,11 +42,11 @@ public final class ProcessorActivity implements RingObserver {
     SHUTDOWN
   }
 
-  private final long[] exits = new long[Reason.values().length];
-  private final long[] nanos = new long[Place.values().length];
-
   /** Instructions between two looks at the clock, about, where the privilege changes often. */
   private static final long LOOK_INSTRUCTIONS = 10_000;
+
+  private final long[] exits = new long[Reason.values().length];
+  private final long[] nanos = new long[Place.values().length];
 
   private boolean measured;
   private LongSupplier instructions = () -> 0;

@@ -364,7 +364,8 @@ public abstract class CompiledCode {
 
   /** Runs on, if the place is still the one in the page of the entry, or outside that. */
   private int goOnAt(InterpretedCpu cpu, long rip, int delta) {
-    if (!valid || (delta & -4096) == 0 && !cpu.fetchesFrom(rip & -4096L, entryPage)) {
+    boolean there = (delta & -4096) != 0 || cpu.fetchesNow(entryPage);
+    if (!there || !valid) {
       return LEFT;
     }
     cpu.entering(rip - delta);

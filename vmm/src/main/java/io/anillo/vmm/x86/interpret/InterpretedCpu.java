@@ -951,6 +951,20 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
         && page.physical == physicalPage;
   }
 
+  /**
+   * Whether the code at {@code CpuState.rip} is fetched from a guest-physical page.
+   *
+   * @throws GuestFault where it cannot be fetched
+   */
+  boolean fetchesNow(long physicalPage) {
+    long page = state.rip & -4096L;
+    if (fetchesFrom(page, physicalPage)) {
+      return true;
+    }
+    nextBlock(key);
+    return fetchesFrom(page, physicalPage);
+  }
+
   /** An indirect jump or call at a linear address led somewhere; told by compiled code. */
   public void noteTarget(long place, long target) {
     branchTargets.note(place, target);
