@@ -12,7 +12,9 @@ import java.lang.constant.ClassDesc;
  * Double-precision arithmetic and comparisons: Java's own where that is provably the same, which is
  * where MXCSR asks for nothing else, operands are not denormal and the result is a normal number;
  * the functions of {@code x86.execute.simd} elsewhere. Where such a function finds an exception
- * that MXCSR does not have yet, the region is left and the interpreter does the instruction.
+ * that MXCSR does not have yet, the region is left and the interpreter does the instruction; in
+ * code for the optimizing compiler that is so for all that is not Java's ({@link
+ * Frame#leavesUnusual}).
  *
  * <p>Invariant: what an operation left in a register is no denormal number, for a denormal result
  * leaves the region too; {@link Frame#isSettled} remembers it, and saves the next look.
