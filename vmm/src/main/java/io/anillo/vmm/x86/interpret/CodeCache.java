@@ -191,21 +191,6 @@ public final class CodeCache implements CodeTracker {
     return block == null ? 0 : Math.max(block.heat, 1);
   }
 
-  /**
-   * As {@link #heat}, and what compiled code ran that begins there: about how often the block ran,
-   * where it does not run as a part of other compiled code.
-   */
-  int runs(long physical, int key) {
-    CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];
-    Block block = page == null ? null : page.find((int) physical & 4095, key);
-    if (block == null) {
-      return 0;
-    }
-    CompiledCode code = block.compiled;
-    long compiled = code == null ? 0 : code.retired() / Math.max(code.instructions(), 1);
-    return (int) Math.min(Math.max(block.heat, 1) + compiled, Integer.MAX_VALUE / 2);
-  }
-
   /** The {@link CodeKey} of the block at a guest-physical address; 0 where there is none. */
   long contentKey(long physical, int key) {
     CodePage page = pages[(int) (physical >>> GuestMemory.PAGE_SHIFT)];

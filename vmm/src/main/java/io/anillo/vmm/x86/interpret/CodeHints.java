@@ -22,12 +22,6 @@ public interface CodeHints {
   int heat(long physical);
 
   /**
-   * As {@link #heat}, with the runs of the compiled code that begins there: {@link #heat} stands
-   * still once there is some.
-   */
-  int runs(long physical);
-
-  /**
    * What names the block at a guest-physical address in a {@link CodeProfile}; 0 where there is
    * none.
    */

@@ -25,15 +25,6 @@ public abstract class CompiledCode {
   /** As {@link #CONTINUE}, and what it called has not come back. */
   public static final int LEFT = -2;
 
-  /** A system call from where none is expected: whatever made it ends. */
-  private static final int NOT_TO_COME_BACK = -3;
-
-  /**
-   * As {@link #INTERPRET}, before the instruction that follows one which holds off interrupts; an
-   * outcome of {@link #leave} alone.
-   */
-  public static final int INTERPRET_HELD_OFF = 33;
-
   /**
    * {@link #run} left by a link that leads nowhere, or not safely: the number of the link is the
    * outcome less this. {@link InterpretedCpu#leaving} is the code it belongs to.
@@ -131,47 +122,12 @@ public abstract class CompiledCode {
    * @see #fallback
    */
   public final int last(InterpretedCpu cpu, int index, int delta, int budget, int length) {
-    int mode = cpu.mode();
-    transfer(cpu, index, delta, budget, length);
-    return cpu.mode() == mode ? CONTINUE : TRANSFERRED;
-  }
-
-  /**
-   * Executes SYSCALL through its step, which leads into a kernel.
-   *
-   * @param length as for {@link #last}
-   * @param number of the link to that
-   * @return {@link #FOLLOW} and the number if the link leads there, else the outcome
-   * @see #fallback
-   */
-  public final int systemCall(
-      InterpretedCpu cpu, int index, int delta, int budget, int length, int number) {
-    boolean user = cpu.inUserCode();
-    transfer(cpu, index, delta, budget, length);
-    return user ? followIndirect(cpu, number) : NOT_TO_COME_BACK;
-  }
-
-  /**
-   * Goes on behind a system call, when the kernel has come back. What was left to others is run
-   * until it does, or until something waits.
-   *
-   * @return as {@link #cameBack}
-   */
-  public final int systemCallCameBack(
-      InterpretedCpu cpu, long rip, int delta, int outcome, int depth) {
-    if (outcome == NOT_TO_COME_BACK) {
-      return TRANSFERRED;
-    }
-    int how = cpu.runSystemCall(rip, outcome, depth);
-    return how == CONTINUE ? goOnAt(cpu, rip, delta) : how;
-  }
-
-  private void transfer(InterpretedCpu cpu, int index, int delta, int budget, int length) {
     cpu.at(delta, budget);
     CpuState state = cpu.state;
     long rip = state.rip;
     state.rip = rip + length;
     count(cpu);
+    int mode = cpu.mode();
     try {
       fallbacks[index].run(cpu);
     } catch (GuestFault fault) {
@@ -179,6 +135,7 @@ public abstract class CompiledCode {
       throw fault;
     }
     state.instructions++;
+    return cpu.mode() == mode ? CONTINUE : TRANSFERRED;
   }
 
   /**
@@ -195,10 +152,6 @@ public abstract class CompiledCode {
     int outcome = (int) exit & 0xFF;
     if (outcome == UNUSUAL) {
       noteUnusual();
-      return INTERPRET;
-    }
-    if (outcome == INTERPRET_HELD_OFF) {
-      cpu.holdOffInterrupts();
       return INTERPRET;
     }
     return outcome < FIRST_LINK ? outcome : follow(cpu, outcome - FIRST_LINK);
@@ -241,19 +194,12 @@ public abstract class CompiledCode {
   public final int goTo(InterpretedCpu cpu, long rip, int number, int budget) {
     cpu.leaveTo(rip, budget);
     count(cpu);
-    return followIndirect(cpu, number);
-  }
-
-  private int followIndirect(InterpretedCpu cpu, int number) {
     CompiledCode next = link(number);
     cpu.leaving = null;
     if (!cpu.undisturbed()) {
       return CONTINUE;
     }
-    long rip = cpu.state.rip;
-    if (next != null
-        && next.entryOffset == (rip & 4095)
-        && cpu.fetchesFrom(rip & -4096L, next.entryPage)) {
+    if (next != null && next.entryOffset == (rip & 4095) && cpu.fetches(next, entryPage)) {
       cpu.entering();
       return FOLLOW + number;
     }
@@ -359,13 +305,7 @@ public abstract class CompiledCode {
         return how;
       }
     }
-    return goOnAt(cpu, rip, delta);
-  }
-
-  /** Runs on, if the place is still the one in the page of the entry, or outside that. */
-  private int goOnAt(InterpretedCpu cpu, long rip, int delta) {
-    boolean there = (delta & -4096) != 0 || cpu.fetchesNow(entryPage);
-    if (!there || !valid) {
+    if (!valid) {
       return LEFT;
     }
     cpu.entering(rip - delta);

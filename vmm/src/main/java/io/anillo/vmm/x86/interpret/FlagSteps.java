@@ -112,7 +112,9 @@ final class FlagSteps {
         if (state.privilege != 0 || !state.protectedMode()) {
           throw cpu.invalidOpcode();
         }
-        cpu.setAlignmentCheck(set);
+        int flags = state.systemFlags;
+        state.systemFlags = set ? flags | CpuState.AC : flags & ~CpuState.AC;
+        cpu.modeChanged();
       }
     };
   }

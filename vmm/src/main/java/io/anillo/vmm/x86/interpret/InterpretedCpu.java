@@ -375,12 +375,6 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     }
 
     @Override
-    public int runs(long place) {
-      int runs = codeCache.runs(place, 2);
-      return compileAll ? Math.max(runs, 1) : runs;
-    }
-
-    @Override
     public long key(long place) {
       return codeCache.contentKey(place, 2);
     }
@@ -451,41 +445,6 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
       }
     }
     return CompiledCode.LEFT;
-  }
-
-  /**
-   * Runs what a system call led to, inside the code that made it in ring 3, until it is there
-   * again.
-   *
-   * @param back linear address behind the call
-   * @param outcome how the code left that was entered by it; {@link CompiledCode#CONTINUE} also
-   *     when none was
-   * @param depth how many codes may still run inside the caller
-   * @return as {@link #runUntil}
-   */
-  int runSystemCall(long back, int outcome, int depth) {
-    int how = outcome;
-    while (undisturbed() && (key & 3) == 2) {
-      if (fetchUser && state.rip == back && how != CompiledCode.INTERPRET) {
-        return CompiledCode.CONTINUE;
-      }
-      if (depth <= 0) {
-        break;
-      }
-      how = goOn(how, depth);
-    }
-    return inUserCode() ? CompiledCode.LEFT : CompiledCode.TRANSFERRED;
-  }
-
-  /** Whether 64-bit code of ring 3 runs. */
-  boolean inUserCode() {
-    return fetchUser && (key & 3) == 2;
-  }
-
-  /** The instruction before is done, and holds off interrupts until the next is done, too. */
-  void holdOffInterrupts() {
-    state.interruptShadow = true;
-    raise(CHECK);
   }
 
   /**
@@ -910,7 +869,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     }
   }
 
-  boolean somethingWaits() {
+  private boolean somethingWaits() {
     CpuState s = state;
     return s.interruptShadow
         || s.stackShadow
@@ -943,26 +902,12 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   }
 
   /** Whether code at a linear page is fetched from a guest-physical page, as far as known. */
-  boolean fetchesFrom(long linearPage, long physicalPage) {
+  private boolean fetchesFrom(long linearPage, long physicalPage) {
     int slot = (int) (linearPage >>> 12) & FETCH_ENTRIES - 1;
     CodePage page = fetchPages[slot];
     return page != null
         && fetchTags[slot] == (linearPage | (fetchUser ? 2 : 0))
         && page.physical == physicalPage;
-  }
-
-  /**
-   * Whether the code at {@code CpuState.rip} is fetched from a guest-physical page.
-   *
-   * @throws GuestFault where it cannot be fetched
-   */
-  boolean fetchesNow(long physicalPage) {
-    long page = state.rip & -4096L;
-    if (fetchesFrom(page, physicalPage)) {
-      return true;
-    }
-    nextBlock(key);
-    return fetchesFrom(page, physicalPage);
   }
 
   /** An indirect jump or call at a linear address led somewhere; told by compiled code. */
@@ -1022,13 +967,6 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
     if ((~before & state.systemFlags & (CpuState.IF | CpuState.TF)) != 0) {
       lookForInterrupts();
     }
-  }
-
-  /** RFLAGS.AC: whether supervisor code may access user pages, or alignment is checked. */
-  void setAlignmentCheck(boolean set) {
-    int flags = state.systemFlags;
-    state.systemFlags = set ? flags | CpuState.AC : flags & ~CpuState.AC;
-    selectTlb();
   }
 
   void setGeneral(int register, int size, long value) {

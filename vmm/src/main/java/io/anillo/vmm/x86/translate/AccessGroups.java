@@ -169,7 +169,7 @@ final class AccessGroups {
         operand(index, instruction, true);
         forget(instruction.operand(0));
       }
-      case NOP, CLI, STI -> {}
+      case NOP -> {}
       case SHL, SHR, SAR -> forget(instruction.operand(0));
       default -> {
         if (RegisterMask.needsFlags(instruction) || SimdEmitter.knows(instruction)) {

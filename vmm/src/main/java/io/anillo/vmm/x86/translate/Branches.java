@@ -21,7 +21,7 @@ final class Branches {
   /** Operations behind which execution does not simply go on. */
   static boolean endsBlock(Operation operation) {
     return switch (operation) {
-      case JMP, CALL, RET, JMP_INDIRECT, CALL_INDIRECT, SYSCALL -> true;
+      case JMP, CALL, RET, JMP_INDIRECT, CALL_INDIRECT -> true;
       default -> false;
     };
   }

@@ -93,9 +93,6 @@ final class Frame {
   /** Instructions of the block that are done but not taken off the budget. */
   int done;
 
-  /** Whether the instruction before the current one holds off interrupts until this is done. */
-  boolean heldOff;
-
   /** A bit for each XMM register whose low half is known to hold no denormal number. */
   private int settled;
 
@@ -200,8 +197,7 @@ final class Frame {
     code.istore(plainArithmetic);
   }
 
-  /** The bases of segments may be others. */
-  void reloadBases() {
+  private void reloadBases() {
     if (use.segment(CpuState.FS)) {
       reloadBase(CpuState.FS, fsBase);
     }
@@ -296,36 +292,7 @@ final class Frame {
       code.istore(outcome);
       code.labelBinding(left);
     }
-    comeBack("cameBack", next);
-  }
-
-  /**
-   * SYSCALL through its step, and what that leads to; goes on when it comes back. As {@link #call},
-   * but the instruction is not off the budget.
-   *
-   * @param index of the step
-   * @param length of the instruction in bytes
-   */
-  void systemCall(int index, int length, int next) {
-    registers.store(RegisterMask.EVERYTHING);
-    int number = indirectLink();
-    if (number < 0) {
-      leaveThrough(index, length);
-      return;
-    }
-    pushRip(next);
-    code.lstore(behindCall);
-    pushStep(index);
-    code.loadConstant(length).loadConstant(number);
-    code.invokevirtual(
-        Names.CODE,
-        "systemCall",
-        Names.type(Names.I, Names.CPU, Names.I, Names.I, Names.I, Names.I, Names.I));
-    code.istore(outcome);
-    Label left = code.newLabel();
-    runLinked(number, left, left);
-    code.labelBinding(left);
-    comeBack("systemCallCameBack", next);
+    comeBack(next);
   }
 
   /** As {@link #call}, to the address in a local. */
@@ -343,7 +310,7 @@ final class Frame {
       runLinked(number, left, left);
       code.labelBinding(left);
     }
-    comeBack("cameBack", next);
+    comeBack(next);
   }
 
   /** Runs whatever code there is for a linear address, and pushes its outcome. */
@@ -354,20 +321,13 @@ final class Frame {
   }
 
   /** Takes the outcome of called code, and leaves if it did not come back. */
-  private void comeBack(String how, int next) {
+  private void comeBack(int next) {
     code.aload(0).aload(cpu).lload(behindCall).loadConstant(next).iload(outcome).iload(depth);
     code.invokevirtual(
-        Names.CODE, how, Names.type(Names.I, Names.CPU, Names.J, Names.I, Names.I, Names.I));
+        Names.CODE, "cameBack", Names.type(Names.I, Names.CPU, Names.J, Names.I, Names.I, Names.I));
     code.dup().istore(budget).istore(outcome);
     code.iload(outcome).iflt(out);
-    if (use.severalPages()) {
-      code.iconst_0().istore(checkedPages);
-    }
     forgetAll();
-    if (use.xmm()) {
-      code.aload(cpu).invokevirtual(Names.CPU, "sseAvailable", Names.type(Names.Z));
-      code.ifeq(exitTo(next, 0, CompiledCode.CONTINUE));
-    }
   }
 
   /** The number of the link to a place; -1 where there is to be none, or there are too many. */
@@ -416,13 +376,12 @@ final class Frame {
 
   /** A label that leads out before the current instruction, which the interpreter will do. */
   Label sideExit() {
-    return exitTo(
-        current, done, heldOff ? CompiledCode.INTERPRET_HELD_OFF : CompiledCode.INTERPRET);
+    return exitTo(current, done, CompiledCode.INTERPRET);
   }
 
   /** As {@link #sideExit}, for arithmetic with unusual values. */
   Label unusualExit() {
-    return heldOff ? sideExit() : exitTo(current, done, CompiledCode.UNUSUAL);
+    return exitTo(current, done, CompiledCode.UNUSUAL);
   }
 
   /**

@@ -5,7 +5,6 @@ import io.anillo.vmm.x86.decode.CodeSize;
 import io.anillo.vmm.x86.decode.DecodeException;
 import io.anillo.vmm.x86.decode.Decoder;
 import io.anillo.vmm.x86.decode.Instruction;
-import io.anillo.vmm.x86.decode.Operation;
 import io.anillo.vmm.x86.interpret.CodeHints;
 import io.anillo.vmm.x86.interpret.CompiledCode;
 import java.util.ArrayList;
@@ -139,7 +138,7 @@ final class RegionBuilder {
       if (!goesOn
           || instructions >= limit + 32
           || (next & -4096) != (lead.delta & -4096)
-          || isOthers(next) && instruction.operation() != Operation.STI) {
+          || isOthers(next)) {
         // Whatever is behind begins a block of its own, if it is in the region at all.
         return;
       }
@@ -183,15 +182,11 @@ final class RegionBuilder {
         }
         return false;
       }
-      case SYSCALL -> {
-        lead(here, next);
-        return false;
-      }
       case RET -> {
         return false;
       }
       default -> {
-        if (!SystemEmitter.knows(instruction.operation()) && CompiledCode.endsRegion(instruction)) {
+        if (CompiledCode.endsRegion(instruction)) {
           return false;
         }
         if ((next & -4096) != (next - 1 & -4096)) {
@@ -246,8 +241,7 @@ final class RegionBuilder {
       return false;
     }
     int heat = hints.heat(page.physical() | delta & 4095);
-    long runs = hints.runs(page.physical() | delta & 4095);
-    if (runs * RELATIVE_HEAT < entryHeat || runs == 0) {
+    if (heat * RELATIVE_HEAT < entryHeat || heat == 0) {
       return false;
     }
     Code own = code.get(activation);

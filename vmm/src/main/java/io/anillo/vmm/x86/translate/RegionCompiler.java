@@ -148,7 +148,7 @@ final class RegionCompiler {
   private boolean isWarm(int delta) {
     long page = hints.physicalPage((hints.linear() & -4096L) + (delta & -4096));
     return page >= 0
-        && hints.runs(page | delta & 4095) * RegionBuilder.RELATIVE_HEAT
+        && hints.heat(page | delta & 4095) * RegionBuilder.RELATIVE_HEAT
             >= hints.heat(hints.physical());
   }
 
@@ -190,7 +190,6 @@ final class RegionCompiler {
     frame.memory.forget();
     @Nullable Access[] accesses = storedEarly == 0 ? null : AccessGroups.of(block);
     int count = block.instructions.size();
-    frame.heldOff = false;
     for (int i = 0; i < count; i++) {
       Instruction instruction = block.instructions.get(i);
       frame.current = block.deltas.get(i);
@@ -205,13 +204,10 @@ final class RegionCompiler {
         writeTransfer(frame, block, instruction, count);
         return;
       }
-      // Behind the last of a block there is a look at interrupts, for which STI is too early.
-      boolean held = instruction.operation() == Operation.STI;
-      if (held && i == count - 1 || !writeInstruction(frame, instruction)) {
+      if (!writeInstruction(frame, instruction)) {
         frame.leaveThrough(fallbacks.add(instruction, frame.current), instruction.length());
         return;
       }
-      frame.heldOff = held;
     }
     frame.registers.store(storedEarly);
     frame.code.iinc(frame.budget, -count);
@@ -257,7 +253,7 @@ final class RegionCompiler {
         if (region.at(called, target) == null
             && (shape == RegionBuilder.Shape.PLAIN || region.at(block.activation, next) != null)) {
           frame.call(target, next);
-          cameBack(frame, block, next);
+          edge(frame, block, block.activation, next);
         } else {
           edge(frame, block, called, target);
         }
@@ -272,7 +268,7 @@ final class RegionCompiler {
             && (shape == RegionBuilder.Shape.PLAIN || region.at(here, next) != null)) {
           frame.noteTarget(frame.longs[2]);
           frame.callIndirect(frame.longs[2], next);
-          cameBack(frame, block, next);
+          edge(frame, block, here, next);
           return;
         }
         leaveIndirectly(frame, block, led -> new Activation(here, next, led, here.depth() + 1));
@@ -282,10 +278,6 @@ final class RegionCompiler {
         checkCanonical(frame, frame.longs[2]);
         code.iinc(frame.budget, -count);
         leaveIndirectly(frame, block, led -> block.activation);
-      }
-      case SYSCALL -> {
-        frame.systemCall(fallbacks.add(instruction, frame.current), instruction.length(), next);
-        cameBack(frame, block, next);
       }
       case RET -> ret(frame, block, instruction, count);
       default -> {
@@ -331,7 +323,6 @@ final class RegionCompiler {
         || BitEmitter.emit(frame, instruction)
         || MultiplyEmitter.emit(frame, instruction)
         || AtomicEmitter.emit(frame, instruction)
-        || SystemEmitter.emit(frame, instruction.operation())
         || SimdEmitter.emit(frame, instruction)) {
       return true;
     }
@@ -344,17 +335,6 @@ final class RegionCompiler {
     frame.code.aload(0).getfield(Names.CODE, "valid", Names.Z);
     frame.code.ifeq(frame.exitTo(next, frame.done + 1, CompiledCode.CONTINUE));
     return true;
-  }
-
-  /** Goes on behind a call of code outside the region, which may have changed any translation. */
-  private void cameBack(Frame frame, RegionBlock block, int next) {
-    if (region.at(block.activation, next) != null) {
-      RegionPage page = region.pageOf(next);
-      if (page.number() != 0 && page == region.pageOf(block.start)) {
-        frame.checkPage(page.number(), page.delta(), page.physical(), next);
-      }
-    }
-    edge(frame, block, block.activation, next);
   }
 
   /** Goes on at a place: inside the region by a jump, else by leaving. */

@@ -159,7 +159,7 @@ final class RegisterMask {
         switch (instruction.operation()) {
           case PUSH, CALL, CALL_INDIRECT, RET -> RSP;
           case CMP, TEST -> FLAGS;
-          case UCOMISD, COMISD, CLI, STI, CLAC, STAC, SWAPGS, SYSCALL -> 0;
+          case UCOMISD, COMISD -> 0;
           case POP -> of(instruction.operand(0)) | RSP;
           case LEAVE -> RSP | RBP;
           case MUL, IMUL1 -> RAX | RDX | FLAGS;

@@ -48,8 +48,7 @@ record Successors(Region region, RegionBlock block) {
     int end = block.end();
     int target = end + (int) last.immediate();
     Activation here = block.activation;
-    return last.operation() == Operation.SYSCALL
-        || last.operation() == Operation.CALL_INDIRECT && block.targets.isEmpty()
+    return last.operation() == Operation.CALL_INDIRECT && block.targets.isEmpty()
         || last.operation() == Operation.CALL
             && region.at(new Activation(here, end, target, here.depth() + 1), target) == null;
   }

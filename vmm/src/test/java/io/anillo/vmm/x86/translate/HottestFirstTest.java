@@ -83,11 +83,6 @@ class HottestFirstTest {
     }
 
     @Override
-    public int runs(long physical) {
-      return 0;
-    }
-
-    @Override
     public long key(long physical) {
       return 0;
     }

@@ -68,11 +68,6 @@ class TranslationProfileTest {
     }
 
     @Override
-    public int runs(long physical) {
-      throw new UnsupportedOperationException();
-    }
-
-    @Override
     public int compiled(long physical) {
       throw new UnsupportedOperationException();
     }
