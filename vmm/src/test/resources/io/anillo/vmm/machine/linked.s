@@ -179,6 +179,26 @@ round:  mov $6, %ebx
         mov $10, %ebx
         cmp $200000 * 5, %r13
         jne fail
+
+        # 11: what a function calls maps another one to that function's page every 1000th time, and comes back to it.
+        movb $0xE8, FIRST + 0x100       # call turn; add $1, %eax; ret
+        movb $0xE8, SECOND + 0x100      # call turn; add $100, %eax; ret
+        lea turn(%rip), %rax
+        sub $SEEN + 0x105, %eax
+        mov %eax, FIRST + 0x101
+        mov %eax, SECOND + 0x101
+        movl $0xC301C083, FIRST + 0x105
+        movl $0xC364C083, SECOND + 0x105
+        mov $1, %r15d                   # what is mapped adds this
+        mov $1000, %r12d
+        mov $200000, %ebp
+        mov $11, %ebx
+18:     xor %eax, %eax
+        call SEEN + 0x100
+        cmp %r15d, %eax
+        jne fail
+        dec %ebp
+        jnz 18b
         mov $0x21, %ebx
 fail:   mov %ebx, %eax
         out %al, $0xF4
@@ -231,6 +251,15 @@ deeper: mov $3, %eax
         cli
         inc %eax
         ret
+
+        .balign 64
+turn:   dec %r12d
+        jnz 19f
+        mov $1000, %r12d
+        xor $1 ^ 100, %r15d
+        xorl $FIRST ^ SECOND, ENTRY
+        invlpg SEEN
+19:     ret
 
         .balign 4096
 three:  mov $3, %eax

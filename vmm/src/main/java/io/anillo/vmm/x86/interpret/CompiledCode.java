@@ -64,6 +64,7 @@ public abstract class CompiledCode {
 
   private @Nullable Block entry;
   private int size;
+  private boolean onePage;
 
   /** Guest-physical address of the page that the entry is in. */
   private long entryPage;
@@ -223,14 +224,16 @@ public abstract class CompiledCode {
    * Gives the code its steps, before it runs.
    *
    * @param instructions how many it has
-   * @throws IllegalArgumentException when those are more than {@link #LONGEST_PATH}
+   * @param pages how many it was made of
+   * @throws IllegalArgumentException when those instructions are more than {@link #LONGEST_PATH}
    */
-  public final void complete(Fallbacks steps, int instructions) {
+  public final void complete(Fallbacks steps, int instructions, int pages) {
     if (instructions > LONGEST_PATH) {
       throw new IllegalArgumentException(instructions + " instructions are too many");
     }
     fallbacks = steps.steps.toArray(Step[]::new);
     size = instructions;
+    onePage = pages == 1;
   }
 
   /** How many guest instructions it was made of. */
@@ -296,20 +299,28 @@ public abstract class CompiledCode {
    * @param delta the same as for {@link #fallback}
    * @param outcome of the called code
    * @param depth as for {@link #run}
-   * @return the budget; {@link #TRANSFERRED} or {@link #LEFT} where it did not come back
+   * @param dropped {@link InterpretedCpu#droppedCode} before the call
+   * @return the budget; {@link #TRANSFERRED} or {@link #LEFT} where it did not come back, or not to
+   *     what it was called from
    */
-  public final int cameBack(InterpretedCpu cpu, long rip, int delta, int outcome, int depth) {
+  public final int cameBack(
+      InterpretedCpu cpu, long rip, int delta, int outcome, int depth, int dropped) {
     if (outcome != CONTINUE || cpu.state.rip != rip || !cpu.undisturbed()) {
       int how = cpu.runUntil(rip, outcome, depth);
       if (how != CONTINUE) {
         return how;
       }
     }
-    if (!valid) {
+    if (!valid || cpu.droppedCode != dropped && !isStillAt(cpu, rip)) {
       return LEFT;
     }
     cpu.entering(rip - delta);
     return cpu.budget;
+  }
+
+  /** Whether all of the code is still where the processor fetches it, as far as known. */
+  private boolean isStillAt(InterpretedCpu cpu, long rip) {
+    return onePage && cpu.fetchesFrom(rip & -4096L, entryPage);
   }
 
   /** Counts what it ran since it was entered. */

@@ -94,6 +94,9 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   /** Instructions that compiled code may run, counted from when it was entered. */
   public int budget;
 
+  /** Changes whenever what was known of where code is fetched from may not be so any more. */
+  public int droppedCode;
+
   /** Linear address of the page that the running compiled code was entered in. */
   public long codePage;
 
@@ -902,7 +905,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
   }
 
   /** Whether code at a linear page is fetched from a guest-physical page, as far as known. */
-  private boolean fetchesFrom(long linearPage, long physicalPage) {
+  boolean fetchesFrom(long linearPage, long physicalPage) {
     int slot = (int) (linearPage >>> 12) & FETCH_ENTRIES - 1;
     CodePage page = fetchPages[slot];
     return page != null
@@ -1234,6 +1237,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   @Override
   protected void codeTranslationsDropped(boolean globalToo) {
+    droppedCode++;
     for (int i = 0; i < FETCH_ENTRIES; i++) {
       if (globalToo || !fetchGlobal[i]) {
         fetchTags[i] = 1;
@@ -1244,6 +1248,7 @@ public final class InterpretedCpu extends PagedProcessor implements VirtualCpu {
 
   @Override
   protected void codeTranslationDropped(long linear) {
+    droppedCode++;
     fetchTags[(int) (linear >>> 12) & FETCH_ENTRIES - 1] = 1;
     directory.dropPage(linear);
   }

@@ -84,6 +84,9 @@ final class Frame {
   /** Linear address behind a call that is going on. */
   private final int behindCall;
 
+  /** Of the processor, before that call. */
+  private final int dropped;
+
   /** Where the ways out store what changed; those that store the same share the code. */
   private final Map<Stored, Label> stores = new LinkedHashMap<>();
 
@@ -164,6 +167,7 @@ final class Frame {
     out = code.newLabel();
     outcome = code.allocateLocal(TypeKind.INT);
     behindCall = code.allocateLocal(TypeKind.LONG);
+    dropped = code.allocateLocal(TypeKind.INT);
     nextCode = code.allocateLocal(TypeKind.REFERENCE);
   }
 
@@ -185,10 +189,15 @@ final class Frame {
     if (use.xmm()) {
       current = entry;
       done = 0;
-      code.aload(cpu).invokevirtual(Names.CPU, "sseAvailable", Names.type(Names.Z));
-      code.ifeq(sideExit());
+      requireSse(sideExit());
       reloadControl();
     }
+  }
+
+  /** Goes elsewhere where SSE instructions would not run. */
+  private void requireSse(Label otherwise) {
+    code.aload(cpu).invokevirtual(Names.CPU, "sseAvailable", Names.type(Names.Z));
+    code.ifeq(otherwise);
   }
 
   private void reloadControl() {
@@ -272,6 +281,7 @@ final class Frame {
     registers.store(RegisterMask.EVERYTHING);
     pushRip(next);
     code.lstore(behindCall);
+    code.aload(cpu).getfield(Names.CPU, "droppedCode", Names.I).istore(dropped);
     int number = linkNumber(target);
     if (number < 0) {
       pushRip(target);
@@ -300,6 +310,7 @@ final class Frame {
     registers.store(RegisterMask.EVERYTHING);
     pushRip(next);
     code.lstore(behindCall);
+    code.aload(cpu).getfield(Names.CPU, "droppedCode", Names.I).istore(dropped);
     int number = indirectLink();
     if (number < 0) {
       runAt(target);
@@ -323,11 +334,17 @@ final class Frame {
   /** Takes the outcome of called code, and leaves if it did not come back. */
   private void comeBack(int next) {
     code.aload(0).aload(cpu).lload(behindCall).loadConstant(next).iload(outcome).iload(depth);
+    code.iload(dropped);
     code.invokevirtual(
-        Names.CODE, "cameBack", Names.type(Names.I, Names.CPU, Names.J, Names.I, Names.I, Names.I));
+        Names.CODE,
+        "cameBack",
+        Names.type(Names.I, Names.CPU, Names.J, Names.I, Names.I, Names.I, Names.I));
     code.dup().istore(budget).istore(outcome);
     code.iload(outcome).iflt(out);
     forgetAll();
+    if (use.xmm()) {
+      requireSse(exitTo(next, 0, CompiledCode.CONTINUE));
+    }
   }
 
   /** The number of the link to a place; -1 where there is to be none, or there are too many. */

@@ -449,7 +449,7 @@ public final class Translator implements HotCode, AutoCloseable {
       }
       Translation translation = Translation.load(bytes, machine);
       CompiledCode code = translation.code();
-      code.complete(compiler.fallbacks(), region.instructions());
+      code.complete(compiler.fallbacks(), region.instructions(), region.pages.size());
       if (leavesUnusual) {
         code.whenUnusual(() -> noteUnusual(new Unusual(physical, code)));
       }
