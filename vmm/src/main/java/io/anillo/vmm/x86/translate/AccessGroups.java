@@ -16,6 +16,10 @@ import org.jspecify.annotations.Nullable;
  * local variables, members of one structure. The first one looks the whole stretch up in the TLB,
  * and the others rely on that; a stretch that is not in one page leaves the region there.
  *
+ * <p>For the optimizing compiler only accesses of the very same place are a group, as of what is
+ * read, changed and written: those that share no more than a page would leave wherever a page ends
+ * between them, and there looking up is cheap.
+ *
  * <p>Only a plan. It may miss what belongs together; what it finds is so, whatever the instructions
  * between do, as they are inside one block, where nothing takes translations away.
  */
@@ -24,10 +28,17 @@ final class AccessGroups {
   private static final int LONGEST = 128;
 
   /** How many stretches a block has at most, since each takes a local. */
-  static final int MOST = 4;
+  private static final int MOST_STRETCHES = 4;
+
+  /** How many places a block has at most that are accessed again. */
+  private static final int MOST_PLACES = 8;
+
+  /** How many groups a block has at most. */
+  static final int MOST = 8;
 
   private static final int RIP = 16;
   private static final int NO_BASE = 17;
+  private static final Value NO_INDEX = new Value(-18, 0);
 
   /**
    * An access of a group.
@@ -44,7 +55,13 @@ final class AccessGroups {
   /** A register's value: how far it is from another that is not known. */
   private record Value(int origin, long plus) {}
 
-  private record Key(int origin, int segment) {}
+  /**
+   * What accesses of a group have in common.
+   *
+   * @param index origin of the index, scaled; for accesses of the same place
+   * @param start as {@code sizeBytes}, for accesses of the same place
+   */
+  private record Key(int origin, int segment, int index, int scale, long start, int sizeBytes) {}
 
   private record Member(int index, long start, int sizeBytes) {}
 
@@ -67,26 +84,33 @@ final class AccessGroups {
   }
 
   private final RegionBlock block;
+  private final boolean samePlace;
   private final Value[] registers = new Value[16];
   private int origins;
   private final Map<Key, Group> open = new HashMap<>();
   private final List<Group> groups = new ArrayList<>();
 
-  private AccessGroups(RegionBlock block) {
+  private AccessGroups(RegionBlock block, boolean samePlace) {
     this.block = block;
+    this.samePlace = samePlace;
     forgetRegisters();
   }
 
-  /** What is known of each instruction's access; null where it is looked up alone. */
-  static @Nullable Access[] of(RegionBlock block) {
-    AccessGroups plan = new AccessGroups(block);
+  /**
+   * What is known of each instruction's access; null where it is looked up alone.
+   *
+   * @param samePlace whether only accesses of the same place belong together
+   */
+  static @Nullable Access[] of(RegionBlock block, boolean samePlace) {
+    AccessGroups plan = new AccessGroups(block, samePlace);
+    int most = samePlace ? MOST_PLACES : MOST_STRETCHES;
     for (int i = 0; i < block.instructions.size(); i++) {
       plan.look(i, block.instructions.get(i));
     }
     @Nullable Access[] result = new @Nullable Access[block.instructions.size()];
     int number = 0;
     for (Group group : plan.groups) {
-      if (group.members.size() < 2 || number == MOST) {
+      if (group.members.size() < 2 || number == most) {
         continue;
       }
       int span = (int) (group.end - group.start);
@@ -172,6 +196,9 @@ final class AccessGroups {
       case NOP -> {}
       case SHL, SHR, SAR -> forget(instruction.operand(0));
       default -> {
+        if (samePlace && ScalarEmitter.accesses(instruction)) {
+          operand(index, instruction, true);
+        }
         if (RegisterMask.needsFlags(instruction) || SimdEmitter.knows(instruction)) {
           forget(instruction.operand(0)); // writes nothing else
         } else {
@@ -185,7 +212,8 @@ final class AccessGroups {
   private void operand(int index, Instruction instruction, boolean writesFirst) {
     for (int i = 0; i < instruction.operandCount(); i++) {
       Operand operand = instruction.operand(i);
-      if (operand.isMemory() && instruction.addressBytes() == 8 && instruction.index() >= 16) {
+      boolean known = samePlace || instruction.index() >= 16;
+      if (operand.isMemory() && instruction.addressBytes() == 8 && known) {
         int base = instruction.base() < 16 ? instruction.base() : NO_BASE;
         long displacement = instruction.displacement();
         if (instruction.ripRelative()) {
@@ -193,20 +221,42 @@ final class AccessGroups {
           displacement += block.deltas.get(index) + instruction.length();
         }
         boolean write = writesFirst && i == 0;
-        access(index, base, displacement, operand.sizeBytes(), write, instruction.segment());
+        int segment = instruction.segment();
+        if (instruction.index() < 16) {
+          Value scaled = registers[instruction.index()];
+          int scale = instruction.scaleShift();
+          displacement += scaled.plus << scale;
+          access(index, base, displacement, operand.sizeBytes(), write, segment, scaled, scale);
+        } else {
+          access(index, base, displacement, operand.sizeBytes(), write, segment, NO_INDEX, 0);
+        }
       }
     }
   }
 
   private void access(int index, int base, long displacement, int sizeBytes, boolean write) {
-    access(index, base, displacement, sizeBytes, write, CpuState.SS);
+    access(index, base, displacement, sizeBytes, write, CpuState.SS, NO_INDEX, 0);
   }
 
   private void access(
-      int index, int base, long displacement, int sizeBytes, boolean write, int segment) {
+      int index,
+      int base,
+      long displacement,
+      int sizeBytes,
+      boolean write,
+      int segment,
+      Value scaled,
+      int scale) {
     Value value = base < 16 ? registers[base] : new Value(-base, 0);
-    Key key = new Key(value.origin, segment >= CpuState.FS ? segment : 0);
     long start = value.plus + displacement;
+    Key key =
+        new Key(
+            value.origin,
+            segment >= CpuState.FS ? segment : 0,
+            scaled.origin,
+            scale,
+            samePlace ? start : 0,
+            samePlace ? sizeBytes : 0);
     Group group = open.get(key);
     if (group == null || !group.takes(start, start + sizeBytes)) {
       group = new Group();

@@ -522,10 +522,16 @@ final class Frame {
       return;
     }
     pushAddress(instruction);
-    if (group != null && group.first()) {
+    if (group == null || !group.first()) {
+      locatePushed(instruction, sizeBytes, write);
+      return;
+    }
+    // Where a page is guessed, the guess is what accesses have in common.
+    PageGuess.Proof proof = guess.push(this, instruction, sizeBytes);
+    if (proof == null) {
       memory.locateStretch(group);
     } else {
-      locatePushed(instruction, sizeBytes, write);
+      memory.locateGuessed(sizeBytes, write, proof);
     }
   }
 

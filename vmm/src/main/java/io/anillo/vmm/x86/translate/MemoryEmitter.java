@@ -98,6 +98,11 @@ final class MemoryEmitter {
     check(access.span(), access.write(), frame.sideExit());
   }
 
+  private void alone() {
+    place = offset;
+    plusPlace = 0;
+  }
+
   /** The TLB may be another: at the entry, and behind an instruction that was a step. */
   void reload() {
     code.aload(frame.cpu).invokevirtual(Names.CPU, "tlbBase", Names.type(Names.I));
@@ -135,11 +140,6 @@ final class MemoryEmitter {
       check(sizeBytes, write, exit);
       code.goto_(located);
     });
-  }
-
-  private void alone() {
-    place = offset;
-    plusPlace = 0;
   }
 
   /** Puts off code for what hardly ever happens. */

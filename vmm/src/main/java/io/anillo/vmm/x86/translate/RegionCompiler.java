@@ -188,13 +188,13 @@ final class RegionCompiler {
     frame.forgetSettled();
     frame.registers.begin(block.loadedBefore, block.changedBefore);
     frame.memory.forget();
-    @Nullable Access[] accesses = storedEarly == 0 ? null : AccessGroups.of(block);
+    @Nullable Access[] accesses = AccessGroups.of(block, storedEarly == 0);
     int count = block.instructions.size();
     for (int i = 0; i < count; i++) {
       Instruction instruction = block.instructions.get(i);
       frame.current = block.deltas.get(i);
       frame.done = i;
-      frame.access = accesses == null ? null : accesses[i];
+      frame.access = accesses[i];
       if (mayLeave(instruction)) {
         frame.registers.store(storedEarly);
       }

@@ -38,6 +38,14 @@ final class ScalarEmitter {
     return true;
   }
 
+  /** Whether an instruction is a scalar one that reads its last operand and writes its first. */
+  static boolean accesses(Instruction instruction) {
+    return switch (instruction.operation()) {
+      case MOVSD_SSE, MOVSS, ADDSD, SUBSD, MULSD, DIVSD, ADDSS, SUBSS, MULSS, DIVSS -> true;
+      default -> false;
+    };
+  }
+
   /**
    * Brings a source of 8 bytes (or 4, sign-extended) into longs[3].
    *
