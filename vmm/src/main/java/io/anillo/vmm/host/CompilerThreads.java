@@ -4,9 +4,11 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -53,27 +55,41 @@ public final class CompilerThreads {
     if (setPriority.isEmpty() || !Files.isDirectory(TASKS)) {
       return new CompilerThreads(List.of(), Optional.empty());
     }
-    List<Integer> found = new ArrayList<>();
-    try (DirectoryStream<Path> tasks = Files.newDirectoryStream(TASKS)) {
-      for (Path task : tasks) {
-        if (Files.readString(task.resolve("comm")).startsWith(OPTIMIZING)) {
-          found.add(Integer.parseInt(String.valueOf(task.getFileName())));
-        }
-      }
-    } catch (IOException e) {
-      return new CompilerThreads(List.of(), Optional.empty()); // hidden: they stay as they are
-    }
+    List<Integer> found = find();
     for (int thread : found) {
       if (call(setPriority.get(), PRIO_PROCESS, thread, NICENESS) != 0) {
         return new CompilerThreads(List.of(), Optional.empty());
       }
     }
     return new CompilerThreads(
-        found, link(linker, "sched_setscheduler", ValueLayout.ADDRESS).filter(Resting::isUndone));
+        found,
+        link(linker, "sched_setscheduler", ValueLayout.ADDRESS)
+            .filter(CompilerThreads::canBeUndone));
   }
 
-  private static Optional<MethodHandle> link(
-      Linker linker, String name, java.lang.foreign.MemoryLayout last) {
+  private static List<Integer> find() {
+    List<Integer> found = new ArrayList<>();
+    try (DirectoryStream<Path> tasks = Files.newDirectoryStream(TASKS)) {
+      for (Path task : tasks) {
+        if (nameOf(task).startsWith(OPTIMIZING)) {
+          found.add(Integer.parseInt(String.valueOf(task.getFileName())));
+        }
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      return List.of(); // hidden by the host: they stay as they are
+    }
+    return found;
+  }
+
+  private static String nameOf(Path task) {
+    try {
+      return Files.readString(task.resolve("comm"));
+    } catch (IOException e) {
+      return ""; // the thread ended meanwhile
+    }
+  }
+
+  private static Optional<MethodHandle> link(Linker linker, String name, MemoryLayout last) {
     return linker
         .defaultLookup()
         .find(name)
@@ -96,49 +112,48 @@ public final class CompilerThreads {
 
   /** Lets the threads run only where a processor has nothing else to do. */
   public void rest() {
-    setScheduler.ifPresent(
-        function -> threads.forEach(thread -> Resting.set(function, thread, SCHED_IDLE)));
+    setPolicy(SCHED_IDLE);
   }
 
   /** Ends {@link #rest}. */
   public void goOn() {
-    setScheduler.ifPresent(
-        function -> threads.forEach(thread -> Resting.set(function, thread, SCHED_OTHER)));
+    setPolicy(SCHED_OTHER);
   }
 
-  /** The policy under which a thread gets what nobody else wants. */
-  private static final class Resting {
-    private Resting() {}
+  private void setPolicy(int policy) {
+    setScheduler.ifPresent(
+        function -> threads.forEach(thread -> setPolicy(function, thread, policy)));
+  }
 
-    /**
-     * Whether the host lets a thread take up that policy and leave it again, which may need a
-     * privilege. Tried with a thread of its own.
-     */
-    static boolean isUndone(MethodHandle setScheduler) {
-      boolean[] result = new boolean[1];
-      Thread probe =
-          new Thread(() ->
-              result[0] = set(setScheduler, 0, SCHED_IDLE) && set(setScheduler, 0, SCHED_OTHER));
-      probe.start();
-      try {
-        probe.join();
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        return false;
-      }
-      return result[0];
+  /**
+   * Whether the host lets a thread rest and go on again, which may need a privilege. Tried with a
+   * thread of its own.
+   */
+  private static boolean canBeUndone(MethodHandle setScheduler) {
+    boolean[] result = new boolean[1];
+    Thread probe =
+        new Thread(() ->
+            result[0] =
+                setPolicy(setScheduler, 0, SCHED_IDLE) && setPolicy(setScheduler, 0, SCHED_OTHER));
+    probe.start();
+    try {
+      probe.join();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
     }
+    return result[0];
+  }
 
-    static boolean set(MethodHandle setScheduler, int thread, int policy) {
-      try (Arena arena = Arena.ofConfined()) {
-        // struct sched_param: the priority, 0 for these policies.
-        MemorySegment parameters = arena.allocate(ValueLayout.JAVA_INT);
-        return (int) setScheduler.invokeExact(thread, policy, parameters) == 0;
-      } catch (RuntimeException | Error e) {
-        throw e;
-      } catch (Throwable e) {
-        throw new IllegalStateException(e);
-      }
+  private static boolean setPolicy(MethodHandle setScheduler, int thread, int policy) {
+    try (Arena arena = Arena.ofConfined()) {
+      // struct sched_param: the priority, 0 for these policies.
+      MemorySegment parameters = arena.allocate(ValueLayout.JAVA_INT);
+      return (int) setScheduler.invokeExact(thread, policy, parameters) == 0;
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
     }
   }
 }

@@ -1,5 +1,7 @@
 package io.anillo.vmm.machine;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.anillo.vmm.port.CharBackend;
 import java.io.IOException;
 import java.io.InputStream;
@@ -14,6 +16,9 @@ import org.jspecify.annotations.Nullable;
 final class FreestandingGuest {
   static final int DEBUG_EXIT = 0xF4;
   static final long MEMORY_BYTES = 16 << 20;
+
+  /** How guests that judge themselves end when all was right. */
+  static final MachineExit RIGHT = new MachineExit.DebugExit(0x21);
 
   private FreestandingGuest() {}
 
@@ -31,6 +36,14 @@ final class FreestandingGuest {
   static MachineConfig config(String name) {
     return MachineConfig.of(MEMORY_BYTES, image(name), ByteBuffer.allocate(0), "")
         .withDebugExit(DEBUG_EXIT);
+  }
+
+  /** Runs a guest that ends with {@link #RIGHT} when all its results were right. */
+  static void assertRight(String name, MachineConfig.Engine engine) throws Exception {
+    try (Machine machine = Machine.create(config(name).withEngine(engine))) {
+      assertThat(machine.run()).isEqualTo(RIGHT);
+      assertThat(machine.translator().flatMap(translator -> translator.failure())).isEmpty();
+    }
   }
 
   /** A line on which the test types. */

@@ -1,7 +1,5 @@
 package io.anillo.vmm.machine;
 
-import static org.assertj.core.api.Assertions.assertThat;
-
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -18,9 +16,6 @@ class LinkedCodeTest {
       names = {"INTERPRET", "TRANSLATE", "TRANSLATE_EVERYTHING"})
   @Timeout(value = 2, unit = TimeUnit.MINUTES)
   void goesWhereTheCodeLeads(MachineConfig.Engine engine) throws Exception {
-    try (Machine machine = Machine.create(FreestandingGuest.config("linked").withEngine(engine))) {
-      assertThat(machine.run()).isEqualTo(new MachineExit.DebugExit(0x21));
-      assertThat(machine.translator().flatMap(translator -> translator.failure())).isEmpty();
-    }
+    FreestandingGuest.assertRight("linked", engine);
   }
 }

@@ -60,10 +60,7 @@ protected:
         mov %eax, %ss
         jmp long
         .code64
-main:   mov $16, %eax
-        mov %eax, %ds
-        mov %eax, %es
-        mov %eax, %ss
+main:   data_segments
         mov $APIC, %r15d
         movl $0x1FF, 0xF0(%r15)
         mov 0x20(%r15), %r14d

@@ -26,10 +26,7 @@ begin:  cli
         movl $FIRST + 3, ENTRY
         enter_long_mode 0x18, main
         .code64
-main:   mov $16, %eax
-        mov %eax, %ds
-        mov %eax, %es
-        mov %eax, %ss
+main:   data_segments
         mov $0x300000, %esp
 
         # 1: the page of a function that is called is mapped to another one, so often that it is hot each time.

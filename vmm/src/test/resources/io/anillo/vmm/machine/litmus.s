@@ -57,10 +57,7 @@ protected:
         jmp long
 
         .code64
-main:   mov $16, %eax
-        mov %eax, %ds
-        mov %eax, %es
-        mov %eax, %ss
+main:   data_segments
         mov $1, %ebx
         lock xadd %ebx, started         # rbx: this processor's number
         mov %rbx, %rax

@@ -20,10 +20,7 @@ begin:  cli
         movl $0x00000083, TABLES + 0x1000
         enter_long_mode 0x18, main
         .code64
-main:   mov $16, %eax
-        mov %eax, %ds
-        mov %eax, %es
-        mov %eax, %ss
+main:   data_segments
         mov $0x300000, %esp
 
         # 1: "mov $n, %eax; ret", written and called, each so often that it is hot before it is overwritten.

@@ -43,10 +43,7 @@ protected:
         mov %eax, %ss
         jmp long
         .code64
-main:   mov $16, %eax
-        mov %eax, %ds
-        mov %eax, %es
-        mov %eax, %ss
+main:   data_segments
         mov $1, %ebx
         lock xadd %ebx, started
         mov %rbx, %rax

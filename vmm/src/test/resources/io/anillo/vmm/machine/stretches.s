@@ -33,10 +33,7 @@ begin:  cli
         movl $SECOND + 3, ENTRY + 8
         enter_long_mode 0x18, main
         .code64
-main:   mov $16, %eax
-        mov %eax, %ds
-        mov %eax, %es
-        mov %eax, %ss
+main:   data_segments
         mov $0x300000, %esp
         mov %cr0, %rax
         or $0x10000, %eax               # the kernel's writes are checked too

@@ -15,10 +15,7 @@ begin:  cli
         map_memory_and_devices 3
         enter_long_mode 0x18, main
         .code64
-main:   mov $16, %eax
-        mov %eax, %ds
-        mov %eax, %es
-        mov %eax, %ss
+main:   data_segments
         mov $0x300000, %esp
         call calculate
         mov $HASH, %rdx

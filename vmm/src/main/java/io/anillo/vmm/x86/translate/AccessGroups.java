@@ -30,10 +30,7 @@ final class AccessGroups {
   /** How many stretches a block has at most, since each takes a local. */
   private static final int MOST_STRETCHES = 4;
 
-  /** How many places a block has at most that are accessed again. */
-  private static final int MOST_PLACES = 8;
-
-  /** How many groups a block has at most. */
+  /** How many groups a block has at most: places that are accessed again. */
   static final int MOST = 8;
 
   private static final int RIP = 16;
@@ -103,7 +100,7 @@ final class AccessGroups {
    */
   static @Nullable Access[] of(RegionBlock block, boolean samePlace) {
     AccessGroups plan = new AccessGroups(block, samePlace);
-    int most = samePlace ? MOST_PLACES : MOST_STRETCHES;
+    int most = samePlace ? MOST : MOST_STRETCHES;
     for (int i = 0; i < block.instructions.size(); i++) {
       plan.look(i, block.instructions.get(i));
     }
@@ -221,15 +218,11 @@ final class AccessGroups {
           displacement += block.deltas.get(index) + instruction.length();
         }
         boolean write = writesFirst && i == 0;
+        Value scaled = instruction.index() < 16 ? registers[instruction.index()] : NO_INDEX;
+        int scale = instruction.scaleShift();
+        displacement += scaled.plus << scale;
         int segment = instruction.segment();
-        if (instruction.index() < 16) {
-          Value scaled = registers[instruction.index()];
-          int scale = instruction.scaleShift();
-          displacement += scaled.plus << scale;
-          access(index, base, displacement, operand.sizeBytes(), write, segment, scaled, scale);
-        } else {
-          access(index, base, displacement, operand.sizeBytes(), write, segment, NO_INDEX, 0);
-        }
+        access(index, base, displacement, operand.sizeBytes(), write, segment, scaled, scale);
       }
     }
   }

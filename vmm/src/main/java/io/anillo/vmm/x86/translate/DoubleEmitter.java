@@ -228,12 +228,12 @@ final class DoubleEmitter {
     long one = 1L << 53;
     code.lload(result).iconst_1().lshl().loadConstant(one).ladd();
     code.loadConstant(~one).land().lconst_0().lcmp().ifne(slow);
-    switch (name(operation)) {
-      case "add", "subtract" -> {
+    switch (operation) {
+      case ADDSD, ADDPD, SUBSD, SUBPD -> {
         code.lload(result).iconst_1().lshl().lconst_0().lcmp().ifeq(fine);
         checkAsGreat(code, result, source, fine);
       }
-      case "multiply" -> checkAsGreat(code, result, source, fine);
+      case MULSD, MULPD -> checkAsGreat(code, result, source, fine);
       default -> {}
     }
     checkAsGreat(code, result, old, fine);

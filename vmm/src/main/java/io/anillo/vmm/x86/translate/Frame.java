@@ -278,10 +278,7 @@ final class Frame {
    * @param next where it is to come back to
    */
   void call(int target, int next) {
-    registers.store(RegisterMask.EVERYTHING);
-    pushRip(next);
-    code.lstore(behindCall);
-    code.aload(cpu).getfield(Names.CPU, "droppedCode", Names.I).istore(dropped);
+    goAway(next);
     int number = linkNumber(target);
     if (number < 0) {
       pushRip(target);
@@ -307,10 +304,7 @@ final class Frame {
 
   /** As {@link #call}, to the address in a local. */
   void callIndirect(int target, int next) {
-    registers.store(RegisterMask.EVERYTHING);
-    pushRip(next);
-    code.lstore(behindCall);
-    code.aload(cpu).getfield(Names.CPU, "droppedCode", Names.I).istore(dropped);
+    goAway(next);
     int number = indirectLink();
     if (number < 0) {
       runAt(target);
@@ -329,6 +323,14 @@ final class Frame {
     code.aload(0).aload(cpu).lload(target).iload(budget).iload(depth);
     code.invokevirtual(
         Names.CODE, "enter", Names.type(Names.I, Names.CPU, Names.J, Names.I, Names.I));
+  }
+
+  /** Stores everything, and takes note of what {@link #comeBack} has to know. */
+  private void goAway(int next) {
+    registers.store(RegisterMask.EVERYTHING);
+    pushRip(next);
+    code.lstore(behindCall);
+    code.aload(cpu).getfield(Names.CPU, "droppedCode", Names.I).istore(dropped);
   }
 
   /** Takes the outcome of called code, and leaves if it did not come back. */
@@ -522,17 +524,7 @@ final class Frame {
       return;
     }
     pushAddress(instruction);
-    if (group == null || !group.first()) {
-      locatePushed(instruction, sizeBytes, write);
-      return;
-    }
-    // Where a page is guessed, the guess is what accesses have in common.
-    PageGuess.Proof proof = guess.push(this, instruction, sizeBytes);
-    if (proof == null) {
-      memory.locateStretch(group);
-    } else {
-      memory.locateGuessed(sizeBytes, write, proof);
-    }
+    locatePushed(instruction, sizeBytes, write, group);
   }
 
   /** As {@link #locate}, for 8 bytes of the stack. */
@@ -545,11 +537,7 @@ final class Frame {
     if (displacement != 0) {
       code.loadConstant((long) displacement).ladd();
     }
-    if (group != null && group.first()) {
-      memory.locateStretch(group);
-    } else {
-      memory.locate(8, write);
-    }
+    locateUnguessed(8, write, group);
   }
 
   /** The group that the access of the current instruction was planned to belong to. */
@@ -560,11 +548,25 @@ final class Frame {
     return fits ? planned : null;
   }
 
-  /** As {@link #locate}, with the operand's linear address on the stack. */
+  /** As {@link #locate}, alone, with the operand's linear address on the stack. */
   void locatePushed(Instruction instruction, int sizeBytes, boolean write) {
+    locatePushed(instruction, sizeBytes, write, null);
+  }
+
+  private void locatePushed(
+      Instruction instruction, int sizeBytes, boolean write, @Nullable Access group) {
     PageGuess.Proof proof = guess.push(this, instruction, sizeBytes);
     if (proof != null) {
+      // The guess is what accesses have in common then.
       memory.locateGuessed(sizeBytes, write, proof);
+    } else {
+      locateUnguessed(sizeBytes, write, group);
+    }
+  }
+
+  private void locateUnguessed(int sizeBytes, boolean write, @Nullable Access group) {
+    if (group != null && group.first()) {
+      memory.locateStretch(group);
     } else {
       memory.locate(sizeBytes, write);
     }

@@ -14,22 +14,21 @@ final class OptimizerShare {
   /** The longest that it rests at a stretch, and that it goes on for then. */
   static final long MOST_NANOS = 10_000_000_000L;
 
-  /** What can rest. */
-  interface Optimizer {
-    void rest();
-
-    void goOn();
-  }
-
-  private final Optimizer optimizer;
+  private final Runnable rest;
+  private final Runnable goOn;
   private final LongSupplier nanoTime;
   private boolean resting;
   private long since;
   private long lastWaiting;
   private boolean hadItsFill;
 
-  OptimizerShare(Optimizer optimizer, LongSupplier nanoTime) {
-    this.optimizer = optimizer;
+  /**
+   * @param rest lets the compiler rest
+   * @param goOn ends that
+   */
+  OptimizerShare(Runnable rest, Runnable goOn, LongSupplier nanoTime) {
+    this.rest = rest;
+    this.goOn = goOn;
     this.nanoTime = nanoTime;
   }
 
@@ -48,12 +47,20 @@ final class OptimizerShare {
       if (hadItsFill || now - lastWaiting > CALM_NANOS) {
         resting = false;
         since = now;
-        optimizer.goOn();
+        goOn.run();
       }
     } else if (waiting && !(hadItsFill && now - since < MOST_NANOS)) {
       resting = true;
       since = now;
-      optimizer.rest();
+      rest.run();
+    }
+  }
+
+  /** Nothing waits any more: the compiler serves others of this process too. */
+  void end() {
+    if (resting) {
+      resting = false;
+      goOn.run();
     }
   }
 }

@@ -246,7 +246,8 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   private void work() {
-    OptimizerShare share = shareOfOptimizer();
+    CompilerThreads optimizing = CompilerThreads.yieldingToOthers();
+    OptimizerShare share = new OptimizerShare(optimizing::rest, optimizing::goOn, System::nanoTime);
     try {
       boolean busy = false;
       while (!closed) {
@@ -280,24 +281,9 @@ public final class Translator implements HotCode, AutoCloseable {
       failure = e;
       System.getLogger(Translator.class.getName())
           .log(System.Logger.Level.ERROR, "translation stopped", e);
+    } finally {
+      share.end();
     }
-  }
-
-  private static OptimizerShare shareOfOptimizer() {
-    CompilerThreads threads = CompilerThreads.yieldingToOthers();
-    return new OptimizerShare(
-        new OptimizerShare.Optimizer() {
-          @Override
-          public void rest() {
-            threads.rest();
-          }
-
-          @Override
-          public void goOn() {
-            threads.goOn();
-          }
-        },
-        System::nanoTime);
   }
 
   /**

@@ -12,21 +12,12 @@ class OptimizerShareTest {
   private boolean resting;
 
   private final OptimizerShare share =
-      new OptimizerShare(
-          new OptimizerShare.Optimizer() {
-            @Override
-            public void rest() {
-              assertThat(resting).isFalse();
-              resting = true;
-            }
+      new OptimizerShare(() -> setResting(true), () -> setResting(false), () -> now);
 
-            @Override
-            public void goOn() {
-              assertThat(resting).isTrue();
-              resting = false;
-            }
-          },
-          () -> now);
+  private void setResting(boolean next) {
+    assertThat(resting).isNotEqualTo(next);
+    resting = next;
+  }
 
   private void pass(long nanos, boolean waiting) {
     for (long end = now + nanos; now < end; now += STEP) {
@@ -57,5 +48,14 @@ class OptimizerShareTest {
     assertThat(resting).isFalse();
     pass(20 * STEP, true);
     assertThat(resting).isTrue();
+  }
+
+  @Test
+  void doesNotRestForEverWhenTheMachineIsGone() {
+    pass(10 * STEP, true);
+    assertThat(resting).isTrue();
+    share.end();
+    assertThat(resting).isFalse();
+    share.end();
   }
 }
