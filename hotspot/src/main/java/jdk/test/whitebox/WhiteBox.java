@@ -26,6 +26,12 @@ public final class WhiteBox {
    */
   public native boolean enqueueMethodForCompilation0(Executable method, int level, int bci);
 
+  /**
+   * Lets HotSpot's interpreter count which ways the method takes, from now on, and HotSpot take the
+   * method for one of which enough was counted.
+   */
+  public native void markMethodProfiled(Executable method);
+
   /** The level at which the method is compiled now; 0 where it is not. */
   public native int getMethodCompilationLevel0(Executable method, boolean isOsr);
 

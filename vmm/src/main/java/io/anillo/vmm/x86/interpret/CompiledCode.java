@@ -65,6 +65,7 @@ public abstract class CompiledCode {
   private @Nullable Block entry;
   private int size;
   private boolean onePage;
+  private volatile boolean optimized;
 
   /** Guest-physical address of the page that the entry is in. */
   private long entryPage;
@@ -236,9 +237,17 @@ public abstract class CompiledCode {
     onePage = pages == 1;
   }
 
-  /** How many guest instructions it was made of. */
+  /**
+   * How many guest instructions it was made of; as many as can be where it was optimized, so that
+   * nobody takes it for too small to be gone on in.
+   */
   final int instructions() {
-    return size;
+    return optimized ? LONGEST_PATH : size;
+  }
+
+  /** It was compiled by the optimizing compiler. */
+  public final void optimized() {
+    optimized = true;
   }
 
   /** Guest instructions it ran so far. */

@@ -6,6 +6,9 @@ import java.lang.invoke.MethodType;
 import java.lang.reflect.Executable;
 import java.lang.reflect.Method;
 import java.util.Optional;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 
 /**
  * Asks HotSpot's compilers for what they would otherwise do only after many slow runs, through the
@@ -13,13 +16,18 @@ import java.util.Optional;
  * as {@code ./anillo} does; see {@code docs/decisions/0007-compile-on-request.md}.
  */
 final class HotSpotCompilers {
-  /** HotSpot's levels: the fast compiler without and with profiling, the optimizing compiler. */
-  static final int FAST = 1, PROFILING = 3, OPTIMIZING = 4;
+  /** HotSpot's levels: the fast compiler without profiling, the optimizing compiler. */
+  static final int FAST = 1, OPTIMIZING = 4;
 
   private static final String NAME = "jdk.test.whitebox.WhiteBox";
   private static final Optional<HotSpotCompilers> FOUND = find();
 
+  private final ExecutorService optimizing =
+      Executors.newSingleThreadExecutor(
+          Thread.ofPlatform().name("waiting for optimized code").daemon(true).factory());
+
   private final MethodHandle enqueue;
+  private final MethodHandle profile;
   private final MethodHandle level;
   private final MethodHandle queued;
   private final MethodHandle queueSize;
@@ -27,11 +35,13 @@ final class HotSpotCompilers {
 
   private HotSpotCompilers(
       MethodHandle enqueue,
+      MethodHandle profile,
       MethodHandle level,
       MethodHandle queued,
       MethodHandle queueSize,
       boolean verifies) {
     this.enqueue = enqueue;
+    this.profile = profile;
     this.level = level;
     this.queued = queued;
     this.queueSize = queueSize;
@@ -54,6 +64,8 @@ final class HotSpotCompilers {
                   box,
                   "enqueueMethodForCompilation0",
                   MethodType.methodType(boolean.class, Executable.class, int.class, int.class)),
+              lookup.bind(
+                  box, "markMethodProfiled", MethodType.methodType(void.class, Executable.class)),
               lookup.bind(
                   box,
                   "getMethodCompilationLevel0",
@@ -90,10 +102,36 @@ final class HotSpotCompilers {
     return verifies;
   }
 
-  /** Asks for a method to be compiled in the background; returns whether it will be. */
+  /**
+   * Asks for a method to be compiled by the optimizing compiler, one at a time. Where HotSpot was
+   * told not to compile it in the background ({@code tools/compiler-directives.json}), it goes
+   * before what HotSpot thought of by itself, as somebody waits for it; here that is a thread of
+   * its own.
+   *
+   * @return done when the request is dealt with, or waits at HotSpot: {@link #isQueued}
+   */
+  Future<Boolean> optimize(Method method) {
+    return optimizing.submit(() -> request(method, OPTIMIZING));
+  }
+
+  /** Asks for a method to be compiled; returns whether it will be. */
   boolean request(Method method, int wanted) {
     try {
       return (boolean) enqueue.invokeExact((Executable) method, wanted, -1);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /**
+   * Has the ways that a method takes counted, in HotSpot's interpreter: what the optimizing
+   * compiler wants to know, without the fast compiler's work for that.
+   */
+  void profile(Method method) {
+    try {
+      profile.invokeExact((Executable) method);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {

@@ -1,17 +1,19 @@
 package io.anillo.vmm.x86.translate;
 
 import io.anillo.vmm.x86.interpret.CompiledCode;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
 import java.util.function.BooleanSupplier;
 
 /**
  * The way of very hot code to HotSpot's optimizing compiler, which has to know which ways are
  * taken, or it takes each for as likely as any other. A second translation of the same place, a
- * wide one, is compiled with profiling and runs for a moment; the first one runs again while the
- * second is optimized; then the second one stays.
+ * wide one, runs for a moment in HotSpot's interpreter, which counts; the first one runs again
+ * while the second is optimized; then the second one stays.
  */
 final class Promotion {
   /** Guest instructions for which a region is profiled, about. */
-  private static final long PROFILED_INSTRUCTIONS = 300_000;
+  private static final long PROFILED_INSTRUCTIONS = 50_000;
 
   /** A region that is not entered any more is not profiled for ever. */
   private static final long PROFILED_NANOS = 60_000_000;
@@ -31,7 +33,7 @@ final class Promotion {
   }
 
   private enum Stage {
-    WAITING_FOR_PROFILE,
+    MADE,
     PROFILING,
     PROFILED,
     OPTIMIZING
@@ -42,8 +44,9 @@ final class Promotion {
   private final Translation second;
   private final BooleanSupplier install;
   private final HottestFirst.Request request;
-  private Stage stage = Stage.WAITING_FOR_PROFILE;
+  private Stage stage = Stage.MADE;
   private long since;
+  private Future<Boolean> optimized = CompletableFuture.completedFuture(false);
 
   /**
    * @param first what runs at the place now
@@ -61,7 +64,7 @@ final class Promotion {
     this.first = first;
     this.second = second;
     this.install = install;
-    compilers.request(second.method(), HotSpotCompilers.PROFILING);
+    compilers.profile(second.method());
   }
 
   HottestFirst.Request request() {
@@ -81,50 +84,42 @@ final class Promotion {
     if (!first.valid) {
       return Progress.GIVEN_UP;
     }
-    if (stage != Stage.WAITING_FOR_PROFILE && !second.code().valid) {
+    if (stage != Stage.MADE && !second.code().valid) {
       // It met unusual values, or the guest overwrote what only it was made of.
       request.site().use(first);
       return Progress.COLD;
     }
-    if (stage == Stage.PROFILING) {
-      return profile();
-    }
-    if (compilers.isQueued(second.method())) {
-      return Progress.GOING_ON;
-    }
-    int level = compilers.level(second.method());
     switch (stage) {
-      case WAITING_FOR_PROFILE -> {
-        if (level == 0 || !install.getAsBoolean()) {
+      case MADE -> {
+        if (!install.getAsBoolean()) {
           return Progress.GIVEN_UP;
         }
         next(Stage.PROFILING);
       }
+      case PROFILING -> {
+        if (second.code().retired() > PROFILED_INSTRUCTIONS) {
+          request.site().use(first);
+          next(Stage.PROFILED);
+        } else if (passed(PROFILED_NANOS)) {
+          request.site().use(first);
+          return Progress.COLD;
+        }
+      }
       case PROFILED -> {
-        if (level == HotSpotCompilers.OPTIMIZING) {
-          next(Stage.OPTIMIZING); // HotSpot saw by itself that it is hot
-        } else if (compilers.isIdle(HotSpotCompilers.OPTIMIZING) || passed(POLITE_NANOS)) {
-          // The processor's own methods go first: all code depends on them.
-          compilers.request(second.method(), HotSpotCompilers.OPTIMIZING);
+        // The processor's own methods go first: all code depends on them.
+        if (compilers.isIdle(HotSpotCompilers.OPTIMIZING) || passed(POLITE_NANOS)) {
+          optimized = compilers.optimize(second.method());
           next(Stage.OPTIMIZING);
         }
       }
-      default -> {
-        return level == HotSpotCompilers.OPTIMIZING && request.site().use(second.code())
-            ? Progress.DONE
-            : Progress.GIVEN_UP;
+      case OPTIMIZING -> {
+        if (optimized.isDone() && !compilers.isQueued(second.method())) {
+          return compilers.level(second.method()) == HotSpotCompilers.OPTIMIZING
+                  && request.site().use(second.code())
+              ? Progress.DONE
+              : Progress.GIVEN_UP;
+        }
       }
-    }
-    return Progress.GOING_ON;
-  }
-
-  private Progress profile() {
-    if (second.code().retired() > PROFILED_INSTRUCTIONS) {
-      request.site().use(first);
-      next(Stage.PROFILED);
-    } else if (passed(PROFILED_NANOS)) {
-      request.site().use(first);
-      return Progress.COLD;
     }
     return Progress.GOING_ON;
   }

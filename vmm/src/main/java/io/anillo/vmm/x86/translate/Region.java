@@ -74,6 +74,11 @@ final class Region {
     throw new IllegalArgumentException("no page of the region at " + delta);
   }
 
+  /** Guest-physical address of a block. */
+  long physical(RegionBlock block) {
+    return pageOf(block.start).physical() | block.start & 4095;
+  }
+
   /** Whether the pages hold what they did when the region was built. */
   boolean isCurrent(GuestMemory memory) {
     byte[] now = new byte[GuestMemory.PAGE_BYTES];

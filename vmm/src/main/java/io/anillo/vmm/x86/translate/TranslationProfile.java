@@ -110,7 +110,7 @@ final class TranslationProfile implements CodeProfile {
     long[] keys = new long[region.blocks.size()];
     int members = 1;
     for (RegionBlock block : region.blocks) {
-      long key = hints.key(region.pageOf(block.start).physical() | block.start & 4095);
+      long key = hints.key(region.physical(block));
       if (block == region.entry) {
         keys[0] = key;
       } else {

@@ -41,7 +41,7 @@ public final class Translator implements HotCode, AutoCloseable {
   private static final int REQUESTED_METHOD_LIMIT = 14_000;
 
   /** Guest instructions after which the optimizing compiler is asked. */
-  private static final long VERY_HOT = 10_000_000;
+  private static final long VERY_HOT = 4_000_000;
 
   /** As {@link #VERY_HOT}, for code that was as hot before, and then did not run. */
   private static final long RUNS_AGAIN = 1_000_000;
@@ -75,8 +75,11 @@ public final class Translator implements HotCode, AutoCloseable {
   private final List<Pending> pending = new ArrayList<>();
   private final List<Pending> refused = new ArrayList<>();
   private final VeryHotCode veryHot =
-      new VeryHotCode(idle -> promoteWhenRun(idle.request, idle.code, RUNS_AGAIN));
+      new VeryHotCode(
+          idle -> promoteWhenRun(idle.request, idle.code, RUNS_AGAIN), System::nanoTime);
   private final List<Promotion> promoted = new ArrayList<>();
+
+  private final Enclosing enclosing = new Enclosing();
 
   /** When blocks became part of a region, by guest-physical address. */
   private final Map<Long, Long> covered = new HashMap<>();
@@ -114,7 +117,13 @@ public final class Translator implements HotCode, AutoCloseable {
     }
   }
 
-  private record Pending(Made made, Request request, WarmUp warmUp) {}
+  /**
+   * A region that HotSpot compiles.
+   *
+   * @param before what it is to run instead of, if anything
+   */
+  private record Pending(
+      Made made, Request request, WarmUp warmUp, @Nullable CompiledCode before) {}
 
   /**
    * What translation has cost.
@@ -308,13 +317,13 @@ public final class Translator implements HotCode, AutoCloseable {
       request.site().rearm();
       return;
     }
-    make(request, INSTRUCTIONS);
+    make(request, INSTRUCTIONS, null);
   }
 
-  private void make(Request request, int most) {
+  private void make(Request request, int most, @Nullable CompiledCode before) {
     Made made = make(request, Shape.PLAIN, PageGuess.NONE, most);
     if (made != null) {
-      pending.add(new Pending(made, request, WarmUp.of(made.translation)));
+      pending.add(new Pending(made, request, WarmUp.of(made.translation), before));
     }
   }
 
@@ -341,6 +350,9 @@ public final class Translator implements HotCode, AutoCloseable {
         }
         if (each.made.install()) {
           codeLimit.installed(each.made.translation);
+          if (each.before != null) {
+            codeLimit.replaced(each.before);
+          }
         } else {
           site.rearm();
         }
@@ -356,7 +368,7 @@ public final class Translator implements HotCode, AutoCloseable {
       refusals++;
       int half = each.made.instructions / 2;
       if (half > 0) {
-        make(each.request, half);
+        make(each.request, half, each.before);
       }
     }
     refused.clear();
@@ -370,7 +382,8 @@ public final class Translator implements HotCode, AutoCloseable {
     if (!hot.code.valid || !request.site().current() || compilers.isEmpty()) {
       return;
     }
-    if (isCovered(coveredWide, request.hints().physical(), WIDE_COVERED_NANOS)) {
+    Long since = coveredWide.get(request.hints().physical());
+    if (since != null && System.nanoTime() - since < WIDE_COVERED_NANOS) {
       promoteWhenRun(request, hot.code, VERY_HOT);
       return;
     }
@@ -391,6 +404,8 @@ public final class Translator implements HotCode, AutoCloseable {
       case DONE -> {
         codeLimit.installed(promotion.second());
         codeLimit.replaced(promotion.first());
+        promotion.second().code().optimized();
+        makeAgain(promotion.request().hints().physical());
       }
       case COLD -> {
         codeCache.evict(promotion.second().code());
@@ -399,6 +414,13 @@ public final class Translator implements HotCode, AutoCloseable {
       case GIVEN_UP -> codeCache.evict(promotion.second().code());
     }
     return true;
+  }
+
+  /** Makes regions again that go through a place, as what runs there is optimized now. */
+  private void makeAgain(long physical) {
+    for (Enclosing.Plain plain : enclosing.take(physical, RUNS_AGAIN)) {
+      make(plain.request(), INSTRUCTIONS, plain.code());
+    }
   }
 
   /**
@@ -439,7 +461,10 @@ public final class Translator implements HotCode, AutoCloseable {
       if (leavesUnusual) {
         code.whenUnusual(() -> noteUnusual(new Unusual(physical, code)));
       }
-      cover(region, shape == Shape.WIDE ? coveredWide : covered);
+      cover(region, shape);
+      if (shape == Shape.PLAIN) {
+        enclosing.add(request, code, region);
+      }
       TranslationProfile used = profile;
       if (used != null) {
         used.note(region, request.hints(), request.site(), translation.code().runCount());
@@ -470,14 +495,20 @@ public final class Translator implements HotCode, AutoCloseable {
     codeLimit.replaced(found.code);
   }
 
-  private static void cover(Region region, Map<Long, Long> covered) {
-    if (covered.size() > COVERED_LIMIT) {
-      covered.clear();
+  private void cover(Region region, Shape shape) {
+    Map<Long, Long> places = shape == Shape.WIDE ? coveredWide : covered;
+    if (places.size() > COVERED_LIMIT) {
+      places.clear();
     }
     long now = System.nanoTime();
     for (RegionBlock block : region.blocks) {
       if (block != region.entry) {
-        covered.put(region.pageOf(block.start).physical() | block.start & 4095, now);
+        places.put(region.physical(block), now);
+      }
+      if (shape == Shape.WIDE) {
+        // What the interpreter takes for a block may begin at any of them.
+        long before = region.physical(block) - block.start;
+        block.deltas.stream().skip(1).forEach(delta -> places.put(before + delta, now));
       }
     }
   }

@@ -4,6 +4,7 @@ import io.anillo.vmm.x86.interpret.CompiledCode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,10 +13,17 @@ import org.jspecify.annotations.Nullable;
  */
 final class VeryHotCode {
   /** Between two looks at what has run since. */
-  private static final long LOOK_NANOS = 4_000_000;
+  static final long LOOK_NANOS = 4_000_000;
+
+  /**
+   * Looks after which code that has not run is sent away. What code ran is known when it leaves, as
+   * for the guest's timer: that may be some looks later.
+   */
+  static final int PATIENCE = 12;
 
   private final List<Entry> waiting = new ArrayList<>();
   private final Consumer<Entry> sendAway;
+  private final LongSupplier clock;
   private long lookedAt;
 
   /** A compiled place, with a sample of the general registers when it was found to be very hot. */
@@ -23,25 +31,49 @@ final class VeryHotCode {
     final HottestFirst.Request request;
     final CompiledCode code;
     final long[] registers;
+    private final LongSupplier retired;
 
-    /** Instructions that it had run when it was last looked at, and between the last two looks. */
+    /** Instructions that it had run when it was last looked at. */
     private long seen;
 
-    private long recent;
+    /**
+     * Instructions that ran lately, those of each earlier look for half as many; some at first.
+     */
+    private long recent = 2;
+
+    private int idleLooks;
 
     Entry(HottestFirst.Request request, CompiledCode code, long[] registers) {
+      this(request, code, registers, code::retired);
+    }
+
+    /**
+     * @param retired what counts the instructions that the code ran
+     */
+    Entry(HottestFirst.Request request, CompiledCode code, long[] registers, LongSupplier retired) {
       this.request = request;
       this.code = code;
       this.registers = registers;
-      this.seen = code.retired();
+      this.retired = retired;
+      this.seen = retired.getAsLong();
+    }
+
+    private void look() {
+      long now = retired.getAsLong();
+      recent = recent / 2 + now - seen;
+      idleLooks = now == seen ? idleLooks + 1 : 0;
+      seen = now;
     }
   }
 
   /**
    * @param sendAway told of code that does not run any more
+   * @param clock nanoseconds
    */
-  VeryHotCode(Consumer<Entry> sendAway) {
+  VeryHotCode(Consumer<Entry> sendAway, LongSupplier clock) {
     this.sendAway = sendAway;
+    this.clock = clock;
+    lookedAt = clock.getAsLong() - LOOK_NANOS;
   }
 
   boolean isEmpty() {
@@ -54,16 +86,14 @@ final class VeryHotCode {
 
   /** Takes what runs most; null when it is too early to tell, or nothing runs. */
   @Nullable Entry take() {
-    long now = System.nanoTime();
+    long now = clock.getAsLong();
     if (now - lookedAt < LOOK_NANOS) {
       return null;
     }
     lookedAt = now;
     Entry most = null;
     for (Entry entry : waiting) {
-      long retired = entry.code.retired();
-      entry.recent = retired - entry.seen;
-      entry.seen = retired;
+      entry.look();
       if (most == null || entry.recent > most.recent) {
         most = entry;
       }
@@ -73,7 +103,7 @@ final class VeryHotCode {
       if (entry == taken) {
         return true;
       }
-      if (entry.recent > 0) {
+      if (entry.idleLooks < PATIENCE) {
         return false;
       }
       sendAway.accept(entry);

@@ -2,9 +2,6 @@ package io.anillo.vmm.x86.translate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.anillo.vmm.x86.interpret.CodeHints;
-import io.anillo.vmm.x86.interpret.CompiledCode;
-import io.anillo.vmm.x86.interpret.HotCode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -13,98 +10,8 @@ import org.junit.jupiter.api.Test;
 class HottestFirstTest {
   private final HottestFirst waiting = new HottestFirst();
 
-  /** A block of one instruction. */
-  private static final class Place implements HotCode.Site {
-    private final long expected;
-    private int heat;
-    private boolean rearmed;
-
-    Place(int heat, long expected) {
-      this.heat = heat;
-      this.expected = expected;
-    }
-
-    @Override
-    public boolean current() {
-      return true;
-    }
-
-    @Override
-    public int heat() {
-      return heat;
-    }
-
-    @Override
-    public int instructions() {
-      return 1;
-    }
-
-    @Override
-    public long expected() {
-      return expected;
-    }
-
-    @Override
-    public void rearm() {
-      rearmed = true;
-    }
-
-    @Override
-    public boolean use(CompiledCode code) {
-      throw new UnsupportedOperationException();
-    }
-
-    @Override
-    public HotCode.Snapshot snapshot(List<Long> physicalPages) {
-      throw new UnsupportedOperationException();
-    }
-  }
-
-  /** Nobody asks for the surroundings here. */
-  private record Nowhere() implements CodeHints {
-    @Override
-    public long linear() {
-      return 0;
-    }
-
-    @Override
-    public long physical() {
-      return 0;
-    }
-
-    @Override
-    public long physicalPage(long linearPage) {
-      return -1;
-    }
-
-    @Override
-    public int heat(long physical) {
-      return 0;
-    }
-
-    @Override
-    public long key(long physical) {
-      return 0;
-    }
-
-    @Override
-    public int compiled(long physical) {
-      return 0;
-    }
-
-    @Override
-    public long[] registers() {
-      return new long[16];
-    }
-
-    @Override
-    public long[] targets(long linear) {
-      return new long[0];
-    }
-  }
-
-  private Place add(int newRuns, long expected) {
-    Place place = new Place(newRuns, expected);
+  private OneInstruction add(int newRuns, long expected) {
+    OneInstruction place = new OneInstruction(newRuns, expected);
     waiting.add(new HottestFirst.Request(place, new Nowhere()), newRuns);
     return place;
   }
@@ -113,7 +20,7 @@ class HottestFirstTest {
   void whatRunsComesOutOnceTheHottestFirst() {
     long seed = System.nanoTime();
     Random random = new Random(seed);
-    List<Place> places = new ArrayList<>();
+    List<OneInstruction> places = new ArrayList<>();
     for (int i = 0; i < 200; i++) {
       places.add(add(1000 + random.nextInt(500), 0));
     }
@@ -128,8 +35,8 @@ class HottestFirstTest {
 
   @Test
   void whatRunsMostNowGoesFirst() {
-    Place before = add(1000, 0);
-    Place now = add(1000, 0);
+    OneInstruction before = add(1000, 0);
+    OneInstruction now = add(1000, 0);
     for (int i = 0; i < 20; i++) {
       add(5000, 0);
     }
@@ -144,13 +51,13 @@ class HottestFirstTest {
   @Test
   void whatIsKnownToRunLongGoesFirst() {
     add(1000, 0);
-    Place known = add(1000, 100_000_000);
+    OneInstruction known = add(1000, 100_000_000);
     assertThat(waiting.take()).isNotNull().extracting(HottestFirst.Request::site).isSameAs(known);
   }
 
   @Test
   void whatDoesNotRunAnyMoreIsGivenUpAndOfferedAgain() {
-    List<Place> places = new ArrayList<>();
+    List<OneInstruction> places = new ArrayList<>();
     for (int i = 0; i < 100; i++) {
       places.add(add(1000, 0));
     }
