@@ -126,6 +126,9 @@ final class Frame {
   /** The access of the current instruction, if it belongs to a group. */
   @Nullable Access access;
 
+  /** The page that is kept for the access of the current instruction, if any. */
+  LastPages.@Nullable Kept keptPage;
+
   /** What a way out stores, and the kind of the flags there. */
   private record Stored(long changed, int flagKind) {}
 
@@ -177,13 +180,15 @@ final class Frame {
    * Writes the entry.
    *
    * @param entry page offset of the first instruction
+   * @param pages how many are kept: {@link LastPages}
    */
-  void enter(int entry) {
+  void enter(int entry, int pages) {
     registers.enter(use.xmm());
     code.aload(cpu).getfield(Names.CPU, "budget", Names.I).istore(budget);
     if (use.severalPages()) {
       code.iconst_0().istore(checkedPages);
     }
+    memory.keepPages(pages);
     memory.reload();
     reloadBases();
     if (use.xmm()) {
@@ -540,21 +545,34 @@ final class Frame {
     locateUnguessed(8, write, group);
   }
 
+  /** The page that is kept for the access of the current instruction. */
+  private LastPages.@Nullable Kept pageFor(boolean write) {
+    LastPages.Kept planned = keptPage;
+    return planned != null && (planned.write() || !write) ? planned : null;
+  }
+
   /** The group that the access of the current instruction was planned to belong to. */
   private @Nullable Access groupOf(int sizeBytes, boolean write) {
     Access planned = access;
     boolean fits =
-        planned != null && planned.sizeBytes() == sizeBytes && (planned.write() || !write);
+        pageFor(write) == null
+            && planned != null
+            && planned.sizeBytes() == sizeBytes
+            && (planned.write() || !write);
     return fits ? planned : null;
   }
 
-  /** As {@link #locate}, alone, with the operand's linear address on the stack. */
+  /** As {@link #locate}, of no group, with the operand's linear address on the stack. */
   void locatePushed(Instruction instruction, int sizeBytes, boolean write) {
     locatePushed(instruction, sizeBytes, write, null);
   }
 
   private void locatePushed(
       Instruction instruction, int sizeBytes, boolean write, @Nullable Access group) {
+    if (pageFor(write) != null) {
+      locateUnguessed(sizeBytes, write, group);
+      return;
+    }
     PageGuess.Proof proof = guess.push(this, instruction, sizeBytes);
     if (proof != null) {
       // The guess is what accesses have in common then.
@@ -565,7 +583,10 @@ final class Frame {
   }
 
   private void locateUnguessed(int sizeBytes, boolean write, @Nullable Access group) {
-    if (group != null && group.first()) {
+    LastPages.Kept page = pageFor(write);
+    if (page != null) {
+      memory.locateKept(sizeBytes, write, page);
+    } else if (group != null && group.first()) {
       memory.locateStretch(group);
     } else {
       memory.locate(sizeBytes, write);

@@ -22,6 +22,9 @@ import jdk.internal.misc.Unsafe;
  * another place, which is x86's too.
  */
 final class MemoryEmitter {
+  /** Above the bits of a linear address that say which entry is its. */
+  private static final int UNIQUE_SHIFT = 24;
+
   /** From elements of the TLB's array to bytes. */
   private static final int BYTES_SHIFT = 3;
 
@@ -52,6 +55,28 @@ final class MemoryEmitter {
 
   private int plusPlace;
 
+  /** Whether the place is a host address, and need not be masked. */
+  private boolean absolute;
+
+  /**
+   * Linear addresses of the pages of {@link LastPages}, and where these are in the host's memory.
+   */
+  private int[] pageTags = {};
+
+  private int[] pageHosts = {};
+
+  /** Where a page is in the host's memory that is to be kept. */
+  private int newHost;
+
+  /**
+   * The linear address and a number that is another for each access, of bits that the number of an
+   * entry does not depend on: so no lookup is part of another one. Else the optimizing compiler
+   * would calculate what two rare ways have in common on the usual one.
+   */
+  private int shifted;
+
+  private long kept;
+
   /** Code for what hardly ever happens, written behind everything else. */
   private final List<Runnable> rare = new ArrayList<>();
 
@@ -66,6 +91,83 @@ final class MemoryEmitter {
     place = offset;
   }
 
+  /** Keeps so many pages, from here on. */
+  void keepPages(int count) {
+    pageTags = new int[count];
+    pageHosts = new int[count];
+    for (int i = 0; i < count; i++) {
+      pageTags[i] = code.allocateLocal(TypeKind.LONG);
+      pageHosts[i] = code.allocateLocal(TypeKind.LONG);
+      code.lconst_0().lstore(pageHosts[i]);
+    }
+    if (count > 0) {
+      newHost = code.allocateLocal(TypeKind.LONG);
+      shifted = code.allocateLocal(TypeKind.LONG);
+    }
+  }
+
+  /**
+   * As {@link #locate}, where the access is likely to lie in a kept page. Inside a page that was
+   * looked up it is bounded without a mask.
+   */
+  void locateKept(int sizeBytes, boolean write, LastPages.Kept page) {
+    int tag = pageTags[page.number()];
+    int host = pageHosts[page.number()];
+    Label other = code.newLabel();
+    Label located = code.newLabel();
+    Label exit = frame.sideExit();
+    code.lstore(linear);
+    code.lload(linear).lload(tag).lsub().lstore(offset);
+    code.lload(offset).loadConstant((long) GuestMemory.PAGE_BYTES - sizeBytes);
+    code.invokestatic(Names.LONG, "compareUnsigned", Names.type(Names.I, Names.J, Names.J));
+    code.ifgt(other);
+    code.lload(offset).lload(host).ladd().lstore(offset);
+    code.labelBinding(located);
+    place = offset;
+    plusPlace = 0;
+    absolute = true;
+    long shift = ++kept << UNIQUE_SHIFT;
+    rare.add(() -> {
+      code.labelBinding(other);
+      code.lload(linear).loadConstant(shift).ladd().lstore(shifted);
+      code.lload(shifted);
+      find();
+      checkShiftedPage(write ? 1 : 0, sizeBytes - 1, shift);
+      code.ifne(exit);
+      pushEntry(2);
+      pushShiftedPage(0);
+      code.loadConstant(shift).lsub().ladd();
+      pushHost();
+      code.lstore(newHost);
+      code.lload(newHost).lload(shifted).loadConstant(4095L).land().ladd().lstore(offset);
+      if (page.write() && !write) {
+        // Kept for what writes as well.
+        checkShiftedPage(1, 0, shift);
+        code.ifne(located);
+      }
+      pushShiftedPage(0);
+      code.loadConstant(shift).lsub().lstore(tag);
+      code.lload(newHost).lstore(host);
+      code.goto_(located);
+    });
+  }
+
+  /** Compares an entry's tag with the page of a byte of the access. */
+  private void checkShiftedPage(int tag, int plus, long shift) {
+    pushEntry(tag);
+    code.loadConstant(shift).ladd();
+    pushShiftedPage(plus);
+    code.lcmp();
+  }
+
+  private void pushShiftedPage(int plus) {
+    code.lload(shifted);
+    if (plus != 0) {
+      code.loadConstant((long) plus).ladd();
+    }
+    code.loadConstant(-4096L).land();
+  }
+
   /** A block begins, or anything may be another: what was looked up says nothing any more. */
   void forget() {
     known = 0;
@@ -78,6 +180,7 @@ final class MemoryEmitter {
     }
     place = stretches[access.group()];
     plusPlace = access.plus();
+    absolute = false;
     return true;
   }
 
@@ -94,6 +197,7 @@ final class MemoryEmitter {
     find();
     place = stretches[access.group()];
     plusPlace = access.plus();
+    absolute = false;
     known |= 1 << access.group();
     check(access.span(), access.write(), frame.sideExit());
   }
@@ -101,6 +205,7 @@ final class MemoryEmitter {
   private void alone() {
     place = offset;
     plusPlace = 0;
+    absolute = false;
   }
 
   /** The TLB may be another: at the entry, and behind an instruction that was a step. */
@@ -108,6 +213,9 @@ final class MemoryEmitter {
     code.aload(frame.cpu).invokevirtual(Names.CPU, "tlbBase", Names.type(Names.I));
     code.iconst_3().ishl();
     code.loadConstant((int) Unsafe.ARRAY_LONG_BASE_OFFSET).iadd().istore(base);
+    for (int tag : pageTags) {
+      code.lconst_1().lstore(tag); // no page
+    }
   }
 
   /** Takes a linear address, alone on the stack, and leaves its offset in a local, or exits. */
@@ -206,7 +314,8 @@ final class MemoryEmitter {
 
   /**
    * Pushes what {@link Unsafe} wants for the located place: bounded by construction, as in {@link
-   * GuestMemory}, since the offset is masked into the range.
+   * GuestMemory}, since the offset is masked into the range; or that of the page was, and the
+   * access was found to be inside the page.
    */
   private void pushPlace(int plus) {
     code.getstatic(Names.MEMORY_EMITTER, "UNSAFE", Names.UNSAFE).aconst_null();
@@ -214,6 +323,13 @@ final class MemoryEmitter {
     if (plusPlace + plus != 0) {
       code.loadConstant((long) plusPlace + plus).ladd();
     }
+    if (!absolute) {
+      pushHost();
+    }
+  }
+
+  /** From an offset into guest memory to the host's address. */
+  private void pushHost() {
     code.loadConstant(machine.memory().rangeBytes() - 1).land();
     code.loadConstant(machine.memory().hostAddress()).ladd();
   }

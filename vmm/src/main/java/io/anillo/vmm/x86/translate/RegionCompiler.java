@@ -40,6 +40,7 @@ final class RegionCompiler {
   private final boolean leavesUnusual;
 
   private final CompiledCode.Fallbacks fallbacks = new CompiledCode.Fallbacks();
+  private LastPages pages = LastPages.none();
 
   RegionCompiler(
       Region region,
@@ -136,7 +137,11 @@ final class RegionCompiler {
     if (HotSpotCompilers.ofThisMachine().isEmpty()) {
       writeWarmUp(frame);
     }
-    frame.enter(region.entry.start);
+    pages =
+        shape == RegionBuilder.Shape.WIDE
+            ? LastPages.of(region, guess.registers())
+            : LastPages.none();
+    frame.enter(region.entry.start, pages.count());
     arrive(frame, region.entry, region.entry.index == 0);
     for (RegionBlock block : region.blocks) {
       writeBlock(frame, block);
@@ -195,6 +200,7 @@ final class RegionCompiler {
       frame.current = block.deltas.get(i);
       frame.done = i;
       frame.access = accesses[i];
+      frame.keptPage = pages.of(block, i);
       if (mayLeave(instruction)) {
         frame.registers.store(storedEarly);
       }

@@ -36,9 +36,7 @@ final class VeryHotCode {
     /** Instructions that it had run when it was last looked at. */
     private long seen;
 
-    /**
-     * Instructions that ran lately, those of each earlier look for half as many; some at first.
-     */
+    /** Instructions that ran lately, those of each earlier look for half as many; some at first. */
     private long recent = 2;
 
     private int idleLooks;
