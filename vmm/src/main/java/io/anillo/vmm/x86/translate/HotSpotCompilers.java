@@ -77,7 +77,9 @@ final class HotSpotCompilers {
               lookup.bind(box, "getCompileQueueSize", MethodType.methodType(int.class, int.class)),
               flag(lookup, box, "BytecodeVerificationRemote"));
       // Where HotSpot did not bind the methods, the first call says so.
-      found.level(HotSpotCompilers.class.getDeclaredMethod("find"));
+      Method any = HotSpotCompilers.class.getDeclaredMethod("find");
+      found.level(any);
+      found.profile(any);
       return Optional.of(found);
     } catch (ReflectiveOperationException | LinkageError e) {
       return Optional.empty(); // this virtual machine was started without

@@ -3,9 +3,7 @@ package io.anillo.vmm.x86.translate;
 import io.anillo.vmm.cpu.CpuState;
 import io.anillo.vmm.x86.decode.Instruction;
 import io.anillo.vmm.x86.decode.Operand;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -38,11 +36,9 @@ final class LastPages {
 
   private record Key(int base, int index, int scale, int segment, int place) {}
 
-  private record Use(RegionBlock block, int instruction, Key key) {}
+  private record Use(RegionBlock block, int instruction, Key key, boolean write, int depth) {}
 
-  private record Loop(Set<RegionBlock> body) {}
-
-  private final Map<RegionBlock, Map<Integer, Kept>> plan = new HashMap<>();
+  private final Map<RegionBlock, Map<Integer, Kept>> pages = new HashMap<>();
   private int count;
 
   private LastPages() {}
@@ -53,49 +49,56 @@ final class LastPages {
    * @param registers values of the general registers, sampled once where the code runs, or null
    */
   static LastPages of(Region region, long @Nullable [] registers) {
-    LastPages result = new LastPages();
-    List<Loop> loops = loops(region);
+    LastPages plan = new LastPages();
+    Loops loops = Loops.of(region);
     List<Use> uses = new ArrayList<>();
+    Map<Loops.Loop, Integer> unsteady = new HashMap<>();
+    for (RegionBlock block : region.blocks) {
+      Loops.Loop innermost = loops.innermost(block);
+      if (innermost != null && !innermost.callsOut()) { // nothing is kept over a call
+        int moving = unsteady.computeIfAbsent(innermost, loop -> unsteady(loop, registers));
+        uses.addAll(uses(block, moving, loops.depth(block)));
+      }
+    }
+    Map<Key, Kept> kept = plan.choose(uses);
+    for (Use use : uses) {
+      Kept page = kept.get(use.key);
+      if (page != null) {
+        plan.pages.computeIfAbsent(use.block, key -> new HashMap<>()).put(use.instruction, page);
+      }
+    }
+    return plan;
+  }
+
+  private static List<Use> uses(RegionBlock block, int unsteady, int depth) {
+    List<Use> uses = new ArrayList<>();
+    for (int i = 0; i < block.instructions.size(); i++) {
+      Instruction instruction = block.instructions.get(i);
+      Key key = key(instruction, block.deltas.get(i));
+      if (key != null && !isIn(unsteady, key.base) && !isIn(unsteady, key.index)) {
+        uses.add(new Use(block, i, key, writes(instruction), depth));
+      }
+    }
+    return uses;
+  }
+
+  /** The pages that are accessed most are kept; an inner loop is taken to run four times. */
+  private Map<Key, Kept> choose(List<Use> uses) {
     Map<Key, Integer> weights = new HashMap<>();
     Set<Key> written = new HashSet<>();
-    Map<Loop, Integer> moving = new HashMap<>();
-    for (RegionBlock block : region.blocks) {
-      List<Loop> around = loops.stream().filter(loop -> loop.body.contains(block)).toList();
-      if (around.isEmpty()) {
-        continue;
-      }
-      Loop innermost =
-          around.stream().min(Comparator.comparingInt(loop -> loop.body.size())).orElseThrow();
-      if (innermost.body.stream().anyMatch(each -> new Successors(region, each).callsOut())) {
-        continue; // nothing is kept over a call
-      }
-      int unsteady = moving.computeIfAbsent(innermost, loop -> unsteady(loop, registers));
-      for (int i = 0; i < block.instructions.size(); i++) {
-        Instruction instruction = block.instructions.get(i);
-        Key key = key(instruction, block.deltas.get(i));
-        if (key == null || isIn(unsteady, key.base) || isIn(unsteady, key.index)) {
-          continue;
-        }
-        uses.add(new Use(block, i, key));
-        weights.merge(key, 1 << 2 * Math.min(around.size(), 8), Integer::sum);
-        if (writes(instruction)) {
-          written.add(key);
-        }
+    for (Use use : uses) {
+      weights.merge(use.key, 1 << 2 * Math.min(use.depth, 8), Integer::sum);
+      if (use.write) {
+        written.add(use.key);
       }
     }
     Map<Key, Kept> kept = new HashMap<>();
     weights.entrySet().stream()
         .sorted(Map.Entry.<Key, Integer>comparingByValue().reversed())
         .limit(MOST)
-        .forEach(each ->
-            kept.put(each.getKey(), new Kept(result.count++, written.contains(each.getKey()))));
-    for (Use use : uses) {
-      Kept page = kept.get(use.key);
-      if (page != null) {
-        result.plan.computeIfAbsent(use.block, key -> new HashMap<>()).put(use.instruction, page);
-      }
-    }
-    return result;
+        .map(Map.Entry::getKey)
+        .forEach(key -> kept.put(key, new Kept(count++, written.contains(key))));
+    return kept;
   }
 
   /** A plan that keeps nothing. */
@@ -110,49 +113,18 @@ final class LastPages {
 
   /** The page that is kept for the access of an instruction; null where it is looked up. */
   @Nullable Kept of(RegionBlock block, int instruction) {
-    return plan.getOrDefault(block, Map.of()).get(instruction);
+    return pages.getOrDefault(block, Map.of()).get(instruction);
   }
 
-  // ---- loops
-
-  /** A loop for each block that is jumped back to. */
-  private static List<Loop> loops(Region region) {
-    Map<RegionBlock, List<RegionBlock>> predecessors = new HashMap<>();
-    for (RegionBlock block : region.blocks) {
-      for (RegionBlock next : new Successors(region, block).all()) {
-        predecessors.computeIfAbsent(next, key -> new ArrayList<>()).add(block);
-      }
-    }
-    List<Loop> loops = new ArrayList<>();
-    for (RegionBlock header : region.blocks) {
-      Set<RegionBlock> body = new HashSet<>(Set.of(header));
-      ArrayDeque<RegionBlock> open = new ArrayDeque<>();
-      for (RegionBlock from : predecessors.getOrDefault(header, List.of())) {
-        if (from.index >= header.index) {
-          open.add(from);
-        }
-      }
-      if (open.isEmpty()) {
-        continue;
-      }
-      while (!open.isEmpty()) {
-        RegionBlock block = open.removeLast();
-        if (body.add(block)) {
-          open.addAll(predecessors.getOrDefault(block, List.of()));
-        }
-      }
-      loops.add(new Loop(body));
-    }
-    return loops;
-  }
+  // ---- registers
 
   /** Registers, as bits, that do not only stay or move on in small steps in a loop. */
-  private static int unsteady(Loop loop, long @Nullable [] registers) {
+  private static int unsteady(Loops.Loop loop, long @Nullable [] registers) {
     int unsteady = 0;
     int before;
     do {
       before = unsteady;
-      for (RegionBlock block : loop.body) {
+      for (RegionBlock block : loop.body()) {
         for (Instruction instruction : block.instructions) {
           unsteady |= madeUnsteady(instruction, unsteady, registers);
         }

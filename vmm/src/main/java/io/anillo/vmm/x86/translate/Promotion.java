@@ -13,13 +13,21 @@ import java.util.function.BooleanSupplier;
  */
 final class Promotion {
   /** Guest instructions for which a region is profiled, about. */
-  private static final long PROFILED_INSTRUCTIONS = 50_000;
+  private static final long PROFILED_INSTRUCTIONS = 30_000;
 
-  /** A region that is not entered any more is not profiled for ever. */
-  private static final long PROFILED_NANOS = 60_000_000;
+  /** A region is not profiled for longer, as it is slow meanwhile. */
+  private static final long PROFILED_NANOS = 40_000_000;
 
-  /** For so long at most, HotSpot's optimizing compiler is left to other methods. */
+  /** For so long at least, HotSpot's optimizing compiler is left to other methods. */
   private static final long POLITE_NANOS = 10_000_000;
+
+  /**
+   * Instructions that run in that time, as far as known, if the code is most of what runs: urgent.
+   */
+  private static final long URGENT_INSTRUCTIONS = 300_000;
+
+  /** For so long at most, the optimizing compiler is left to other methods. */
+  private static final long PATIENT_NANOS = 300_000_000;
 
   /** How a promotion ended, if it has. */
   enum Progress {
@@ -46,6 +54,10 @@ final class Promotion {
   private final HottestFirst.Request request;
   private Stage stage = Stage.MADE;
   private long since;
+
+  /** What the first translation had run when the second was profiled. */
+  private long ranBefore;
+
   private Future<Boolean> optimized = CompletableFuture.completedFuture(false);
 
   /**
@@ -99,6 +111,7 @@ final class Promotion {
       case PROFILING -> {
         if (second.code().retired() > PROFILED_INSTRUCTIONS) {
           request.site().use(first);
+          ranBefore = first.retired();
           next(Stage.PROFILED);
         } else if (passed(PROFILED_NANOS)) {
           request.site().use(first);
@@ -107,21 +120,32 @@ final class Promotion {
       }
       case PROFILED -> {
         // The processor's own methods go first: all code depends on them.
-        if (compilers.isIdle(HotSpotCompilers.OPTIMIZING) || passed(POLITE_NANOS)) {
+        if (compilers.isIdle(HotSpotCompilers.OPTIMIZING)
+            || passed(POLITE_NANOS) && isUrgent()
+            || passed(PATIENT_NANOS)) {
           optimized = compilers.optimize(second.method());
           next(Stage.OPTIMIZING);
         }
       }
       case OPTIMIZING -> {
-        if (optimized.isDone() && !compilers.isQueued(second.method())) {
-          return compilers.level(second.method()) == HotSpotCompilers.OPTIMIZING
-                  && request.site().use(second.code())
-              ? Progress.DONE
-              : Progress.GIVEN_UP;
+        if (!optimized.isDone() || compilers.isQueued(second.method())) {
+          return Progress.GOING_ON;
         }
+        if (optimized.state() == Future.State.FAILED) {
+          throw new IllegalStateException("a request to HotSpot failed", optimized.exceptionNow());
+        }
+        return compilers.level(second.method()) == HotSpotCompilers.OPTIMIZING
+                && request.site().use(second.code())
+            ? Progress.DONE
+            : Progress.GIVEN_UP;
       }
     }
     return Progress.GOING_ON;
+  }
+
+  private boolean isUrgent() {
+    long ran = first.retired() - ranBefore;
+    return ran > URGENT_INSTRUCTIONS * (System.nanoTime() - since) / POLITE_NANOS;
   }
 
   private void next(Stage following) {

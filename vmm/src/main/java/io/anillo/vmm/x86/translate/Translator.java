@@ -49,8 +49,8 @@ public final class Translator implements HotCode, AutoCloseable {
   /** Very hot code that is looked after at a time, so that a hotter one need not wait long. */
   private static final int PROMOTION_LIMIT = 3;
 
-  /** For so long, code in a wide region is expected to be entered through that region. */
-  private static final long WIDE_COVERED_NANOS = 300_000_000;
+  /** For so long, code in a wide region is expected to be entered through that region soon. */
+  private static final long WIDE_COVERED_NANOS = 2_000_000_000;
 
   private static final long WARM_UP_PAUSE_MICROS = 300;
 
@@ -408,12 +408,17 @@ public final class Translator implements HotCode, AutoCloseable {
         makeAgain(promotion.request().hints().physical());
       }
       case COLD -> {
-        codeCache.evict(promotion.second().code());
+        giveUp(promotion);
         promoteWhenRun(promotion.request(), promotion.first(), VERY_HOT);
       }
-      case GIVEN_UP -> codeCache.evict(promotion.second().code());
+      case GIVEN_UP -> giveUp(promotion);
     }
     return true;
+  }
+
+  private void giveUp(Promotion promotion) {
+    codeCache.evict(promotion.second().code());
+    coveredWide.clear(); // what it would have covered may be optimized for itself
   }
 
   /** Makes regions again that go through a place, as what runs there is optimized now. */
