@@ -15,14 +15,7 @@ _start: jmp begin
         multiboot
         descriptors
 begin:  cli
-        mov $TABLES, %edi
-        xor %eax, %eax
-        mov $0x1000, %ecx
-        rep stosl
-        movl $TABLES + 0x1003, TABLES
-        movl $0x00000083, TABLES + 0x1000
-        movl $TABLES + 0x2003, TABLES + 0x1008
-        movl $TABLES + 0x3003, TABLES + 0x2000
+        map_memory_and_table
         movl $FIRST + 3, ENTRY
         enter_long_mode 0x18, main
         .code64

@@ -22,14 +22,7 @@ _start: jmp begin
 idtr:   .word 0xFFF
         .quad IDT
 begin:  cli
-        mov $TABLES, %edi
-        xor %eax, %eax
-        mov $0x1000, %ecx
-        rep stosl
-        movl $TABLES + 0x1003, TABLES
-        movl $0x00000083, TABLES + 0x1000
-        movl $TABLES + 0x2003, TABLES + 0x1008
-        movl $TABLES + 0x3003, TABLES + 0x2000
+        map_memory_and_table
         mov $ENTRIES, %edi
         mov $FRAMES + 30 * 0x1000 + 3, %eax
         mov $16, %ecx
@@ -48,13 +41,7 @@ main:   data_segments
         mov %cr4, %rax
         or $0x200, %eax                 # SSE
         mov %rax, %cr4
-        lea fault(%rip), %rax           # vector 14: a gate of this code segment
-        mov %ax, IDT + 14 * 16
-        movw $0x18, IDT + 14 * 16 + 2
-        movw $0x8E00, IDT + 14 * 16 + 4
-        shr $16, %rax
-        mov %rax, IDT + 14 * 16 + 6
-        lidt idtr
+        page_fault_gate fault
 
         # 1: copies with every size, from and to every offset in 16 bytes.
         .macro copy load, store, register, step

@@ -21,14 +21,7 @@ _start: jmp begin
 idtr:   .word 0xFFF
         .quad IDT
 begin:  cli
-        mov $TABLES, %edi
-        xor %eax, %eax
-        mov $0x1000, %ecx
-        rep stosl
-        movl $TABLES + 0x1003, TABLES
-        movl $0x00000083, TABLES + 0x1000
-        movl $TABLES + 0x2003, TABLES + 0x1008
-        movl $TABLES + 0x3003, TABLES + 0x2000
+        map_memory_and_table
         movl $FIRST + 3, ENTRY
         movl $SECOND + 3, ENTRY + 8
         enter_long_mode 0x18, main
@@ -38,13 +31,7 @@ main:   data_segments
         mov %cr0, %rax
         or $0x10000, %eax               # the kernel's writes are checked too
         mov %rax, %cr0
-        lea fault(%rip), %rax           # vector 14: a gate of this code segment
-        mov %ax, IDT + 14 * 16
-        movw $0x18, IDT + 14 * 16 + 2
-        movw $0x8E00, IDT + 14 * 16 + 4
-        shr $16, %rax
-        mov %rax, IDT + 14 * 16 + 6
-        lidt idtr
+        page_fault_gate fault
 
         # 1: a function's frame, its saved registers and its variables at every place around the border.
         mov $1, %ebx

@@ -29,7 +29,7 @@ public interface CodeHints {
 
   /**
    * How many instructions the compiled code has that is entered at a guest-physical address; 0 if
-   * none.
+   * none, {@link CompiledCode#LONGEST_PATH} if it was optimized.
    */
   int compiled(long physical);
 

@@ -569,11 +569,8 @@ final class Frame {
 
   private void locatePushed(
       Instruction instruction, int sizeBytes, boolean write, @Nullable Access group) {
-    if (pageFor(write) != null) {
-      locateUnguessed(sizeBytes, write, group);
-      return;
-    }
-    PageGuess.Proof proof = guess.push(this, instruction, sizeBytes);
+    PageGuess.Proof proof =
+        pageFor(write) == null ? guess.push(this, instruction, sizeBytes) : null;
     if (proof != null) {
       // The guess is what accesses have in common then.
       memory.locateGuessed(sizeBytes, write, proof);

@@ -23,7 +23,8 @@ import jdk.internal.misc.Unsafe;
  */
 final class MemoryEmitter {
   /** Above the bits of a linear address that say which entry is its. */
-  private static final int UNIQUE_SHIFT = 24;
+  private static final int UNIQUE_SHIFT =
+      TlbArray.SHIFT + Integer.SIZE - Integer.numberOfLeadingZeros(TlbArray.ENTRY_MASK);
 
   /** From elements of the TLB's array to bytes. */
   private static final int BYTES_SHIFT = 3;
