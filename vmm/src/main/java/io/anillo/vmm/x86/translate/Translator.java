@@ -34,6 +34,17 @@ public final class Translator implements HotCode, AutoCloseable {
   /** Instructions a region takes. */
   private static final int INSTRUCTIONS = 150;
 
+  /**
+   * As {@link #INSTRUCTIONS}, when all code is compiled: most places are then in several regions.
+   */
+  private static final int IMMEDIATE_INSTRUCTIONS = 60;
+
+  /**
+   * Class files kept when all code is compiled, in bytes: what was given up would have to be
+   * compiled again before it could run, and a booting kernel goes through 260 MB of it.
+   */
+  private static final long IMMEDIATE_KEPT_BYTES = 1L << 30;
+
   /** HotSpot does not compile longer methods, unless it is told to. */
   private static final int METHOD_LIMIT = 7900;
 
@@ -150,6 +161,9 @@ public final class Translator implements HotCode, AutoCloseable {
     this.codeLimit = new CodeLimit(codeCache);
     this.codeCache = codeCache;
     this.immediate = immediate;
+    if (immediate) {
+      codeLimit.limit(IMMEDIATE_KEPT_BYTES);
+    }
     this.thread = Thread.ofPlatform().name("translator").daemon(true).unstarted(this::work);
   }
 
@@ -204,8 +218,8 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   private synchronized void makeNow(Site site, CodeHints hints) {
-    Made made =
-        make(new Request(site, hints), Shape.WIDE, new PageGuess(hints.registers()), INSTRUCTIONS);
+    PageGuess guess = new PageGuess(hints.registers());
+    Made made = make(new Request(site, hints), Shape.WIDE, guess, IMMEDIATE_INSTRUCTIONS);
     if (made != null && made.install()) {
       codeLimit.installed(made.translation);
     }
