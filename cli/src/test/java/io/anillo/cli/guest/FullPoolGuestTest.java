@@ -10,6 +10,7 @@ import io.anillo.storage.pool.PoolOptions;
 import io.anillo.storage.pool.Redundancy;
 import io.anillo.storage.pool.ThinVolume;
 import io.anillo.storage.pool.VolumeSpecification;
+import io.anillo.vmm.machine.MachineConfig.Engine;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -41,7 +42,9 @@ class FullPoolGuestTest {
     try (Pool pool = Pool.create("pool", small, options)) {
       pool.createVolume(VolumeSpecification.of("volume", VOLUME_BYTES, Redundancy.NONE));
       ThinVolume volume = pool.openVolume("volume", Optional.empty());
-      try (LinuxGuest guest = LinuxGuest.boot(config -> config.withDisks(List.of(volume)))) {
+      try (LinuxGuest guest =
+          LinuxGuest.boot(
+              config -> config.withEngine(Engine.TRANSLATE).withDisks(List.of(volume)))) {
         guest.console.expectShell();
         guest.console.send(
             "yes 'not a byte is lost' | dd of=/dev/vda bs=1M count=%d iflag=fullblock; sync; echo ended-$((1 + 1))\n"
