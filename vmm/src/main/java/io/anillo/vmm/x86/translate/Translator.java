@@ -35,13 +35,8 @@ public final class Translator implements HotCode, AutoCloseable {
   private static final int INSTRUCTIONS = 150;
 
   /**
-   * As {@link #INSTRUCTIONS}, when all code is compiled: most places are then in several regions.
-   */
-  private static final int IMMEDIATE_INSTRUCTIONS = 60;
-
-  /**
    * Class files kept when all code is compiled, in bytes: what was given up would have to be
-   * compiled again before it could run, and a booting kernel goes through 260 MB of it.
+   * compiled again before it could run, and a booting kernel goes through 330 MB of it.
    */
   private static final long IMMEDIATE_KEPT_BYTES = 1L << 30;
 
@@ -218,8 +213,8 @@ public final class Translator implements HotCode, AutoCloseable {
   }
 
   private synchronized void makeNow(Site site, CodeHints hints) {
-    PageGuess guess = new PageGuess(hints.registers());
-    Made made = make(new Request(site, hints), Shape.WIDE, guess, IMMEDIATE_INSTRUCTIONS);
+    Made made =
+        make(new Request(site, hints), Shape.WIDE, new PageGuess(hints.registers()), INSTRUCTIONS);
     if (made != null && made.install()) {
       codeLimit.installed(made.translation);
     }
